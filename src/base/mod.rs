@@ -1,0 +1,15 @@
+//! The words everything else is made of: amounts, ids, time.
+//!
+//! Nothing here does I/O except [`clock::SystemClock`], the one place where the time comes from.
+
+pub mod clock;
+pub mod decimal;
+pub mod id;
+pub mod money;
+pub mod time;
+
+pub use clock::{Clock, SystemClock, TestClock};
+pub use decimal::{Credits, DecimalError, Quantity};
+pub use id::{Id, IdError};
+pub use money::{Currency, Money, MoneyError};
+pub use time::{Day, Timestamp, Zone};

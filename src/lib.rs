@@ -1,0 +1,6 @@
+//! Tollbook: prepaid billing for platforms that run AI agents.
+//!
+//! One package, one process, one database file. `docs/architecture.md` has the map; modules import only from
+//! modules of a lower rank.
+
+pub mod base;

@@ -1,0 +1,2 @@
+//! Tollbook.
+fn main() {}
