@@ -7,3 +7,5 @@ pub mod base;
 pub mod db;
 pub mod grants;
 pub mod ledger;
+pub mod idempotency;
+pub mod identity;
