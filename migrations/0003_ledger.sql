@@ -1,1 +1,107 @@
-SELECT 1;
+-- The book. Credits in micro-credits, money in minor units, times in UTC milliseconds.
+
+-- An account of one ledger ('credits', or an ISO 4217 code). Counters change only through transfers.
+CREATE TABLE accounts (
+    id              INTEGER PRIMARY KEY,
+    ledger          TEXT    NOT NULL,
+    kind            TEXT    NOT NULL,
+    organization_id INTEGER,
+    meter_id        INTEGER,
+    debits_posted   INTEGER NOT NULL DEFAULT 0 CHECK (debits_posted >= 0),
+    credits_posted  INTEGER NOT NULL DEFAULT 0 CHECK (credits_posted >= 0),
+    debits_pending  INTEGER NOT NULL DEFAULT 0 CHECK (debits_pending >= 0),
+    credits_pending INTEGER NOT NULL DEFAULT 0 CHECK (credits_pending >= 0)
+) STRICT;
+CREATE UNIQUE INDEX accounts_by_meaning
+    ON accounts (ledger, kind, ifnull(organization_id, 0), ifnull(meter_id, 0)) WHERE kind <> 'grant';
+
+-- One database commit that moved something: the unit of the hash chain.
+CREATE TABLE commits (
+    id             INTEGER PRIMARY KEY,
+    committed_at   INTEGER NOT NULL,
+    first_line     INTEGER NOT NULL,
+    last_line      INTEGER NOT NULL,
+    first_transfer INTEGER NOT NULL,
+    last_transfer  INTEGER NOT NULL,
+    hash           BLOB    NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+-- Lines that are not usage. Their ids and those of usage_items come from one sequence without gaps.
+CREATE TABLE transactions (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    type            TEXT    NOT NULL,
+    amount          INTEGER NOT NULL,
+    balance_after   INTEGER NOT NULL,
+    description     TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    prev_line       INTEGER NOT NULL,           -- the organization's line before this one; 0 for its first
+    grant_id        INTEGER,                    -- the grant it made, where it made one
+    corrects        INTEGER,                    -- the line it corrects
+    actor           TEXT    NOT NULL DEFAULT '',
+    metadata        TEXT                        -- JSON object
+) STRICT;
+CREATE INDEX transactions_by_organization ON transactions (organization_id, id);
+
+-- One movement. Usage within a commit is gathered: one transfer per grant and meter, without a transaction.
+CREATE TABLE transfers (
+    id                INTEGER PRIMARY KEY,
+    commit_id         INTEGER NOT NULL,
+    transaction_id    INTEGER,
+    debit_account_id  INTEGER NOT NULL,
+    credit_account_id INTEGER NOT NULL,
+    amount            INTEGER NOT NULL CHECK (amount > 0)
+) STRICT;
+
+-- Credit received once. The account's balance is what remains of it.
+CREATE TABLE grants (
+    account_id      INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    class           TEXT    NOT NULL CHECK (class IN ('free', 'plan', 'paid')),
+    original        INTEGER NOT NULL CHECK (original > 0),
+    priority        INTEGER,
+    expires_at      INTEGER,
+    meters          TEXT,                       -- JSON array of meter ids it is restricted to
+    cost_minor      INTEGER,
+    cost_currency   TEXT,
+    source          TEXT    NOT NULL,
+    transaction_id  INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    expired         INTEGER NOT NULL DEFAULT 0, -- moved to expiry so far
+    open            INTEGER NOT NULL DEFAULT 1  -- 0 once nothing can be drawn from it any more
+) STRICT;
+CREATE INDEX grants_open ON grants (organization_id, account_id) WHERE open = 1;
+CREATE INDEX grants_expiring ON grants (expires_at) WHERE open = 1 AND expires_at IS NOT NULL;
+CREATE INDEX grants_by_organization ON grants (organization_id, account_id);
+
+-- What is known of an organization's balance without adding anything up.
+CREATE TABLE wallets (
+    organization_id      INTEGER PRIMARY KEY,
+    overdraft_account_id INTEGER NOT NULL,
+    balance              INTEGER NOT NULL,      -- what remains of its grants, less the overdraft
+    last_line            INTEGER NOT NULL,      -- newest line; the chain of prev_line leads back from it
+    line_count           INTEGER NOT NULL,
+    updated_at           INTEGER NOT NULL
+) STRICT;
+
+-- The balance at the end of each day (in the organization's timezone) on which it moved, and the day's last line.
+CREATE TABLE wallet_days (
+    day             INTEGER NOT NULL,
+    organization_id INTEGER NOT NULL,
+    balance         INTEGER NOT NULL,
+    last_line       INTEGER NOT NULL,
+    PRIMARY KEY (day, organization_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER commits_are_final_u BEFORE UPDATE ON commits BEGIN SELECT raise(ABORT, 'commits are final'); END;
+CREATE TRIGGER commits_are_final_d BEFORE DELETE ON commits BEGIN SELECT raise(ABORT, 'commits are final'); END;
+CREATE TRIGGER transactions_are_final_u BEFORE UPDATE ON transactions BEGIN SELECT raise(ABORT, 'transactions are final'); END;
+CREATE TRIGGER transactions_are_final_d BEFORE DELETE ON transactions BEGIN SELECT raise(ABORT, 'transactions are final'); END;
+CREATE TRIGGER transfers_are_final_u BEFORE UPDATE ON transfers BEGIN SELECT raise(ABORT, 'transfers are final'); END;
+CREATE TRIGGER transfers_are_final_d BEFORE DELETE ON transfers BEGIN SELECT raise(ABORT, 'transfers are final'); END;
+CREATE TRIGGER accounts_keep_their_meaning BEFORE UPDATE OF id, ledger, kind, organization_id, meter_id ON accounts
+    BEGIN SELECT raise(ABORT, 'accounts keep their meaning'); END;
+CREATE TRIGGER accounts_stay BEFORE DELETE ON accounts BEGIN SELECT raise(ABORT, 'accounts stay'); END;
+CREATE TRIGGER grants_keep_their_terms BEFORE UPDATE OF account_id, organization_id, class, original, cost_minor, cost_currency, transaction_id ON grants
+    BEGIN SELECT raise(ABORT, 'grants keep their terms'); END;
+CREATE TRIGGER grants_stay BEFORE DELETE ON grants BEGIN SELECT raise(ABORT, 'grants stay'); END;

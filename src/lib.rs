@@ -5,3 +5,7 @@
 
 pub mod base;
 pub mod db;
+pub mod grants;
+pub mod ledger;
+pub mod idempotency;
+pub mod identity;

@@ -219,7 +219,7 @@ macro_rules! six_places {
             /// From the text of a JSON number. Works with `serde_json::from_str` and `from_slice`
             /// only: a buffered value (`untagged`, `flatten`) has lost the text.
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let raw = Box::<RawValue>::deserialize(deserializer)?;
+                let raw = <&RawValue>::deserialize(deserializer)?;
                 let text = raw.get();
                 if text.starts_with(['"', '{', '[', 't', 'f', 'n']) {
                     return Err(de::Error::custom("is not a number"));

@@ -1,0 +1,7 @@
+//! Credit received once: its classes, the order in which it is drawn, when it can be used.
+
+pub mod rules;
+mod sql;
+
+pub use rules::{Class, DrawOrder, Terms};
+pub use sql::{GrantRow, all_of, close, expiring, get, insert, open_of, reopen, set_expired};

@@ -1,0 +1,209 @@
+//! Statements of grants.
+
+use rusqlite::{Connection, Row, named_params, params};
+
+use super::rules::{Class, DrawOrder, Terms};
+use crate::base::id::{GrantId, MeterId, OrganizationId, TransactionId};
+use crate::base::{Credits, Money, Timestamp};
+use crate::db::DbError;
+
+/// A grant with what remains of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantRow {
+    /// Its id, which is also its account's.
+    pub id: GrantId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Turn, expiry, restriction.
+    pub terms: Terms,
+    /// What was received.
+    pub original: Credits,
+    /// What remains.
+    pub remaining: Credits,
+    /// What holds have set aside of it.
+    pub held: Credits,
+    /// What has moved to expiry.
+    pub expired: Credits,
+    /// The money paid for it.
+    pub cost: Option<Money>,
+    /// Where it came from: `welcome`, `operator`, …
+    pub source: String,
+    /// The transaction that made it.
+    pub transaction: TransactionId,
+    /// False once nothing can be drawn from it any more.
+    pub open: bool,
+}
+
+const SELECT: &str = "
+    SELECT g.*, a.credits_posted - a.debits_posted AS remaining, a.debits_pending AS held
+    FROM grants g JOIN accounts a ON a.id = g.account_id";
+
+fn from_row(row: &Row<'_>) -> Result<GrantRow, DbError> {
+    let id: GrantId = row.get("account_id")?;
+    let bad = |what: &str| DbError::bad_row("grants", id.number(), what);
+    let class: String = row.get("class")?;
+    let meters: Option<String> = row.get("meters")?;
+    let meters = meters
+        .map(|text| serde_json::from_str::<Vec<i64>>(&text))
+        .transpose()
+        .map_err(|_| bad("meters"))?
+        .map(|numbers| numbers.into_iter().map(MeterId::new).collect());
+    let cost = match (row.get::<_, Option<i64>>("cost_minor")?, row.get("cost_currency")?) {
+        (Some(minor), Some(currency)) => Some(Money { minor, currency }),
+        (None, None) => None,
+        _ => return Err(bad("cost without a currency")),
+    };
+    Ok(GrantRow {
+        id,
+        organization: row.get("organization_id")?,
+        terms: Terms {
+            order: DrawOrder {
+                class: Class::from_name(&class).ok_or_else(|| bad("class"))?,
+                priority: row.get("priority")?,
+                expires_at: row.get("expires_at")?,
+                created_at: row.get("created_at")?,
+                id,
+            },
+            meters,
+        },
+        original: row.get("original")?,
+        remaining: row.get("remaining")?,
+        held: row.get("held")?,
+        expired: row.get("expired")?,
+        cost,
+        source: row.get("source")?,
+        transaction: row.get("transaction_id")?,
+        open: row.get("open")?,
+    })
+}
+
+fn collect(conn: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<GrantRow>, DbError> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} {tail}"))?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(from_row(row)?);
+    }
+    Ok(found)
+}
+
+/// The organization's grants that something can still be drawn from, in draw order.
+///
+/// # Errors
+/// When the database fails or a row does not make sense.
+pub fn open_of(conn: &Connection, organization: OrganizationId) -> Result<Vec<GrantRow>, DbError> {
+    let mut found = collect(conn, "WHERE g.organization_id = ? AND g.open = 1", [organization])?;
+    found.sort_by_key(|grant| grant.terms.order);
+    Ok(found)
+}
+
+/// Up to `limit` of the organization's grants, open or not, newest first, older than `before`.
+///
+/// # Errors
+/// When the database fails or a row does not make sense.
+pub fn all_of(
+    conn: &Connection,
+    organization: OrganizationId,
+    before: Option<GrantId>,
+    limit: u32,
+) -> Result<Vec<GrantRow>, DbError> {
+    collect(
+        conn,
+        "WHERE g.organization_id = ? AND g.account_id < ? ORDER BY g.account_id DESC LIMIT ?",
+        params![organization, before.map_or(i64::MAX, GrantId::number), limit],
+    )
+}
+
+/// One grant.
+///
+/// # Errors
+/// When the database fails or the row does not make sense.
+pub fn get(conn: &Connection, id: GrantId) -> Result<Option<GrantRow>, DbError> {
+    Ok(collect(conn, "WHERE g.account_id = ?", [id])?.pop())
+}
+
+/// Up to `limit` open grants that have something to expire: a rest that no hold pins, or a grace period of
+/// `grace_ms` that is over. Soonest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn expiring(
+    conn: &Connection,
+    now: Timestamp,
+    grace_ms: i64,
+    limit: u32,
+) -> Result<Vec<(OrganizationId, GrantId)>, DbError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT g.organization_id, g.account_id FROM grants g JOIN accounts a ON a.id = g.account_id
+         WHERE g.open = 1 AND g.expires_at IS NOT NULL AND g.expires_at <= ?1
+           AND (a.credits_posted - a.debits_posted > a.debits_pending
+                OR (g.expires_at <= ?2 AND a.debits_pending = 0))
+         ORDER BY g.expires_at, g.account_id LIMIT ?3",
+    )?;
+    let rows = statement
+        .query_map(params![now, now.plus_ms(-grace_ms), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Stores a new grant; its account exists already.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(conn: &Connection, grant: &GrantRow) -> Result<(), DbError> {
+    let meters = grant
+        .terms
+        .meters
+        .as_ref()
+        .map(|meters| serde_json::to_string(&meters.iter().map(|m| m.number()).collect::<Vec<_>>()))
+        .transpose()
+        .map_err(|e| DbError::Commit(e.to_string()))?;
+    conn.prepare_cached(
+        "INSERT INTO grants (account_id, organization_id, class, original, priority, expires_at, meters,
+                             cost_minor, cost_currency, source, transaction_id, created_at)
+         VALUES (:id, :organization, :class, :original, :priority, :expires_at, :meters,
+                 :cost_minor, :cost_currency, :source, :transaction, :created_at)",
+    )?
+    .execute(named_params! {
+        ":id": grant.id,
+        ":organization": grant.organization,
+        ":class": grant.terms.order.class.name(),
+        ":original": grant.original,
+        ":priority": grant.terms.order.priority,
+        ":expires_at": grant.terms.order.expires_at,
+        ":meters": meters,
+        ":cost_minor": grant.cost.map(|c| c.minor),
+        ":cost_currency": grant.cost.map(|c| c.currency),
+        ":source": grant.source,
+        ":transaction": grant.transaction,
+        ":created_at": grant.terms.order.created_at,
+    })?;
+    Ok(())
+}
+
+/// Nothing can be drawn from it any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn close(conn: &Connection, id: GrantId) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE grants SET open = 0 WHERE account_id = ?")?.execute([id])?;
+    Ok(())
+}
+
+/// Credit has come back to it.
+///
+/// # Errors
+/// When the database fails.
+pub fn reopen(conn: &Connection, id: GrantId) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE grants SET open = 1 WHERE account_id = ?")?.execute([id])?;
+    Ok(())
+}
+
+/// Records how much of it has moved to expiry.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_expired(conn: &Connection, id: GrantId, expired: Credits) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE grants SET expired = ? WHERE account_id = ?")?
+        .execute(params![expired, id])?;
+    Ok(())
+}

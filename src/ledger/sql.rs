@@ -1,0 +1,234 @@
+//! Statements of the book.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::journal::CommitRow;
+use super::{AccountKind, Book, Move, Transaction, TransactionType};
+use crate::base::id::{AccountId, TransactionId};
+use crate::db::DbError;
+
+/// Number, hash, last line and last transfer of the newest commit; zeros before the first.
+pub(super) fn last_commit(conn: &Connection) -> Result<(i64, [u8; 32], i64, i64), DbError> {
+    let found = conn
+        .prepare_cached("SELECT id, hash, last_line, last_transfer FROM commits ORDER BY id DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
+    Ok(found.unwrap_or((0, [0; 32], 0, 0)))
+}
+
+pub(super) fn insert_commit(conn: &Connection, row: &CommitRow, hash: &[u8; 32]) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO commits (id, committed_at, first_line, last_line, first_transfer, last_transfer, hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        row.id,
+        row.committed_at,
+        row.first_line,
+        row.last_line,
+        row.first_transfer,
+        row.last_transfer,
+        hash
+    ])?;
+    Ok(())
+}
+
+pub(super) fn commit_from_row(row: &Row<'_>) -> rusqlite::Result<(CommitRow, [u8; 32])> {
+    let commit = CommitRow {
+        id: row.get("id")?,
+        committed_at: row.get("committed_at")?,
+        first_line: row.get("first_line")?,
+        last_line: row.get("last_line")?,
+        first_transfer: row.get("first_transfer")?,
+        last_transfer: row.get("last_transfer")?,
+    };
+    Ok((commit, row.get("hash")?))
+}
+
+pub(super) fn insert_transaction(conn: &Connection, t: &Transaction) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO transactions (id, organization_id, type, amount, balance_after, description, created_at,
+                                   prev_line, grant_id, corrects, actor, metadata)
+         VALUES (:id, :organization, :type, :amount, :balance_after, :description, :created_at,
+                 :prev_line, :grant, :corrects, :actor, :metadata)",
+    )?
+    .execute(named_params! {
+        ":id": t.id,
+        ":organization": t.organization,
+        ":type": t.kind.name(),
+        ":amount": t.amount,
+        ":balance_after": t.balance_after,
+        ":description": t.description,
+        ":created_at": t.created_at,
+        ":prev_line": t.prev_line,
+        ":grant": t.grant,
+        ":corrects": t.corrects,
+        ":actor": t.actor,
+        ":metadata": t.metadata,
+    })?;
+    Ok(())
+}
+
+/// Reads a whole row of `transactions`.
+///
+/// # Errors
+/// When a column is missing, or the type is none that exists.
+pub fn transaction_from_row(row: &Row<'_>) -> Result<Transaction, DbError> {
+    let id: TransactionId = row.get("id")?;
+    let kind: String = row.get("type")?;
+    Ok(Transaction {
+        id,
+        organization: row.get("organization_id")?,
+        kind: TransactionType::from_name(&kind)
+            .ok_or_else(|| DbError::bad_row("transactions", id.number(), format!("type {kind}")))?,
+        amount: row.get("amount")?,
+        balance_after: row.get("balance_after")?,
+        description: row.get("description")?,
+        created_at: row.get("created_at")?,
+        prev_line: row.get("prev_line")?,
+        grant: row.get("grant_id")?,
+        corrects: row.get("corrects")?,
+        actor: row.get("actor")?,
+        metadata: row.get("metadata")?,
+    })
+}
+
+/// The transaction with that id, unless the line is usage or does not exist.
+///
+/// # Errors
+/// When the database fails or the row does not make sense.
+pub fn transaction_by_id(conn: &Connection, id: TransactionId) -> Result<Option<Transaction>, DbError> {
+    let mut statement = conn.prepare_cached("SELECT * FROM transactions WHERE id = ?")?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(transaction_from_row).transpose()
+}
+
+pub(super) fn insert_transfer(
+    conn: &Connection,
+    id: i64,
+    commit: i64,
+    transaction: Option<TransactionId>,
+    m: Move,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO transfers (id, commit_id, transaction_id, debit_account_id, credit_account_id, amount)
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![id, commit, transaction, m.debit, m.credit, m.amount])?;
+    Ok(())
+}
+
+pub(super) fn add_to_account(
+    conn: &Connection,
+    account: AccountId,
+    debits: i64,
+    credits: i64,
+) -> Result<(), DbError> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE accounts SET debits_posted = debits_posted + ?, credits_posted = credits_posted + ?
+             WHERE id = ?",
+        )?
+        .execute(params![debits, credits, account])?;
+    if changed == 1 { Ok(()) } else { Err(DbError::bad_row("accounts", account.number(), "does not exist")) }
+}
+
+/// The account of that meaning, made when it is first needed. Not for grants, which have one each.
+///
+/// # Errors
+/// When the database fails.
+pub fn ensure_account(conn: &Connection, book: Book, kind: AccountKind) -> Result<AccountId, DbError> {
+    let (organization, meter) = match kind {
+        AccountKind::Overdraft(organization) => (Some(organization), None),
+        AccountKind::Usage(meter) => (None, Some(meter)),
+        _ => (None, None),
+    };
+    let found = conn
+        .prepare_cached(
+            "SELECT id FROM accounts WHERE ledger = ? AND kind = ? AND ifnull(organization_id, 0) = ifnull(?, 0)
+             AND ifnull(meter_id, 0) = ifnull(?, 0) AND kind <> 'grant'",
+        )?
+        .query_row(params![book.name(), kind.name(), organization, meter], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    conn.prepare_cached(
+        "INSERT INTO accounts (ledger, kind, organization_id, meter_id) VALUES (?, ?, ?, ?)",
+    )?
+    .execute(params![book.name(), kind.name(), organization, meter])?;
+    Ok(AccountId::new(conn.last_insert_rowid()))
+}
+
+/// A new account for a new grant.
+///
+/// # Errors
+/// When the database fails.
+pub fn new_grant_account(
+    conn: &Connection,
+    organization: crate::base::id::OrganizationId,
+) -> Result<AccountId, DbError> {
+    conn.prepare_cached(
+        "INSERT INTO accounts (ledger, kind, organization_id) VALUES ('credits', 'grant', ?)",
+    )?
+    .execute([organization])?;
+    Ok(AccountId::new(conn.last_insert_rowid()))
+}
+
+/// Credits less debits of an account: what a grant has left, what a sink has received.
+///
+/// # Errors
+/// When the database fails or the account does not exist.
+pub fn account_balance(conn: &Connection, account: AccountId) -> Result<i64, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT credits_posted - debits_posted FROM accounts WHERE id = ?")?
+        .query_row([account], |row| row.get(0))?)
+}
+
+/// Transfers whose two accounts belong to different ledgers.
+pub(super) const MIXED_LEDGERS: &str = "
+    SELECT t.id FROM transfers t
+    JOIN accounts d ON d.id = t.debit_account_id JOIN accounts c ON c.id = t.credit_account_id
+    WHERE d.ledger <> c.ledger ORDER BY t.id LIMIT 1";
+
+/// One stored transfer.
+pub(super) struct TransferRow {
+    pub id: i64,
+    pub commit: i64,
+    pub transaction: Option<TransactionId>,
+    pub movement: Move,
+}
+
+pub(super) fn transfer_from_row(row: &Row<'_>) -> Result<TransferRow, DbError> {
+    Ok(TransferRow {
+        id: row.get("id")?,
+        commit: row.get("commit_id")?,
+        transaction: row.get("transaction_id")?,
+        movement: Move {
+            debit: row.get("debit_account_id")?,
+            credit: row.get("credit_account_id")?,
+            amount: row.get("amount")?,
+        },
+    })
+}
+
+/// One stored account.
+pub(super) struct AccountRow {
+    pub id: AccountId,
+    pub ledger: String,
+    pub debits: i64,
+    pub credits: i64,
+}
+
+pub(super) fn each_account(
+    conn: &Connection,
+    mut f: impl FnMut(AccountRow) -> Result<(), DbError>,
+) -> Result<(), DbError> {
+    let mut statement =
+        conn.prepare("SELECT id, ledger, debits_posted, credits_posted FROM accounts ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        f(AccountRow { id: row.get(0)?, ledger: row.get(1)?, debits: row.get(2)?, credits: row.get(3)? })?;
+    }
+    Ok(())
+}
