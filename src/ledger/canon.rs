@@ -30,16 +30,8 @@ impl Canon {
 
     /// An integer that may be absent.
     pub fn maybe_int(&mut self, value: Option<i64>) -> &mut Self {
-        match value {
-            Some(value) => {
-                self.0.push(1);
-                self.int(value)
-            }
-            None => {
-                self.0.push(0);
-                self
-            }
-        }
+        self.0.push(u8::from(value.is_some()));
+        if let Some(value) = value { self.int(value) } else { self }
     }
 
     /// Bytes.
@@ -57,15 +49,7 @@ impl Canon {
 
     /// A text that may be absent.
     pub fn maybe_text(&mut self, value: Option<&str>) -> &mut Self {
-        match value {
-            Some(value) => {
-                self.0.push(1);
-                self.text(value)
-            }
-            None => {
-                self.0.push(0);
-                self
-            }
-        }
+        self.0.push(u8::from(value.is_some()));
+        if let Some(value) = value { self.text(value) } else { self }
     }
 }

@@ -1,0 +1,355 @@
+//! Wallets in the writer's memory.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::Connection;
+
+use super::pocket::{self, Draw, Pocket, Work};
+use super::sql;
+use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
+use crate::base::{Credits, Timestamp, Zone};
+use crate::db::{DbError, Part};
+use crate::grants::{self, Class, GrantRow};
+use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
+
+/// How many wallets stay in memory between commits.
+const KEPT: usize = 20_000;
+
+/// One organization's balance: its open grants in draw order, and what it owes.
+#[derive(Debug, Clone)]
+pub struct Wallet {
+    organization: OrganizationId,
+    overdraft_account: AccountId,
+    pockets: Vec<Pocket>,
+    overdraft: Credits,
+    balance: Credits,
+    last_line: i64,
+    line_count: i64,
+}
+
+/// The wallets that were touched lately; they are written once per commit.
+pub struct Wallets {
+    grace_ms: i64,
+    open: HashMap<OrganizationId, Wallet>,
+    dirty: BTreeSet<OrganizationId>,
+}
+
+impl Wallet {
+    /// Whose.
+    #[must_use]
+    pub const fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
+    /// What remains of all grants, less the overdraft.
+    #[must_use]
+    pub const fn balance(&self) -> Credits {
+        self.balance
+    }
+
+    /// What was used beyond all credit; not negative.
+    #[must_use]
+    pub const fn overdraft(&self) -> Credits {
+        self.overdraft
+    }
+
+    /// The account that is charged beyond all credit.
+    #[must_use]
+    pub const fn overdraft_account(&self) -> AccountId {
+        self.overdraft_account
+    }
+
+    /// The newest line.
+    #[must_use]
+    pub const fn last_line(&self) -> i64 {
+        self.last_line
+    }
+
+    /// The open grants in draw order.
+    #[must_use]
+    pub fn pockets(&self) -> &[Pocket] {
+        &self.pockets
+    }
+
+    /// What `work` could be charged to without overdraft. Nothing while anything is owed.
+    #[must_use]
+    pub fn available(&self, work: &Work) -> Credits {
+        pocket::sub(pocket::available(&self.pockets, work), self.overdraft)
+    }
+
+    /// What can be taken back from grants of a class.
+    pub(super) fn of_class(&self, class: Class, now: Timestamp) -> Credits {
+        self.pockets
+            .iter()
+            .filter(|p| p.class() == class && p.terms.is_live(now))
+            .fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()))
+    }
+
+    /// Takes an amount that [`Wallet::of_class`] covers.
+    pub(super) fn draw_class(&mut self, class: Class, amount: Credits, now: Timestamp) -> Vec<Draw> {
+        let mut draws = Vec::new();
+        pocket::take(&mut self.pockets, amount, |p| p.class() == class && p.terms.is_live(now), &mut draws);
+        draws
+    }
+
+    /// Draws `amount` for `work`, the rest from the overdraft. The balance is the caller's to set with
+    /// [`Wallet::usage_line`].
+    pub fn draw(&mut self, work: &Work, amount: Credits, draws: &mut Vec<Draw>) {
+        let rest = pocket::draw(&mut self.pockets, work, amount, draws);
+        if rest.is_positive() {
+            self.overdraft = pocket::add(self.overdraft, rest);
+            draws.push(Draw { account: self.overdraft_account, amount: rest });
+        }
+    }
+
+    /// Notes a usage line: `total` was charged (below zero: given back).
+    pub fn usage_line(&mut self, line: i64, balance_after: Credits) {
+        self.balance = balance_after;
+        self.last_line = line;
+        self.line_count += 1;
+    }
+
+    /// Notes a transaction.
+    pub(super) fn line(&mut self, transaction: &Transaction) {
+        self.usage_line(transaction.id.number(), transaction.balance_after);
+    }
+
+    /// A new grant, of which `repaid` went to the overdraft at once.
+    pub(super) fn receive(&mut self, grant: &GrantRow, repaid: Credits, transaction: &Transaction) {
+        self.overdraft = pocket::sub(self.overdraft, repaid);
+        self.adopt(grant);
+        self.line(transaction);
+    }
+
+    /// A grant whose credit is accounted for already.
+    pub(super) fn adopt(&mut self, grant: &GrantRow) {
+        self.pockets.push(Pocket::of(grant));
+        self.pockets.sort_by_key(|p| p.terms.order);
+    }
+
+    /// Gives back what was drawn from the overdraft. Returns what is more than is owed.
+    pub fn repay_overdraft(&mut self, amount: Credits) -> Credits {
+        let repaid = self.overdraft.min(amount);
+        self.overdraft = pocket::sub(self.overdraft, repaid);
+        pocket::sub(amount, repaid)
+    }
+
+    /// Gives back what was drawn from a grant.
+    ///
+    /// # Errors
+    /// When the grant cannot be read.
+    pub fn give_back(&mut self, conn: &Connection, draw: Draw) -> Result<(), DbError> {
+        if !self.pockets.iter().any(|p| p.account == draw.account) {
+            let id = GrantId::new(draw.account.number());
+            let grant = grants::get(conn, id)?
+                .ok_or_else(|| DbError::bad_row("grants", id.number(), "does not exist"))?;
+            self.adopt(&grant);
+        }
+        if let Some(found) = self.pockets.iter_mut().find(|p| p.account == draw.account) {
+            found.remaining = ledger::within_range(found.remaining.checked_add(draw.amount))?;
+        }
+        Ok(())
+    }
+
+    /// Brings back expired credit that `work` may still be charged to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn revive(
+        &mut self,
+        conn: &Connection,
+        journal: &mut Journal,
+        work: &Work,
+        amount: Credits,
+    ) -> Result<(), DbError> {
+        if self.pockets.iter().all(|p| p.expired.is_zero()) {
+            return Ok(());
+        }
+        for (index, revived) in pocket::to_revive(&self.pockets, work, amount) {
+            let Some(account) = self.pockets.get(index).map(|p| p.account) else { continue };
+            let balance = ledger::within_range(self.balance.checked_add(revived))?;
+            let sink = ledger::ensure_account(conn, Book::Credits, AccountKind::Expired)?;
+            let moves = [Move { debit: sink, credit: account, amount: revived.micros() }];
+            let new = self.of_system(
+                TransactionType::Reversal,
+                revived,
+                balance,
+                "Expired credit used by earlier usage",
+            );
+            let transaction = journal.post(conn, work.now, self.last_line, new, &moves)?;
+            if let Some(p) = self.pockets.get_mut(index) {
+                p.remaining = pocket::add(p.remaining, revived);
+                p.expired = pocket::sub(p.expired, revived);
+                p.expired_changed = true;
+            }
+            self.line(&transaction);
+        }
+        Ok(())
+    }
+
+    /// Moves what has expired, and no hold pins, out of the wallet.
+    fn expire(&mut self, conn: &Connection, journal: &mut Journal, now: Timestamp) -> Result<bool, DbError> {
+        let mut moved = false;
+        for index in 0..self.pockets.len() {
+            let Some((account, rest)) = self
+                .pockets
+                .get(index)
+                .filter(|p| !p.terms.is_live(now) && p.free().is_positive())
+                .map(|p| (p.account, p.free()))
+            else {
+                continue;
+            };
+            let balance = ledger::within_range(self.balance.checked_sub(rest))?;
+            let amount = ledger::within_range(rest.checked_neg())?;
+            let sink = ledger::ensure_account(conn, Book::Credits, AccountKind::Expired)?;
+            let moves = [Move { debit: account, credit: sink, amount: rest.micros() }];
+            let mut new = self.of_system(TransactionType::Expiry, amount, balance, "Credit expired");
+            new.grant = Some(GrantId::new(account.number()));
+            let transaction = journal.post(conn, now, self.last_line, new, &moves)?;
+            if let Some(p) = self.pockets.get_mut(index) {
+                p.remaining = pocket::sub(p.remaining, rest);
+                p.expired = pocket::add(p.expired, rest);
+                p.expired_changed = true;
+            }
+            self.line(&transaction);
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    fn of_system(
+        &self,
+        kind: TransactionType,
+        amount: Credits,
+        balance_after: Credits,
+        description: &str,
+    ) -> NewTransaction {
+        NewTransaction {
+            organization: self.organization,
+            kind,
+            amount,
+            balance_after,
+            description: description.to_owned(),
+            grant: None,
+            corrects: None,
+            actor: String::new(),
+            metadata: None,
+        }
+    }
+}
+
+impl Wallets {
+    /// No wallets yet. `grace_ms`: how long after an expiry earlier usage may still draw on it.
+    #[must_use]
+    pub fn new(grace_ms: i64) -> Self {
+        Self { grace_ms, open: HashMap::new(), dirty: BTreeSet::new() }
+    }
+
+    /// How long after an expiry earlier usage may still draw on it, in milliseconds.
+    #[must_use]
+    pub const fn grace_ms(&self) -> i64 {
+        self.grace_ms
+    }
+
+    /// What may be drawn for work, as this wallet book sees it.
+    #[must_use]
+    pub const fn work(&self, meter: MeterId, occurred_at: Timestamp, now: Timestamp) -> Work {
+        Work { meter, occurred_at, now, grace_ms: self.grace_ms }
+    }
+
+    /// The organization's wallet, read when it is not in memory. `None` when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn get(
+        &mut self,
+        conn: &Connection,
+        organization: OrganizationId,
+    ) -> Result<Option<&mut Wallet>, DbError> {
+        match self.open.entry(organization) {
+            Entry::Occupied(found) => Ok(Some(found.into_mut())),
+            Entry::Vacant(place) => Ok(load(conn, organization)?.map(|wallet| place.insert(wallet))),
+        }
+    }
+
+    /// The wallet will be written with this commit. Call after every change.
+    pub fn mark(&mut self, organization: OrganizationId) {
+        self.dirty.insert(organization);
+    }
+
+    /// Moves out what has expired by `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn settle(
+        &mut self,
+        conn: &Connection,
+        journal: &mut Journal,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let Some(wallet) = self.get(conn, organization)? else { return Ok(()) };
+        if wallet.expire(conn, journal, now)? {
+            self.mark(organization);
+        }
+        Ok(())
+    }
+}
+
+fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet>, DbError> {
+    let Some(row) = sql::wallet(conn, organization)? else { return Ok(None) };
+    let pockets = grants::open_of(conn, organization)?.iter().map(Pocket::of).collect();
+    let owed = -ledger::account_balance(conn, row.overdraft_account)?;
+    Ok(Some(Wallet {
+        organization,
+        overdraft_account: row.overdraft_account,
+        pockets,
+        overdraft: Credits::from_micros(owed),
+        balance: row.balance,
+        last_line: row.last_line,
+        line_count: row.line_count,
+    }))
+}
+
+impl Part for Wallets {
+    fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
+        let day = Zone::UTC.day_of(now);
+        for organization in std::mem::take(&mut self.dirty) {
+            let Some(wallet) = self.open.get_mut(&organization) else { continue };
+            for p in &mut wallet.pockets {
+                let id = GrantId::new(p.account.number());
+                if std::mem::take(&mut p.expired_changed) {
+                    grants::set_expired(conn, id, p.expired)?;
+                }
+                if std::mem::take(&mut p.reopen) {
+                    grants::reopen(conn, id)?;
+                }
+                if p.is_done(now, self.grace_ms) {
+                    grants::close(conn, id)?;
+                }
+            }
+            let grace_ms = self.grace_ms;
+            wallet.pockets.retain(|p| !p.is_done(now, grace_ms));
+            sql::update_wallet(conn, organization, wallet.balance, wallet.last_line, wallet.line_count, now)?;
+            sql::upsert_wallet_day(conn, day, organization, wallet.balance, wallet.last_line)?;
+        }
+        Ok(())
+    }
+
+    fn undo(&mut self) {
+        // what was flushed is in the tables, and everything else belonged to the operation that failed
+        self.reset();
+    }
+
+    fn committed(&mut self) {
+        if self.open.len() > KEPT {
+            self.open.clear();
+        }
+    }
+
+    fn reset(&mut self) {
+        self.open.clear();
+        self.dirty.clear();
+    }
+}

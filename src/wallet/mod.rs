@@ -1,0 +1,299 @@
+//! The one door to a balance: credit, take back, charge, expire.
+//!
+//! Every open wallet that has been touched lately is kept in the writer's memory ([`Wallets`]); its rows are written
+//! once per commit.
+
+mod book;
+mod expiry;
+mod pocket;
+mod sql;
+mod summary;
+
+use rusqlite::Connection;
+
+pub use book::{Wallet, Wallets};
+pub use expiry::expire_due;
+pub use pocket::{Draw, Pocket, Work};
+pub use sql::{BalancePoint, Derived, balance_days, last_line_on_or_before, verify};
+pub use summary::{Parts as BalanceParts, Summary, summary};
+
+use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
+use crate::base::{Credits, Money, Timestamp};
+use crate::db::{DbError, WriteTx};
+use crate::grants::{self, Class, DrawOrder, GrantRow, Terms};
+use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
+
+/// Why a change of a balance is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// There is no such wallet.
+    #[error("no such organization")]
+    NoWallet,
+    /// Less of that class is there than is to be taken.
+    #[error("only {available} credits of class {class} can be taken back")]
+    NotEnough {
+        /// Asked of this class.
+        class: Class,
+        /// What is there.
+        available: Credits,
+    },
+    /// An amount that must be above zero is not.
+    #[error("the amount must be above zero")]
+    NotPositive,
+    /// The balance would leave the range it is kept in.
+    #[error("the amount is too large")]
+    TooLarge,
+    /// An expiry that has passed already.
+    #[error("the expiry must be in the future")]
+    ExpiryInThePast,
+}
+
+/// Credit about to be given.
+#[derive(Debug, Clone)]
+pub struct NewCredit {
+    /// How much; above zero.
+    pub amount: Credits,
+    /// Of which class.
+    pub class: Class,
+    /// Overrides the class's turn; see [`DrawOrder::priority`].
+    pub priority: Option<i64>,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
+    /// The meters it is restricted to.
+    pub meters: Option<Vec<MeterId>>,
+    /// The money received for it.
+    pub cost: Option<Money>,
+    /// Where it comes from: `welcome`, `operator`, …
+    pub source: &'static str,
+    /// The line it makes.
+    pub kind: TransactionType,
+    /// For people.
+    pub description: String,
+    /// Who does it.
+    pub actor: String,
+    /// A JSON object.
+    pub metadata: Option<String>,
+}
+
+/// Opens the wallet of a new organization.
+///
+/// # Errors
+/// When the database fails.
+pub fn open(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), DbError> {
+    let conn = tx.conn()?;
+    let overdraft = ledger::ensure_account(conn, Book::Credits, AccountKind::Overdraft(organization))?;
+    sql::insert_wallet(conn, organization, overdraft, tx.now())
+}
+
+/// Gives credit: a new grant, after the overdraft has been repaid from it.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn credit(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    new: NewCredit,
+) -> Result<(Transaction, GrantRow), Error> {
+    if !new.amount.is_positive() {
+        return Err(Error::NotPositive);
+    }
+    if new.expires_at.is_some_and(|expiry| expiry <= tx.now()) {
+        return Err(Error::ExpiryInThePast);
+    }
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    wallets.settle(conn, &mut journal, organization, tx.now())?;
+    let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    let balance = wallet.balance().checked_add(new.amount).ok_or(Error::TooLarge)?;
+
+    let account = ledger::new_grant_account(conn, organization)?;
+    let repaid = wallet.overdraft().min(new.amount);
+    let moves = credit_moves(conn, &new, account, wallet.overdraft_account(), repaid)?;
+    let id = GrantId::new(account.number());
+    let transaction = journal.post(
+        conn,
+        tx.now(),
+        wallet.last_line(),
+        NewTransaction {
+            organization,
+            kind: new.kind,
+            amount: new.amount,
+            balance_after: balance,
+            description: new.description,
+            grant: Some(id),
+            corrects: None,
+            actor: new.actor,
+            metadata: new.metadata,
+        },
+        &moves,
+    )?;
+    let order = DrawOrder {
+        class: new.class,
+        priority: new.priority,
+        expires_at: new.expires_at,
+        created_at: tx.now(),
+        id,
+    };
+    let grant = GrantRow {
+        id,
+        organization,
+        terms: Terms { order, meters: new.meters },
+        original: new.amount,
+        remaining: ledger::within_range(new.amount.checked_sub(repaid))?,
+        held: Credits::ZERO,
+        expired: Credits::ZERO,
+        cost: new.cost,
+        source: new.source.to_owned(),
+        transaction: transaction.id,
+        open: true,
+    };
+    grants::insert(conn, &grant)?;
+    wallet.receive(&grant, repaid, &transaction);
+    wallets.mark(organization);
+    Ok((transaction, grant))
+}
+
+/// From the source to the grant, from the grant to the overdraft, and the money received for it.
+fn credit_moves(
+    conn: &Connection,
+    new: &NewCredit,
+    account: AccountId,
+    overdraft: AccountId,
+    repaid: Credits,
+) -> Result<Vec<Move>, DbError> {
+    let source = ledger::ensure_account(conn, Book::Credits, issued(new.class))?;
+    let mut moves = vec![
+        Move { debit: source, credit: account, amount: new.amount.micros() },
+        Move { debit: account, credit: overdraft, amount: repaid.micros() },
+    ];
+    if let Some(cost) = new.cost {
+        let book = Book::Money(cost.currency);
+        moves.push(Move {
+            debit: ledger::ensure_account(conn, book, AccountKind::Cash)?,
+            credit: ledger::ensure_account(conn, book, AccountKind::DeferredRevenue)?,
+            amount: cost.minor,
+        });
+    }
+    Ok(moves)
+}
+
+/// What is to be taken back.
+#[derive(Debug, Clone)]
+pub struct TakeBack {
+    /// How much; above zero.
+    pub amount: Credits,
+    /// From grants of which class.
+    pub class: Class,
+    /// For people.
+    pub description: String,
+    /// Who does it.
+    pub actor: String,
+    /// A JSON object.
+    pub metadata: Option<String>,
+}
+
+/// Takes credit back from grants of one class in draw order, never below what is there.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn take_back(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    take: TakeBack,
+) -> Result<(Transaction, Vec<Draw>), Error> {
+    if !take.amount.is_positive() {
+        return Err(Error::NotPositive);
+    }
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    wallets.settle(conn, &mut journal, organization, tx.now())?;
+    let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    let available = wallet.of_class(take.class, tx.now());
+    if available < take.amount {
+        return Err(Error::NotEnough { class: take.class, available });
+    }
+    let balance = wallet.balance().checked_sub(take.amount).ok_or(Error::TooLarge)?;
+    let amount = take.amount.checked_neg().ok_or(Error::TooLarge)?;
+    let draws = wallet.draw_class(take.class, take.amount, tx.now());
+    let source = ledger::ensure_account(conn, Book::Credits, issued(take.class))?;
+    let moves: Vec<Move> = draws
+        .iter()
+        .map(|draw| Move { debit: draw.account, credit: source, amount: draw.amount.micros() })
+        .collect();
+    let transaction = journal.post(
+        conn,
+        tx.now(),
+        wallet.last_line(),
+        NewTransaction {
+            organization,
+            kind: TransactionType::Adjustment,
+            amount,
+            balance_after: balance,
+            description: take.description,
+            grant: None,
+            corrects: None,
+            actor: take.actor,
+            metadata: take.metadata,
+        },
+        &moves,
+    )?;
+    wallet.line(&transaction);
+    wallets.mark(organization);
+    Ok((transaction, draws))
+}
+
+/// The account that credit of a class comes from.
+const fn issued(class: Class) -> AccountKind {
+    match class {
+        Class::Free => AccountKind::IssuedFree,
+        Class::Plan => AccountKind::IssuedPlan,
+        Class::Paid => AccountKind::IssuedPaid,
+    }
+}
+
+/// The sink of a meter, made when it is first needed.
+///
+/// # Errors
+/// When the database fails.
+pub fn usage_sink(conn: &Connection, meter: MeterId) -> Result<AccountId, DbError> {
+    ledger::ensure_account(conn, Book::Credits, AccountKind::Usage(meter))
+}
+
+/// Opens a grant for credit that came back when the overdraft it had gone to was repaid already.
+///
+/// # Errors
+/// When the database fails.
+pub fn grant_surplus(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    corrects: crate::base::id::TransactionId,
+    surplus: Credits,
+) -> Result<AccountId, Error> {
+    let conn = tx.conn()?;
+    let account = ledger::new_grant_account(conn, organization)?;
+    let id = GrantId::new(account.number());
+    let order = DrawOrder { class: Class::Paid, priority: None, expires_at: None, created_at: tx.now(), id };
+    let grant = GrantRow {
+        id,
+        organization,
+        terms: Terms { order, meters: None },
+        original: surplus,
+        remaining: surplus,
+        held: Credits::ZERO,
+        expired: Credits::ZERO,
+        cost: None,
+        source: "reversal".to_owned(),
+        transaction: corrects,
+        open: true,
+    };
+    grants::insert(conn, &grant)?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    wallet.adopt(&grant);
+    Ok(account)
+}

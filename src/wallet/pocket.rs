@@ -1,0 +1,230 @@
+//! What can be drawn from one grant, and drawing itself. Pure.
+
+use crate::base::id::{AccountId, MeterId};
+use crate::base::{Credits, Timestamp};
+use crate::grants::{Class, GrantRow, Terms};
+
+/// A part of a charge, taken from one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Draw {
+    /// A grant's account, or the overdraft.
+    pub account: AccountId,
+    /// How much; above zero.
+    pub amount: Credits,
+}
+
+/// One open grant of a wallet in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pocket {
+    /// Its account.
+    pub account: AccountId,
+    /// Turn, expiry, restriction.
+    pub terms: Terms,
+    /// What remains.
+    pub remaining: Credits,
+    /// What holds have set aside of it.
+    pub held: Credits,
+    /// What has moved to expiry, and late usage may still draw on.
+    pub expired: Credits,
+    /// `expired` differs from what is stored.
+    pub(super) expired_changed: bool,
+    /// It is closed in the database, and has something again.
+    pub(super) reopen: bool,
+}
+
+impl Pocket {
+    /// The pocket of a stored grant.
+    #[must_use]
+    pub fn of(grant: &GrantRow) -> Self {
+        Self {
+            account: AccountId::new(grant.id.number()),
+            terms: grant.terms.clone(),
+            remaining: grant.remaining,
+            held: grant.held,
+            expired: grant.expired,
+            expired_changed: false,
+            reopen: !grant.open,
+        }
+    }
+
+    /// Its class.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.terms.order.class
+    }
+
+    /// What no hold has set aside.
+    #[must_use]
+    pub fn free(&self) -> Credits {
+        // a hold never pins more than there is
+        self.remaining.checked_sub(self.held).unwrap_or(Credits::ZERO)
+    }
+
+    /// Nothing is left and nothing can come back by itself.
+    #[must_use]
+    pub fn is_done(&self, now: Timestamp, grace_ms: i64) -> bool {
+        let recoverable = !self.expired.is_zero()
+            && self.terms.order.expires_at.is_some_and(|expiry| now < expiry.plus_ms(grace_ms));
+        self.remaining.is_zero() && self.held.is_zero() && !recoverable
+    }
+}
+
+/// Work that credit is drawn for.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// What was counted.
+    pub meter: MeterId,
+    /// When it was done.
+    pub occurred_at: Timestamp,
+    /// When it is charged.
+    pub now: Timestamp,
+    /// How long after an expiry earlier work may still be charged to it.
+    pub grace_ms: i64,
+}
+
+impl Work {
+    fn may_draw(&self, pocket: &Pocket) -> bool {
+        pocket.terms.covers(self.meter) && pocket.terms.is_drawable(self.occurred_at, self.now, self.grace_ms)
+    }
+}
+
+/// What `work` could be charged to without overdraft, late revival included.
+#[must_use]
+pub fn available(pockets: &[Pocket], work: &Work) -> Credits {
+    pockets.iter().filter(|pocket| work.may_draw(pocket)).fold(Credits::ZERO, |sum, pocket| {
+        let late = if pocket.terms.is_live(work.now) { Credits::ZERO } else { pocket.expired };
+        add(add(sum, pocket.free()), late)
+    })
+}
+
+/// How much of each pocket's expired credit a charge of `amount` would need: pocket index and amount.
+#[must_use]
+pub fn to_revive(pockets: &[Pocket], work: &Work, amount: Credits) -> Vec<(usize, Credits)> {
+    let mut needed = Vec::new();
+    let mut rest = amount;
+    for (index, pocket) in pockets.iter().enumerate().filter(|(_, pocket)| work.may_draw(pocket)) {
+        if rest.is_zero() {
+            break;
+        }
+        rest = sub(rest, rest.min(pocket.free()));
+        if !pocket.terms.is_live(work.now) {
+            let revived = rest.min(pocket.expired);
+            if revived.is_positive() {
+                needed.push((index, revived));
+                rest = sub(rest, revived);
+            }
+        }
+    }
+    needed
+}
+
+/// Takes `amount` from pockets in their order; returns what they could not cover.
+pub fn draw(pockets: &mut [Pocket], work: &Work, amount: Credits, draws: &mut Vec<Draw>) -> Credits {
+    take(pockets, amount, |pocket| work.may_draw(pocket), draws)
+}
+
+/// Takes `amount` from the pockets that `may` allows; returns what they could not cover.
+pub(super) fn take(
+    pockets: &mut [Pocket],
+    amount: Credits,
+    may: impl Fn(&Pocket) -> bool,
+    draws: &mut Vec<Draw>,
+) -> Credits {
+    let mut rest = amount;
+    for pocket in pockets.iter_mut().filter(|pocket| may(pocket)) {
+        if rest.is_zero() {
+            break;
+        }
+        let taken = rest.min(pocket.free());
+        if taken.is_positive() {
+            pocket.remaining = sub(pocket.remaining, taken);
+            rest = sub(rest, taken);
+            draws.push(Draw { account: pocket.account, amount: taken });
+        }
+    }
+    rest
+}
+
+/// Sums of parts of one balance stay in its range.
+pub(super) fn add(a: Credits, b: Credits) -> Credits {
+    a.checked_add(b).unwrap_or(Credits::from_micros(i64::MAX))
+}
+
+/// Only ever takes away what is there.
+pub(super) fn sub(a: Credits, b: Credits) -> Credits {
+    a.checked_sub(b).unwrap_or(Credits::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::GrantId;
+    use crate::grants::DrawOrder;
+    use proptest::prelude::*;
+
+    fn pocket(id: i64, remaining: i64, held: i64, meters: Option<Vec<i64>>, expires: Option<i64>) -> Pocket {
+        let order = DrawOrder {
+            class: Class::Paid,
+            priority: None,
+            expires_at: expires.map(Timestamp::from_millis),
+            created_at: Timestamp::from_millis(0),
+            id: GrantId::new(id),
+        };
+        Pocket {
+            account: AccountId::new(id),
+            terms: Terms { order, meters: meters.map(|m| m.into_iter().map(MeterId::new).collect()) },
+            remaining: Credits::from_micros(remaining),
+            held: Credits::from_micros(held),
+            expired: Credits::ZERO,
+            expired_changed: false,
+            reopen: false,
+        }
+    }
+
+    fn work(meter: i64) -> Work {
+        let now = Timestamp::from_millis(100);
+        Work { meter: MeterId::new(meter), occurred_at: now, now, grace_ms: 0 }
+    }
+
+    #[test]
+    fn draws_skip_held_restricted_and_expired_credit() {
+        let mut pockets = [
+            pocket(1, 50, 20, None, None),
+            pocket(2, 50, 0, Some(vec![9]), None),
+            pocket(3, 50, 0, None, Some(100)),
+            pocket(4, 50, 0, Some(vec![1, 2]), Some(101)),
+        ];
+        let mut draws = Vec::new();
+        let rest = draw(&mut pockets, &work(1), Credits::from_micros(100), &mut draws);
+        assert_eq!(rest, Credits::from_micros(20));
+        let taken: Vec<(i64, i64)> = draws.iter().map(|d| (d.account.number(), d.amount.micros())).collect();
+        assert_eq!(taken, [(1, 30), (4, 50)]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_drawn_is_what_was_available(
+            parts in proptest::collection::vec((0..100_i64, 0..100_i64, 1..4_i64), 0..6),
+            amount in 0..600_i64,
+        ) {
+            let mut pockets: Vec<Pocket> = (1..)
+                .zip(&parts)
+                .map(|(id, &(remaining, held, meter))| {
+                    pocket(id, remaining, held.min(remaining), (meter != 3).then(|| vec![meter]), None)
+                })
+                .collect();
+            let amount = Credits::from_micros(amount);
+            let before = available(&pockets, &work(1));
+            let held_before: Vec<_> = pockets.iter().map(|p| p.held).collect();
+            let mut draws = Vec::new();
+            let rest = draw(&mut pockets, &work(1), amount, &mut draws);
+            let drawn = draws.iter().fold(Credits::ZERO, |sum, d| add(sum, d.amount));
+            prop_assert_eq!(drawn, amount.min(before));
+            prop_assert_eq!(add(drawn, rest), amount);
+            prop_assert_eq!(available(&pockets, &work(1)), sub(before, drawn));
+            for (pocket, held) in pockets.iter().zip(held_before) {
+                prop_assert!(pocket.remaining >= held);
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Statements of wallets.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::base::id::{AccountId, OrganizationId};
+use crate::base::{Credits, Day, Timestamp};
+use crate::db::DbError;
+use crate::ledger::verify::{VerifyError, expect_equal};
+
+/// One row of `wallets`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WalletRow {
+    pub overdraft_account: AccountId,
+    pub balance: Credits,
+    pub last_line: i64,
+    pub line_count: i64,
+    pub updated_at: Timestamp,
+}
+
+pub(super) fn insert_wallet(
+    conn: &Connection,
+    organization: OrganizationId,
+    overdraft: AccountId,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO wallets (organization_id, overdraft_account_id, balance, last_line, line_count, updated_at)
+         VALUES (?, ?, 0, 0, 0, ?)",
+    )?
+    .execute(params![organization, overdraft, now])?;
+    Ok(())
+}
+
+pub(super) fn wallet(conn: &Connection, organization: OrganizationId) -> Result<Option<WalletRow>, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT overdraft_account_id, balance, last_line, line_count, updated_at
+             FROM wallets WHERE organization_id = ?",
+        )?
+        .query_row([organization], |row| {
+            Ok(WalletRow {
+                overdraft_account: row.get(0)?,
+                balance: row.get(1)?,
+                last_line: row.get(2)?,
+                line_count: row.get(3)?,
+                updated_at: row.get(4)?,
+            })
+        })
+        .optional()?)
+}
+
+pub(super) fn update_wallet(
+    conn: &Connection,
+    organization: OrganizationId,
+    balance: Credits,
+    last_line: i64,
+    line_count: i64,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "UPDATE wallets SET balance = ?, last_line = ?, line_count = ?, updated_at = ? WHERE organization_id = ?",
+    )?
+    .execute(params![balance, last_line, line_count, now, organization])?;
+    Ok(())
+}
+
+pub(super) fn upsert_wallet_day(
+    conn: &Connection,
+    day: Day,
+    organization: OrganizationId,
+    balance: Credits,
+    last_line: i64,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO wallet_days (day, organization_id, balance, last_line) VALUES (?, ?, ?, ?)
+         ON CONFLICT (day, organization_id) DO UPDATE SET balance = excluded.balance, last_line = excluded.last_line",
+    )?
+    .execute(params![day, organization, balance, last_line])?;
+    Ok(())
+}
+
+/// A day's closing balance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BalancePoint {
+    /// The UTC day.
+    pub day: Day,
+    /// The balance at its end.
+    pub balance: Credits,
+}
+
+/// Closing balances of the days in `from..=to` (UTC) on which the balance moved, preceded by the last one before.
+///
+/// # Errors
+/// When the database fails.
+pub fn balance_days(
+    conn: &Connection,
+    organization: OrganizationId,
+    from: Day,
+    to: Day,
+) -> Result<Vec<BalancePoint>, DbError> {
+    let mut points = Vec::new();
+    let mut statement =
+        conn.prepare_cached("SELECT balance FROM wallet_days WHERE day = ? AND organization_id = ?")?;
+    // the key leads with the day, so each day is one look-up, and there are few
+    for number in from.number()..=to.number() {
+        let day = Day::from_number(number);
+        if let Some(balance) = statement.query_row(params![day, organization], |row| row.get(0)).optional()? {
+            points.push(BalancePoint { day, balance });
+        }
+    }
+    Ok(points)
+}
+
+/// The organization's newest line on a UTC day or, up to `look_back` days, before it.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_line_on_or_before(
+    conn: &Connection,
+    organization: OrganizationId,
+    day: Day,
+    look_back: i32,
+) -> Result<Option<i64>, DbError> {
+    let mut statement =
+        conn.prepare_cached("SELECT last_line FROM wallet_days WHERE day = ? AND organization_id = ?")?;
+    for back in 0..=look_back {
+        let found =
+            statement.query_row(params![day.plus_days(-back), organization], |row| row.get(0)).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// What the lines say about one wallet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// The newest line.
+    pub last_line: i64,
+    /// How many.
+    pub lines: i64,
+    /// The newest line's `balance_after`.
+    pub balance: i64,
+}
+
+/// Compares every wallet with its grants, its overdraft and its lines.
+///
+/// # Errors
+/// The first wallet that does not fit.
+pub fn verify(conn: &Connection, derived: &BTreeMap<OrganizationId, Derived>) -> Result<u64, VerifyError> {
+    let mut statement = conn.prepare(
+        "SELECT w.organization_id, w.balance, w.last_line, w.line_count,
+                coalesce((SELECT sum(a.credits_posted - a.debits_posted)
+                          FROM grants g JOIN accounts a ON a.id = g.account_id
+                          WHERE g.organization_id = w.organization_id), 0)
+                + (SELECT credits_posted - debits_posted FROM accounts WHERE id = w.overdraft_account_id)
+         FROM wallets w ORDER BY w.organization_id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let organization: OrganizationId = row.get(0)?;
+        let stored = Derived { balance: row.get(1)?, last_line: row.get(2)?, lines: row.get(3)? };
+        let of_accounts: i64 = row.get(4)?;
+        let of_lines = derived.get(&organization).copied().unwrap_or_default();
+        expect_equal(
+            "wallets",
+            organization,
+            "its balance, last line and number of lines",
+            &stored,
+            &of_lines,
+        )?;
+        expect_equal("wallets", organization, "balance (of its accounts)", &stored.balance, &of_accounts)?;
+        count += 1;
+    }
+    closed_grants(conn)?;
+    Ok(count)
+}
+
+/// A grant that is closed has nothing left, and none has less than nothing.
+fn closed_grants(conn: &Connection) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare(
+        "SELECT g.account_id, a.credits_posted - a.debits_posted FROM grants g JOIN accounts a ON a.id = g.account_id
+         WHERE a.credits_posted < a.debits_posted OR (g.open = 0 AND a.credits_posted <> a.debits_posted)
+            OR a.debits_pending > a.credits_posted - a.debits_posted
+         ORDER BY 1 LIMIT 1",
+    )?;
+    let mut rows = statement.query([])?;
+    match rows.next()? {
+        Some(row) => Err(VerifyError::misfit(
+            "grants",
+            row.get::<_, i64>(0)?,
+            format!("what remains ({}) does not fit its state", row.get::<_, i64>(1)?),
+        )),
+        None => Ok(()),
+    }
+}
