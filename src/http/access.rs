@@ -1,13 +1,14 @@
 //! Who may call a route. Every route declares it, and nothing reaches a handler that does not satisfy it.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 
 use super::error::{ApiError, Code};
 use super::request_id::RequestId;
 use crate::base::id::OrganizationId;
-use crate::identity::{Denied, Principal, Reach, Scope};
+use crate::identity::{By, Denied, Principal, Reach, Scope};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum OnBehalf {
     OperatorForOrganization,
     /// The operator's own resources.
     Operator,
+    /// Whoever watches the server: the configured token, this very machine, or an operator's key.
+    Monitoring,
 }
 
 impl Access {
@@ -49,6 +52,10 @@ impl Access {
     /// Usage of one organization, as far as the caller sees.
     pub const USAGE: Self =
         Self { on_behalf: OnBehalf::Usage, scope: Some(Scope::UsageRead), session_only: false };
+
+    /// Whoever watches the server.
+    pub const MONITORING: Self =
+        Self { on_behalf: OnBehalf::Monitoring, scope: Some(Scope::UsageRead), session_only: false };
 
     /// One organization, with a scope.
     #[must_use]
@@ -93,7 +100,7 @@ impl Access {
             OnBehalf::Organization | OnBehalf::Usage | OnBehalf::Items | OnBehalf::OperatorForOrganization => {
                 true
             }
-            OnBehalf::Anyone | OnBehalf::Oneself | OnBehalf::Operator => false,
+            OnBehalf::Anyone | OnBehalf::Oneself | OnBehalf::Operator | OnBehalf::Monitoring => false,
         }
     }
 
@@ -103,7 +110,7 @@ impl Access {
     /// The first reason why not.
     pub fn admit(
         &self,
-        principal: Principal,
+        principal: Arc<Principal>,
         named: Option<OrganizationId>,
     ) -> Result<Admitted, Denied> {
         let mut organization = None;
@@ -140,9 +147,9 @@ impl Access {
                 self.may_as_operator(&principal)?;
                 organization = Some(principal.organization(named)?);
             }
-            OnBehalf::Operator => self.may_as_operator(&principal)?,
+            OnBehalf::Operator | OnBehalf::Monitoring => self.may_as_operator(&principal)?,
         }
-        Ok(Admitted { principal: Some(principal), organization, reach, request_id: RequestId::NONE })
+        Ok(Admitted { organization, reach, ..Admitted::known(principal) })
     }
 
     fn may(&self, principal: &Principal, organization: OrganizationId) -> Result<(), Denied> {
@@ -167,8 +174,9 @@ impl Access {
 /// A request that was let in: who asks, and for which organization.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    principal: Option<Principal>,
+    principal: Option<Arc<Principal>>,
     organization: Option<OrganizationId>,
+    session_token: Option<String>,
     /// How much of the organization's usage may be shown.
     pub reach: Reach,
     /// The request's id, for the audit log and for errors on pages.
@@ -182,14 +190,28 @@ impl Admitted {
         Self {
             principal: None,
             organization: None,
+            session_token: None,
             reach: Reach::Organization,
             request_id: RequestId::NONE,
         }
     }
 
+    /// Somebody known, on a route that does not ask.
+    #[must_use]
+    pub const fn known(principal: Arc<Principal>) -> Self {
+        Self { principal: Some(principal), ..Self::anonymous() }
+    }
+
+    /// The same, in the session of a browser.
+    #[must_use]
+    pub fn with_session(mut self, token: Option<String>) -> Self {
+        self.session_token = token;
+        self
+    }
+
     /// The same, under a request id.
     #[must_use]
-    pub const fn under(mut self, request_id: RequestId) -> Self {
+    pub fn under(mut self, request_id: RequestId) -> Self {
         self.request_id = request_id;
         self
     }
@@ -199,7 +221,33 @@ impl Admitted {
     /// # Errors
     /// Only on a route that is open to anyone.
     pub fn principal(&self) -> Result<&Principal, ApiError> {
-        self.principal.as_ref().ok_or_else(|| ApiError::new(Code::Unauthorized))
+        self.principal.as_deref().ok_or_else(|| ApiError::new(Code::Unauthorized))
+    }
+
+    /// Who asks, where that is known.
+    #[must_use]
+    pub fn principal_if_known(&self) -> Option<&Principal> {
+        self.principal.as_deref()
+    }
+
+    /// On whose behalf an operation runs, for the audit log.
+    ///
+    /// # Errors
+    /// As [`Admitted::principal`].
+    pub fn by(&self) -> Result<By, ApiError> {
+        Ok(By::request(self.principal()?, self.request_id.to_string()))
+    }
+
+    /// The token of the browser's session.
+    #[must_use]
+    pub fn session_token(&self) -> Option<&str> {
+        self.session_token.as_deref()
+    }
+
+    /// What the forms of a page carry, see [`super::form::TOKEN_FIELD`]. Empty outside of a session.
+    #[must_use]
+    pub fn form_token(&self) -> String {
+        self.session_token().map(super::cookie::form_token).unwrap_or_default()
     }
 
     /// The organization the request is about.
@@ -222,7 +270,7 @@ impl FromRequest for Admitted {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let admitted = req.extensions_mut().remove::<Self>();
+        let admitted = req.extensions().get::<Self>().cloned();
         ready(admitted.ok_or_else(|| ApiError::internal("a handler outside the route table")))
     }
 }

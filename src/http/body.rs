@@ -14,33 +14,30 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::State;
 use super::error::{ApiError, Code, FieldError};
 
-/// The largest body of an ordinary request.
-pub const MAX_BODY: usize = 1 << 20;
-/// The largest body of a batch.
-pub const MAX_BATCH: usize = 4 << 20;
 /// How long a client may take between two pieces of a body.
 const PIECE_WAIT: Duration = Duration::from_secs(20);
 /// After this many wrong fields the rest is not looked for.
 const MAX_FIELD_ERRORS: usize = 32;
 
-/// The raw body, at most `LIMIT` bytes, with its media type in lower case and without parameters.
-pub struct RawBody<const LIMIT: usize> {
+/// The raw body of a batch, within the limit for batches, with its media type in lower case and without parameters.
+pub struct Batch {
     /// The bytes.
     pub bytes: Bytes,
     /// For example `application/json`; empty when the request does not say.
     pub media_type: String,
 }
 
-/// A JSON body of type `T`, at most 1 MiB.
+/// A JSON body of type `T`, within the limit for ordinary bodies.
 ///
 /// Without a body at all, `T` is read from `{}`, so that a request whose fields are all optional needs none.
 pub struct Json<T>(pub T);
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
-impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
+impl FromRequest for Batch {
     type Error = ApiError;
     type Future = Extracting<Self>;
 
@@ -48,8 +45,9 @@ impl<const LIMIT: usize> FromRequest for RawBody<LIMIT> {
         let media_type = media_type(req);
         let declared = content_length(req);
         let payload = payload.take();
+        let limit = State::of(req).map_or(0, |state| state.settings.batch_body_limit);
         Box::pin(async move {
-            let bytes = read(declared, payload, LIMIT).await?;
+            let bytes = read(declared, payload, limit).await?;
             Ok(Self { bytes, media_type })
         })
     }
@@ -63,8 +61,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         let media_type = media_type(req);
         let declared = content_length(req);
         let payload = payload.take();
+        let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
         Box::pin(async move {
-            let bytes = read(declared, payload, MAX_BODY).await?;
+            let bytes = read(declared, payload, limit).await?;
             if bytes.is_empty() {
                 return decode(b"{}").map(Self);
             }
@@ -83,12 +82,12 @@ pub fn is_json(media_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-fn media_type(req: &HttpRequest) -> String {
+pub(super) fn media_type(req: &HttpRequest) -> String {
     let value = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn content_length(req: &HttpRequest) -> usize {
+pub(super) fn content_length(req: &HttpRequest) -> usize {
     let value = req.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     value.and_then(|v| v.parse().ok()).unwrap_or(0)
 }

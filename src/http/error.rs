@@ -103,8 +103,10 @@ impl FieldError {
 }
 
 /// An error as it will be answered.
+#[derive(Clone)]
 pub struct ApiError(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     code: Code,
     message: Option<String>,

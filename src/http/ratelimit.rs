@@ -1,7 +1,7 @@
-//! Rate limits: a bucket for each caller, and one for each network that tries to sign in.
+//! Rate limits: a bucket for each caller, and one for each network without a credential.
 //!
 //! The buckets are in memory and bounded: callers are as many as there are keys and people, and networks share
-//! a fixed number of buckets. They fill again while the server is off.
+//! a fixed number of buckets. They are full again after a restart.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
@@ -20,38 +20,35 @@ use super::error::{ApiError, Code};
 /// How often full buckets are thrown away, counted in requests.
 const SWEEP_EVERY: u32 = 16_384;
 
-/// How fast callers may ask. Zero: no limit.
+/// How fast a bucket refills. Zero: no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rates {
-    /// An organization's key, or a person: requests a second.
-    pub customer_per_second: u32,
-    /// How many of these at once.
-    pub customer_burst: u32,
-    /// An operator's key: requests a second.
-    pub operator_per_second: u32,
-    /// How many of these at once.
-    pub operator_burst: u32,
-    /// Sign-ins and refused credentials of one network (or one e-mail address), a minute.
-    pub sign_in_per_minute: u32,
+pub struct Rate {
+    /// Requests a second.
+    pub per_second: u32,
+    /// How many at once, after a pause.
+    pub burst: u32,
 }
 
-impl Default for Rates {
-    fn default() -> Self {
-        Self {
-            customer_per_second: 100,
-            customer_burst: 200,
-            operator_per_second: 0,
-            operator_burst: 0,
-            sign_in_per_minute: 20,
-        }
-    }
+/// How fast callers may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// One key of the operator's.
+    pub operator_key: Rate,
+    /// One key of an organization's.
+    pub organization_key: Rate,
+    /// One person, over all their sessions.
+    pub person: Rate,
+    /// One network without a credential, or with one that is refused.
+    pub stranger: Rate,
 }
 
 /// What a bucket belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bucket {
-    /// An API key.
-    Key(i64),
+    /// An operator's key.
+    OperatorKey(i64),
+    /// An organization's key.
+    OrganizationKey(i64),
     /// A person, over all their sessions.
     Person(i64),
 }
@@ -71,22 +68,25 @@ pub struct Standing {
 
 /// All the limits.
 pub struct RateLimits {
-    customers: Option<Limiter<Bucket>>,
-    operators: Option<Limiter<Bucket>>,
-    sign_ins: Option<Limiter<u16>>,
+    operator_keys: Option<Limiter<i64>>,
+    organization_keys: Option<Limiter<i64>>,
+    people: Option<Limiter<i64>>,
+    strangers: Option<Limiter<u16>>,
     hasher: RandomState,
 }
+
+/// How a bucket stands, and for how many seconds to wait.
+pub type Refused = (Standing, u64);
 
 impl RateLimits {
     /// Limits with full buckets.
     #[must_use]
     pub fn new(rates: &Rates) -> Self {
-        let second = Duration::from_secs(1);
-        let per_minute = rates.sign_in_per_minute;
         Self {
-            customers: Limiter::new(rates.customer_per_second, second, rates.customer_burst),
-            operators: Limiter::new(rates.operator_per_second, second, rates.operator_burst),
-            sign_ins: Limiter::new(per_minute, Duration::from_secs(60), per_minute),
+            operator_keys: Limiter::new(rates.operator_key),
+            organization_keys: Limiter::new(rates.organization_key),
+            people: Limiter::new(rates.person),
+            strangers: Limiter::new(rates.stranger),
             hasher: RandomState::new(),
         }
     }
@@ -94,38 +94,37 @@ impl RateLimits {
     /// Counts one request of a caller. `Ok(None)`: this caller has no limit.
     ///
     /// # Errors
-    /// How the bucket stands, and for how many seconds to wait.
-    pub fn take(&self, bucket: Bucket, operator: bool) -> Result<Option<Standing>, (Standing, u64)> {
-        let limiter = if operator { &self.operators } else { &self.customers };
-        let Some(limiter) = limiter else { return Ok(None) };
-        limiter.take(&bucket).map(Some).map_err(|wait_s| (limiter.standing(0), wait_s))
+    /// When its bucket is empty.
+    pub fn take(&self, bucket: Bucket) -> Result<Option<Standing>, Refused> {
+        let (limiter, key) = match bucket {
+            Bucket::OperatorKey(key) => (&self.operator_keys, key),
+            Bucket::OrganizationKey(key) => (&self.organization_keys, key),
+            Bucket::Person(key) => (&self.people, key),
+        };
+        take(limiter.as_ref(), &key)
     }
 
-    /// Counts a try to sign in, or a credential that was refused, against the network it came from.
+    /// Counts one request from a network without a credential. Networks share a fixed number of buckets.
     ///
     /// # Errors
-    /// `rate_limited`.
-    pub fn try_from_network(&self, address: IpAddr) -> Result<(), ApiError> {
-        self.try_as(match address {
+    /// When its bucket is empty.
+    pub fn stranger(&self, address: IpAddr) -> Result<Option<Standing>, Refused> {
+        let network = match address {
             IpAddr::V4(v4) => (0_u8, u64::from(v4.to_bits())),
             // whoever has one IPv6 address has the 2^64 beside it too
             IpAddr::V6(v6) => (1, u64::try_from(v6.to_bits() >> 64).unwrap_or(0)),
-        })
+        };
+        let [low, high, ..] = self.hasher.hash_one(network).to_ne_bytes();
+        take(self.strangers.as_ref(), &u16::from_ne_bytes([low, high]))
     }
+}
 
-    /// Counts a try to sign in against the account it names, existing or not.
-    ///
-    /// # Errors
-    /// `rate_limited`.
-    pub fn try_as_person(&self, email: &str) -> Result<(), ApiError> {
-        self.try_as((2_u8, email.trim().to_lowercase()))
-    }
-
-    fn try_as(&self, who: impl Hash) -> Result<(), ApiError> {
-        let Some(limiter) = &self.sign_ins else { return Ok(()) };
-        let [low, high, ..] = self.hasher.hash_one(who).to_ne_bytes();
-        limiter.take(&u16::from_ne_bytes([low, high])).map(|_| ()).map_err(too_many)
-    }
+fn take<K: Hash + Eq + Clone>(
+    limiter: Option<&Limiter<K>>,
+    key: &K,
+) -> Result<Option<Standing>, Refused> {
+    let Some(limiter) = limiter else { return Ok(None) };
+    limiter.take(key).map(Some).map_err(|wait_s| (limiter.standing(0), wait_s))
 }
 
 /// The error for a bucket that is empty for `wait_s` seconds.
@@ -143,13 +142,14 @@ struct Limiter<K: Hash + Eq + Clone> {
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
-    fn new(rate: u32, per: Duration, burst: u32) -> Option<Self> {
-        let quota =
-            Quota::with_period(per.checked_div(rate)?)?.allow_burst(NonZeroU32::new(burst.max(1))?);
+    fn new(rate: Rate) -> Option<Self> {
+        let burst = rate.burst.max(1);
+        let every = Duration::from_secs(1).checked_div(rate.per_second)?;
+        let quota = Quota::with_period(every)?.allow_burst(NonZeroU32::new(burst)?);
         let window = quota.burst_size_replenished_in();
         Some(Self {
             buckets: RateLimiter::dashmap(quota).with_middleware(),
-            burst: burst.max(1),
+            burst,
             window_s: u32::try_from(window.as_secs()).unwrap_or(u32::MAX).max(1),
             clock: DefaultClock::default(),
             since_sweep: AtomicU32::new(0),
@@ -186,19 +186,19 @@ mod tests {
     use super::*;
 
     fn limits() -> RateLimits {
+        let slow = |burst| Rate { per_second: 1, burst };
         RateLimits::new(&Rates {
-            customer_per_second: 1,
-            customer_burst: 3,
-            operator_per_second: 0,
-            operator_burst: 0,
-            sign_in_per_minute: 2,
+            operator_key: Rate { per_second: 0, burst: 0 },
+            organization_key: slow(3),
+            person: slow(1),
+            stranger: slow(2),
         })
     }
 
     #[test]
     fn a_bucket_empties_and_its_neighbour_does_not() {
         let limits = limits();
-        let take = |key| limits.take(Bucket::Key(key), false);
+        let take = |key| limits.take(Bucket::OrganizationKey(key));
         let remaining: Vec<_> =
             (0..3).map(|_| take(1).ok().flatten().map(|standing| standing.remaining)).collect();
         assert_eq!(remaining, [Some(2), Some(1), Some(0)]);
@@ -206,27 +206,25 @@ mod tests {
         assert_eq!((standing.remaining, standing.burst, standing.window_s, standing.reset_s), (0, 3, 3, 3));
         assert!(wait_s >= 1);
         assert!(take(2).is_ok());
-        assert!(limits.take(Bucket::Person(1), false).is_ok());
+        assert!(limits.take(Bucket::Person(1)).is_ok());
+        assert!(limits.take(Bucket::Person(1)).is_err());
     }
 
     #[test]
-    fn operators_are_not_limited_unless_told() {
+    fn no_limit_is_no_limit() {
         let limits = limits();
         for _ in 0..100 {
-            assert_eq!(limits.take(Bucket::Key(1), true), Ok(None));
+            assert_eq!(limits.take(Bucket::OperatorKey(1)), Ok(None));
         }
     }
 
     #[test]
-    fn a_network_and_an_account_can_be_tried_only_so_often() {
+    fn a_network_is_one_stranger() {
         let limits = limits();
         let address: IpAddr = "2001:db8::1".parse().expect("address");
         let neighbour: IpAddr = "2001:db8::ffff".parse().expect("address");
-        assert!(limits.try_from_network(address).is_ok());
-        assert!(limits.try_from_network(neighbour).is_ok());
-        assert_eq!(limits.try_from_network(address).expect_err("third").code(), Code::RateLimited);
-        assert!(limits.try_as_person("A@example.com").is_ok());
-        assert!(limits.try_as_person(" a@example.com").is_ok());
-        assert!(limits.try_as_person("a@EXAMPLE.com").is_err());
+        assert!(limits.stranger(address).is_ok());
+        assert!(limits.stranger(neighbour).is_ok());
+        assert!(limits.stranger(address).is_err());
     }
 }
