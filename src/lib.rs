@@ -4,7 +4,9 @@
 //! modules of a lower rank.
 
 pub mod base;
+pub mod catalog;
 pub mod db;
 pub mod grants;
 pub mod ledger;
+pub mod metering;
 pub mod wallet;

@@ -1,0 +1,3 @@
+//! From what was used to what it costs.
+
+pub mod rating;
