@@ -1,11 +1,12 @@
 //! Prices as data, and what makes them acceptable. Pure: no I/O.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::base::{Credits, Quantity};
+use crate::base::{Credits, Money, Quantity, Timestamp};
 
 /// The most rates one version of a rate card may hold.
 const MAX_RATES: usize = 200;
@@ -295,6 +296,99 @@ fn check_tiers(tiers: &[Tier], path: &str, problems: &mut Problems) {
             Some(up_to) => below = up_to,
         }
     }
+}
+
+/// How often a plan is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    /// Every calendar month.
+    Month,
+    /// Every calendar year.
+    Year,
+}
+
+/// What a version of a plan offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanTerms {
+    /// The fee for each interval, before tax.
+    pub price: Money,
+    /// How often it is due.
+    pub interval: Interval,
+    /// Credit granted at the beginning of each interval.
+    #[serde(default)]
+    pub plan_credits: Credits,
+    /// Units included in each interval, by meter, in the meter's unit. Used before any credit.
+    #[serde(default)]
+    pub allowances: BTreeMap<Code, Quantity>,
+    /// The rate card that prices everything else; what it does not price, the default card does.
+    pub rate_card: Code,
+    /// Whether what is left of the plan credits stays when the interval ends.
+    #[serde(default)]
+    pub rollover: bool,
+    /// Whether credit may be moved to another organization.
+    #[serde(default)]
+    pub credit_transfer: bool,
+    /// Whether customers see it and may choose it themselves.
+    #[serde(default = "yes")]
+    pub listed: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Checks the terms of a plan; `is_priced` says whether the plan's rate card or the default one prices a meter, and
+/// is `None` for a meter that does not exist.
+///
+/// # Errors
+/// With every problem there is, each with the path of its field.
+pub fn check_terms(
+    terms: &PlanTerms,
+    knows_card: impl Fn(&Code) -> bool,
+    is_priced: impl Fn(&Code) -> Option<bool>,
+) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    if terms.price.minor < 0 {
+        problems.add("price", "must not be negative");
+    }
+    check_price(terms.plan_credits, "plan_credits", &mut problems);
+    if !knows_card(&terms.rate_card) {
+        problems.add("rate_card", format!("is not a known rate card: {}", terms.rate_card));
+    }
+    for (meter, units) in &terms.allowances {
+        let field = format!("allowances.{meter}");
+        match is_priced(meter) {
+            None => problems.add(&field, "is not a known meter"),
+            // else the first unit beyond the allowance could not be charged
+            Some(false) => problems.add(&field, "has no price on the rate card or the default one"),
+            Some(true) => {}
+        }
+        if !units.is_positive() || *units > MAX_UNITS {
+            problems.add(&field, format!("must be above 0 and at most {MAX_UNITS}"));
+        }
+    }
+    problems.check()
+}
+
+/// When a new version may start: the first at any time, later ones not before `now`, so that no price or term that
+/// has been in force is ever rewritten. A version also replaces earlier ones that have not started yet, from its own
+/// start on.
+///
+/// # Errors
+/// With a problem of the field `starts_at`.
+pub fn check_start(starts_at: Timestamp, now: Timestamp, is_first: bool) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    if !is_first && starts_at < now {
+        problems.add("starts_at", "must not be in the past");
+    }
+    problems.check()
+}
+
+/// Of versions in the order of their numbers, the one in force at `at`: the highest that has started.
+pub fn in_force<V>(versions: &[V], at: Timestamp, starts_at: impl Fn(&V) -> Timestamp) -> Option<&V> {
+    versions.iter().rev().find(|version| starts_at(version) <= at)
 }
 
 /// Checks a name that people read.
