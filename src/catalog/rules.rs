@@ -158,6 +158,15 @@ const fn micro_credit() -> Credits {
 }
 
 impl Price {
+    /// Whether the price of a unit depends on what was used before.
+    #[must_use]
+    pub const fn is_tiered(&self) -> bool {
+        match self {
+            Self::Flat(_) => false,
+            Self::Graduated(_) | Self::Volume(_) => true,
+        }
+    }
+
     /// The price of the next unit after `used` in the cycle, in credits per [`Rate::unit_size`].
     #[must_use]
     pub fn after(&self, used: Quantity) -> Credits {

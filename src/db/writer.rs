@@ -85,6 +85,10 @@ impl WriteTx<'_> {
     pub fn conn(&self) -> Result<&Connection, DbError> {
         if !self.savepoint.get() {
             self.flush()?;
+            self.parts.each(|part| {
+                part.exposed();
+                Ok(())
+            })?;
             self.conn.prepare_cached("SAVEPOINT op")?.execute([])?;
             self.savepoint.set(true);
         } else if self.touched.replace(false) {
