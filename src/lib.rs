@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod catalog;
+pub mod config;
 pub mod db;
 pub mod grants;
 pub mod ledger;
