@@ -119,3 +119,12 @@ CREATE TRIGGER usage_items_are_final_u BEFORE UPDATE ON usage_items BEGIN SELECT
 CREATE TRIGGER usage_items_are_final_d BEFORE DELETE ON usage_items BEGIN SELECT raise(ABORT, 'usage items are final'); END;
 CREATE TRIGGER usage_draws_are_final_u BEFORE UPDATE ON usage_draws BEGIN SELECT raise(ABORT, 'usage draws are final'); END;
 CREATE TRIGGER usage_draws_are_final_d BEFORE DELETE ON usage_draws BEGIN SELECT raise(ABORT, 'usage draws are final'); END;
+
+-- How an organization's usage is priced, from when on. Before the first row, and where both are NULL: the default card.
+CREATE TABLE price_terms (
+    organization_id INTEGER NOT NULL,
+    starts_at       INTEGER NOT NULL,           -- also the anchor of the plan's cycles
+    plan_version_id INTEGER,
+    rate_card_id    INTEGER,
+    PRIMARY KEY (organization_id, starts_at)
+) STRICT, WITHOUT ROWID;

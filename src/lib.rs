@@ -4,10 +4,13 @@
 //! modules of a lower rank.
 
 pub mod base;
+pub mod catalog;
+pub mod config;
 pub mod db;
 pub mod grants;
 pub mod http;
 pub mod idempotency;
 pub mod identity;
 pub mod ledger;
+pub mod metering;
 pub mod wallet;

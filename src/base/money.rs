@@ -26,6 +26,9 @@ pub enum MoneyError {
 }
 
 impl Currency {
+    /// The euro.
+    pub const EUR: Self = Self(iso_currency::Currency::EUR);
+
     /// The three-letter code.
     #[must_use]
     pub fn code(self) -> &'static str {

@@ -21,6 +21,9 @@ pub trait Part: Any + Send {
     /// Any failure fails the whole commit.
     fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError>;
 
+    /// An operation is about to use SQL itself: forget copies of rows that are not this part's alone to change.
+    fn exposed(&mut self) {}
+
     /// Called once at the end of a transaction that changed something, after every part was flushed.
     ///
     /// # Errors

@@ -85,6 +85,10 @@ impl WriteTx<'_> {
     pub fn conn(&self) -> Result<&Connection, DbError> {
         if !self.savepoint.get() {
             self.flush()?;
+            self.parts.each(|part| {
+                part.exposed();
+                Ok(())
+            })?;
             self.conn.prepare_cached("SAVEPOINT op")?.execute([])?;
             self.savepoint.set(true);
         } else if self.touched.replace(false) {
@@ -107,6 +111,15 @@ impl WriteTx<'_> {
     /// When the writer was opened without such a part, or it is already borrowed.
     pub fn part<P: Part>(&self) -> Result<RefMut<'_, P>, DbError> {
         self.touched.set(true);
+        self.cache()
+    }
+
+    /// The part of type `P`, which gathers no rows but only remembers what is stored: an operation may fail after
+    /// having looked at it.
+    ///
+    /// # Errors
+    /// As [`WriteTx::part`].
+    pub fn cache<P: Part>(&self) -> Result<RefMut<'_, P>, DbError> {
         self.parts
             .get::<P>()
             .ok_or_else(|| DbError::Commit(format!("no part {}", std::any::type_name::<P>())))

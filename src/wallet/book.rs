@@ -190,7 +190,7 @@ impl Wallet {
 
     /// Moves what has expired, and no hold pins, out of the wallet.
     fn expire(&mut self, conn: &Connection, journal: &mut Journal, now: Timestamp) -> Result<bool, DbError> {
-        let mut moved = false;
+        let mut any = false;
         for index in 0..self.pockets.len() {
             let Some((account, rest)) = self
                 .pockets
@@ -213,9 +213,9 @@ impl Wallet {
                 p.expired_changed = true;
             }
             self.line(&transaction);
-            moved = true;
+            any = true;
         }
-        Ok(moved)
+        Ok(any)
     }
 
     fn of_system(

@@ -113,6 +113,14 @@ pub fn balance_days(
     Ok(points)
 }
 
+/// The organization's newest line; `None` when it has no wallet.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_line(conn: &Connection, organization: OrganizationId) -> Result<Option<i64>, DbError> {
+    Ok(wallet(conn, organization)?.map(|row| row.last_line))
+}
+
 /// The organization's newest line on a UTC day or, up to `look_back` days, before it.
 ///
 /// # Errors

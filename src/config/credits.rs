@@ -1,0 +1,33 @@
+//! `[credits]`: what a credit is.
+
+use super::reader::Reader;
+use crate::base::{Credits, Currency};
+
+/// What a credit is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreditsConfig {
+    /// The currency of the catalog, and of organizations made without one.
+    pub currency: Currency,
+    /// How many credits one unit of it buys. Not to be changed once credit was sold.
+    pub per_unit: i64,
+    /// Free credit for a new organization.
+    pub welcome: Credits,
+    /// After how many days what is left of it expires; 0 is never.
+    pub welcome_expiry_days: u32,
+}
+
+/// A million credits for a unit of currency, or a million units' worth of welcome credit, is a slip of the keyboard.
+const MOST: i64 = 1_000_000;
+
+impl CreditsConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("credits");
+        let most_welcome = Credits::from_whole(MOST * 100).unwrap_or(Credits::ZERO);
+        Self {
+            currency: section.value("currency", Currency::EUR),
+            per_unit: section.bounded("per_unit", 100, 1..=MOST),
+            welcome: section.bounded("welcome", Credits::ZERO, Credits::ZERO..=most_welcome),
+            welcome_expiry_days: section.bounded("welcome_expiry_days", 0, 0..=3_660),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Configuration: a TOML file, the environment, the command line.
+//!
+//! Stronger first: a command line argument, the environment variable `TOLLBOOK_<SECTION>_<KEY>`, the file, the default.
+//! An empty environment variable counts as absent. Secrets can also be given as the name of a file that holds them, by
+//! `…_FILE` in the environment or `…_file` in the file. Everything wrong is reported at once.
+
+mod auth;
+mod brand;
+mod credits;
+mod database;
+mod limits;
+mod log;
+mod reader;
+mod secret;
+mod seller;
+mod server;
+mod usage;
+mod value;
+
+use std::path::Path;
+
+pub use auth::Auth;
+pub use brand::Brand;
+pub use credits::CreditsConfig;
+pub use database::Database;
+pub use limits::Limits;
+pub use log::{Log, LogFormat};
+pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
+pub use secret::Secret;
+pub use seller::Seller;
+pub use server::{Mode, Network, Server};
+pub use usage::Usage;
+
+use reader::Reader;
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How it is reached.
+    pub server: Server,
+    /// Where its data is, and how much memory and queue it may use.
+    pub database: Database,
+    /// How the pages look.
+    pub brand: Brand,
+    /// What a credit is.
+    pub credits: CreditsConfig,
+    /// Which usage is taken.
+    pub usage: Usage,
+    /// Sign-in.
+    pub auth: Auth,
+    /// How fast requests may come.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+    /// Who sells, for invoices.
+    pub seller: Seller,
+    settings: Vec<Setting>,
+}
+
+impl Config {
+    /// Reads the file, where there is one, and the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(file: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        Self::load_with(file, env, &[])
+    }
+
+    /// Like [`Config::load`], with values from the command line on top.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn load_with(
+        file: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+        arguments: &[Argument],
+    ) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(file, &env, arguments);
+        let config = Self::read(&mut reader);
+        let settings = reader.finish()?;
+        Ok(Self { settings, ..config })
+    }
+
+    /// Reads every section; a value that does not fit is noted by the reader and stands at its default.
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            server: Server::read(reader),
+            database: Database::read(reader),
+            brand: Brand::read(reader),
+            credits: CreditsConfig::read(reader),
+            usage: Usage::read(reader),
+            auth: Auth::read(reader),
+            limits: Limits::read(reader),
+            log: Log::read(reader),
+            seller: Seller::read(reader),
+            settings: Vec::new(),
+        }
+    }
+
+    /// Every setting as it is in force, with where it came from; secrets are not shown.
+    #[must_use]
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut reader = Reader::new(None, &|_| None, &[]);
+        let config = Self::read(&mut reader);
+        Self { settings: reader.finish().unwrap_or_default(), ..config }
+    }
+}
+
+/// Equal when every value is; where they came from does not matter.
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        self.server == other.server
+            && self.database == other.database
+            && self.brand == other.brand
+            && self.credits == other.credits
+            && self.usage == other.usage
+            && self.auth == other.auth
+            && self.limits == other.limits
+            && self.log == other.log
+            && self.seller == other.seller
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use super::*;
+use std::collections::HashSet;
+
+fn database() -> Connection {
+    let conn = Connection::open_in_memory().expect("open");
+    conn.execute_batch(include_str!("../../../migrations/0004_usage.sql")).expect("schema");
+    conn
+}
+
+fn key(n: i64) -> IdKey {
+    IdKey::new(OrganizationId::new(7), IdKey::hash_of(n.to_string().as_bytes()))
+}
+
+/// As a commit of the writer does: notes events, writes their rows, keeps house, commits or not.
+fn commit(conn: &Connection, index: &mut IdIndex, items: std::ops::Range<i64>, keep: bool) {
+    conn.execute_batch("BEGIN").expect("begin");
+    for n in items.clone() {
+        assert_eq!(index.find(conn, key(n), |_| Ok(true)).expect("find"), None, "{n} is new");
+        index.insert(key(n), n);
+        conn.prepare_cached(
+            "INSERT INTO usage_items (id, organization_id, kind, meter_id, quantity, credits, rate_version_id, event_id)
+             VALUES (?, 7, 1, 1, 1, 1, 1, ?)",
+        )
+        .expect("insert")
+        .execute(rusqlite::params![n, n.to_string()])
+        .expect("insert");
+    }
+    index.flushed();
+    index.upkeep(conn, usize::try_from(items.end - items.start).expect("count")).expect("upkeep");
+    if keep {
+        conn.execute_batch("COMMIT").expect("commit");
+        index.committed();
+    } else {
+        conn.execute_batch("ROLLBACK").expect("rollback");
+        index.reset();
+    }
+}
+
+#[test]
+fn every_id_is_found_through_flushes_merges_rollbacks_and_restarts() {
+    let conn = database();
+    let mut index = IdIndex::default();
+    let batch = 8_192;
+    let total = i64::try_from(RUN_ENTRIES * (FAN_IN + 2)).expect("total");
+    let mut next = 1;
+    let mut round = 0;
+    while next <= total {
+        round += 1;
+        let keep = round % 13 != 0;
+        commit(&conn, &mut index, next..next + batch, keep);
+        if keep {
+            next += batch;
+        }
+        if round % 50 == 0 {
+            // as after a kill: nothing but the tables is left
+            index = IdIndex::default();
+        }
+    }
+    for _ in 0..2_000 {
+        conn.execute_batch("BEGIN").expect("begin");
+        let more = index.upkeep(&conn, 4_096).expect("upkeep");
+        conn.execute_batch("COMMIT").expect("commit");
+        index.committed();
+        if !more {
+            break;
+        }
+    }
+    assert!(index.runs.iter().any(|run| run.level == 1), "a merge has happened");
+    let stored: HashSet<i64> = {
+        let mut statement = conn.prepare("SELECT DISTINCT run FROM usage_ids").expect("runs");
+        statement.query_map([], |row| row.get(0)).expect("runs").map(|run| run.expect("run")).collect()
+    };
+    assert_eq!(stored, index.runs.iter().map(|run| run.number).collect(), "no garbage is left");
+    let mut restarted = IdIndex::default();
+    for n in (1..next).step_by(97) {
+        assert_eq!(index.find(&conn, key(n), |i| Ok(i == n)).expect("find"), Some(n));
+        assert_eq!(restarted.find(&conn, key(n), |i| Ok(i == n)).expect("find"), Some(n));
+    }
+    for n in next..next + 1_000 {
+        assert_eq!(index.find(&conn, key(n), |_| Ok(true)).expect("find"), None);
+    }
+}
+
+#[test]
+fn what_was_undone_is_forgotten() {
+    let conn = database();
+    let mut index = IdIndex::default();
+    assert_eq!(index.find(&conn, key(1), |_| Ok(true)).expect("find"), None);
+    index.insert(key(1), 1);
+    index.flushed();
+    index.insert(key(2), 2);
+    index.undo();
+    assert_eq!(index.find(&conn, key(1), |_| Ok(true)).expect("find"), Some(1));
+    assert_eq!(index.find(&conn, key(2), |_| Ok(true)).expect("find"), None);
+    index.reset();
+    assert_eq!(index.find(&conn, key(1), |_| Ok(true)).expect("find"), None);
+}
+
+#[test]
+fn two_ids_with_one_key_are_told_apart() {
+    let conn = database();
+    let mut index = IdIndex::default();
+    assert_eq!(index.find(&conn, key(1), |_| Ok(true)).expect("find"), None);
+    index.insert(key(1), 10);
+    assert_eq!(index.find(&conn, key(1), |item| Ok(item == 11)).expect("find"), None);
+    index.insert(key(1), 11);
+    assert_eq!(index.find(&conn, key(1), |item| Ok(item == 10)).expect("find"), Some(10));
+    assert_eq!(index.find(&conn, key(1), |item| Ok(item == 11)).expect("find"), Some(11));
+}

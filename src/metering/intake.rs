@@ -1,0 +1,711 @@
+//! Taking usage in: the hot path.
+//!
+//! Everything an event needs is in the writer's memory; what it changes is gathered and written once per commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::event::{Digests, OrganizationRef, Outcome, Refusal, UsageEvent, flag};
+use super::external::ExternalId;
+use super::ids::{IdIndex, IdKey};
+use super::pricing::{self, Pricing, Terms};
+use super::rating::{ItemKind, Rated, RatingInput, rate};
+use super::row::{EventRow, ItemRow, receipt};
+use super::sql::{self, Known, Rollup, RollupKey};
+use crate::base::id::{AccountId, AgentId, MeterId, NumberId, OrganizationId, WorkspaceId};
+use crate::base::time::{DAY_MS, SECOND_MS};
+use crate::base::{Credits, Day, Quantity, Timestamp};
+use crate::catalog::{self, Snapshot};
+use crate::db::{DbError, Part, ReadTx, WriteTx};
+use crate::ledger::{self, Journal};
+use crate::wallet::{self, Draw, Wallet, Wallets, Work};
+
+/// How many remembered rows of each kind stay in memory between commits.
+const KEPT: usize = 100_000;
+
+/// What events are held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Events longer ago are refused.
+    pub max_age_days: i64,
+    /// Events further in the future are refused.
+    pub max_future_seconds: i64,
+    /// The most that one event may report, in the meter's unit.
+    pub max_quantity: Quantity,
+    /// Whether this process writes the index of event ids; only one at a time may.
+    pub upkeep: bool,
+}
+
+/// An event with its hashes.
+#[derive(Debug, Clone)]
+pub struct EventIn {
+    /// What was reported.
+    pub event: UsageEvent,
+    /// See [`UsageEvent::digests`].
+    pub digests: Digests,
+}
+
+/// The writer's memory of usage.
+pub struct Intake {
+    limits: Limits,
+    ids: IdIndex,
+    organizations: HashMap<OrganizationId, Arc<Terms>>,
+    by_external_id: HashMap<Box<str>, OrganizationId>,
+    known: HashMap<(Known, OrganizationId, Box<str>), i64>,
+    sinks: HashMap<MeterId, AccountId>,
+    /// Rows of this commit that are not written yet, in the order of their ids.
+    pending: Vec<ItemRow>,
+    rollups: HashMap<RollupKey, Rollup>,
+    days: HashMap<(Day, OrganizationId), DayChain>,
+    cycles: BTreeMap<(OrganizationId, MeterId, Timestamp), Cycle>,
+    events_in_commit: usize,
+    draws: Vec<Draw>,
+}
+
+#[derive(Clone, Copy)]
+struct DayChain {
+    last_head: i64,
+    events: i64,
+    dirty: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Cycle {
+    billed: Quantity,
+    included: Quantity,
+    dirty: bool,
+}
+
+/// What an event needs from outside this part.
+struct Context<'a> {
+    conn: &'a Connection,
+    catalog: &'a Snapshot,
+    wallets: &'a mut Wallets,
+    journal: &'a mut Journal,
+    now: Timestamp,
+}
+
+/// Charges events, each on its own: a refused one does not touch its neighbours. `caller`: the only organization the
+/// caller may report for; `None` for an operator, whose events name theirs.
+///
+/// # Errors
+/// Only when the database fails, and then nothing of the batch is kept.
+pub fn record(
+    tx: &WriteTx<'_>,
+    caller: Option<OrganizationId>,
+    fallback: Option<OrganizationId>,
+    events: &[EventIn],
+) -> Result<Vec<Outcome>, DbError> {
+    let catalog = catalog::snapshot(tx)?;
+    let mut intake = tx.part::<Intake>()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    let mut context = Context {
+        conn: tx.conn_unflushed(),
+        catalog: &catalog,
+        wallets: &mut wallets,
+        journal: &mut journal,
+        now: tx.now(),
+    };
+    events.iter().map(|event| intake.take(&mut context, caller, fallback, event)).collect()
+}
+
+/// Prices usage without charging it, with the same function and the same state of allowances and tiers.
+///
+/// # Errors
+/// The outer error when the database fails, the inner one when it would be refused.
+pub fn estimate(
+    tx: &ReadTx<'_>,
+    catalog: &Snapshot,
+    organization: OrganizationId,
+    event: &UsageEvent,
+) -> Result<Result<(MeterId, crate::base::id::RateVersionId, Rated), Refusal>, DbError> {
+    let Some(row) = sql::organization(tx.conn(), &OrganizationRef::Id(organization))? else {
+        return Ok(Err(Refusal::UnknownOrganization));
+    };
+    let terms = sql::price_terms(tx.conn(), organization)?;
+    let Some(meter) = catalog.meter_id(&event.meter) else {
+        return Ok(Err(Refusal::UnknownMeter(event.meter.clone())));
+    };
+    let Some(pricing) = pricing::pricing(catalog, &terms, &row.zone, meter, event.occurred_at) else {
+        return Ok(Err(Refusal::NoRate));
+    };
+    let (billed, included) = match pricing.cycle_start {
+        Some(start) => sql::cycle_usage(tx.conn(), organization, meter, start)?,
+        None => Default::default(),
+    };
+    Ok(price(event, &pricing, billed, included).map(|rated| (meter, pricing.rate_version, rated)))
+}
+
+/// The one place where an event meets its rate.
+fn price(
+    event: &UsageEvent,
+    pricing: &Pricing<'_>,
+    billed: Quantity,
+    included: Quantity,
+) -> Result<Rated, Refusal> {
+    let allowance_left = pricing.allowance.map(|allowance| {
+        // a plan change may leave less than was used already
+        allowance.checked_sub(included).filter(|left| left.is_positive()).unwrap_or(Quantity::ZERO)
+    });
+    let input = RatingInput {
+        quantity: event.quantity,
+        toll_free_inbound: event.toll_free && event.flags() & flag::OUTBOUND == 0,
+        byok: event.byok,
+        carrier_cost: event.carrier_cost,
+        allowance_left,
+        used_in_cycle: billed,
+    };
+    rate(pricing.rate, &input).map_err(|_| Refusal::Unpriceable)
+}
+
+impl Intake {
+    /// Nothing remembered yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            ids: IdIndex::default(),
+            organizations: HashMap::new(),
+            by_external_id: HashMap::new(),
+            known: HashMap::new(),
+            sinks: HashMap::new(),
+            pending: Vec::new(),
+            rollups: HashMap::new(),
+            days: HashMap::new(),
+            cycles: BTreeMap::new(),
+            events_in_commit: 0,
+            draws: Vec::new(),
+        }
+    }
+
+    fn take(
+        &mut self,
+        context: &mut Context<'_>,
+        caller: Option<OrganizationId>,
+        fallback: Option<OrganizationId>,
+        input: &EventIn,
+    ) -> Result<Outcome, DbError> {
+        let event = &input.event;
+        let found = match &event.organization {
+            Some(which) => self.organization(context.conn, which)?,
+            None => caller.or(fallback),
+        };
+        let Some(organization) = found else { return Ok(Outcome::Refused(Refusal::UnknownOrganization)) };
+        if caller.is_some_and(|own| own != organization) {
+            return Ok(Outcome::Refused(Refusal::ForeignOrganization));
+        }
+        let key = IdKey::new(organization, input.digests.id_hash);
+        if let Some(head) = self.find(context.conn, key, organization, &event.id)? {
+            return self.answer_again(context.conn, head, input.digests.fingerprint);
+        }
+        let Some(terms) = self.terms(context.conn, organization)? else {
+            return Ok(Outcome::Refused(Refusal::UnknownOrganization));
+        };
+        if let Err(refusal) = self.check(event, context.now) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let Some(meter) = context.catalog.meter_id(&event.meter) else {
+            return Ok(Outcome::Refused(Refusal::UnknownMeter(event.meter.clone())));
+        };
+        let Some(pricing) =
+            pricing::pricing(context.catalog, &terms.periods, &terms.zone, meter, event.occurred_at)
+        else {
+            return Ok(Outcome::Refused(Refusal::NoRate));
+        };
+        let (billed, included) = self.cycle(context.conn, organization, meter, pricing.cycle_start)?;
+        let rated = match price(event, &pricing, billed, included) {
+            Ok(rated) => rated,
+            Err(refusal) => return Ok(Outcome::Refused(refusal)),
+        };
+        if let Some(refusal) = Self::refuses(context, organization, &terms, meter, event, &rated)? {
+            return Ok(Outcome::Refused(refusal));
+        }
+        // from here on nothing is refused any more
+        let charge =
+            Charge { organization, meter, event, digests: input.digests, pricing: &pricing, rated: &rated };
+        self.add_cycle(organization, meter, &pricing, billed, included, &rated);
+        self.post(context, &terms, &charge, key)
+    }
+
+    /// The bounds that need no price.
+    fn check(&self, event: &UsageEvent, now: Timestamp) -> Result<(), Refusal> {
+        if event.quantity.is_negative() {
+            return Err(Refusal::Negative("quantity"));
+        }
+        if event.carrier_cost.is_some_and(Credits::is_negative) {
+            return Err(Refusal::Negative("carrier_cost"));
+        }
+        if event.quantity > self.limits.max_quantity {
+            return Err(Refusal::TooMuch(self.limits.max_quantity));
+        }
+        if event.occurred_at < now.plus_ms(-self.limits.max_age_days.saturating_mul(DAY_MS)) {
+            return Err(Refusal::TooOld(self.limits.max_age_days));
+        }
+        if event.occurred_at > now.plus_ms(self.limits.max_future_seconds.saturating_mul(SECOND_MS)) {
+            return Err(Refusal::InTheFuture(self.limits.max_future_seconds));
+        }
+        Ok(())
+    }
+
+    /// Reasons that need the price and the wallet.
+    fn refuses(
+        context: &mut Context<'_>,
+        organization: OrganizationId,
+        terms: &Terms,
+        meter: MeterId,
+        event: &UsageEvent,
+        rated: &Rated,
+    ) -> Result<Option<Refusal>, DbError> {
+        context.wallets.settle(context.conn, context.journal, organization, context.now)?;
+        let work = context.wallets.work(meter, event.occurred_at, context.now);
+        let Some(wallet) = context.wallets.get(context.conn, organization)? else {
+            return Ok(Some(Refusal::UnknownOrganization));
+        };
+        if wallet.balance().checked_sub(rated.total).is_none() {
+            return Ok(Some(Refusal::Unpriceable));
+        }
+        if event.flags() & flag::ENFORCE == 0 {
+            return Ok(None);
+        }
+        if terms.suspended {
+            return Ok(Some(Refusal::Suspended));
+        }
+        let available = wallet.available(&work);
+        if available < rated.total {
+            return Ok(Some(Refusal::InsufficientCredits { available, required: rated.total }));
+        }
+        Ok(None)
+    }
+
+    /// Charges what has been priced.
+    fn post(
+        &mut self,
+        context: &mut Context<'_>,
+        terms: &Terms,
+        charge: &Charge<'_>,
+        key: IdKey,
+    ) -> Result<Outcome, DbError> {
+        let sink = self.sink(context.conn, charge.meter)?;
+        let event_row = self.event_row(context, terms, charge)?;
+        let work = context.wallets.work(charge.meter, charge.event.occurred_at, context.now);
+        let organization = charge.organization;
+        let wallet = context
+            .wallets
+            .get(context.conn, organization)?
+            .ok_or_else(|| DbError::bad_row("wallets", organization.number(), "does not exist"))?;
+        wallet.revive(context.conn, context.journal, &work, charge.rated.total)?;
+        let first_pending = self.pending.len();
+        let mut event_row = Some(event_row);
+        let mut head = None;
+        for item in items(charge.rated) {
+            let mut row = ItemRow {
+                id: context.journal.next_line(context.conn)?,
+                organization,
+                head,
+                kind: item.0,
+                meter: charge.meter,
+                quantity: item.1,
+                credits: item.2,
+                account: None,
+                rate_version: charge.pricing.rate_version,
+                event: event_row.take(),
+                split: Vec::new(),
+            };
+            head = head.or(Some(row.id));
+            draw(wallet, &work, &mut row, &mut self.draws);
+            for part in row.draws() {
+                context.journal.gather(part.account, sink, part.amount);
+            }
+            if let Some(event) = &mut row.event {
+                event.balance_after = ledger::within_range(wallet.balance().checked_sub(charge.rated.total))?;
+                event.prev_line = wallet.last_line();
+                event.items = i64::try_from(items(charge.rated).count()).unwrap_or(0);
+                wallet.usage_line(row.id, event.balance_after);
+            }
+            context.journal.usage_line(context.conn, |_, canon| row.canonical(canon))?;
+            self.pending.push(row);
+        }
+        context.wallets.mark(organization);
+        let rows = self.pending.get(first_pending..).unwrap_or_default();
+        let receipt = receipt(rows).ok_or_else(|| DbError::Commit("an event without an item".into()))?;
+        self.ids.insert(key, receipt.head);
+        self.events_in_commit += 1;
+        self.tally(first_pending, 1);
+        Ok(Outcome::Charged(receipt))
+    }
+
+    /// What the first item keeps of the event. Line, balance and chain are filled in when it is posted.
+    fn event_row(
+        &mut self,
+        context: &Context<'_>,
+        terms: &Terms,
+        charge: &Charge<'_>,
+    ) -> Result<EventRow, DbError> {
+        let (conn, organization, event) = (context.conn, charge.organization, charge.event);
+        let day = terms.zone.day_of(event.occurred_at);
+        let prev_of_day = self.day(conn, day, organization)?.last_head;
+        let mut known = |what, id: Option<&str>| -> Result<Option<i64>, DbError> {
+            id.map(|id| self.ensure_known(conn, what, organization, id, context.now)).transpose()
+        };
+        Ok(EventRow {
+            id: event.id.clone(),
+            fingerprint: charge.digests.fingerprint,
+            occurred_at: event.occurred_at,
+            posted_at: context.now,
+            day,
+            reported: event.quantity,
+            agent: known(Known::Agent, event.agent.as_deref())?.map(AgentId::new),
+            number: known(Known::Number, event.number.as_deref())?.map(NumberId::new),
+            workspace: known(Known::Workspace, event.workspace.as_deref())?.map(WorkspaceId::new),
+            call: event.call.clone(),
+            flags: event.flags(),
+            items: 1,
+            total: charge.rated.total,
+            balance_after: Credits::ZERO,
+            prev_line: 0,
+            prev_of_day,
+            corrects: None,
+            extra: event.extra.clone(),
+        })
+    }
+
+    /// Adds the rows from `first` on to the day's chain and to what reports read. `sign`: -1 for a void.
+    pub(super) fn tally(&mut self, first: usize, sign: i64) {
+        let rows = self.pending.get(first..).unwrap_or_default();
+        let Some((head, event)) = rows.first().and_then(|row| Some((row, row.event.as_ref()?))) else {
+            return;
+        };
+        let key = RollupKey {
+            day: event.day,
+            organization: head.organization,
+            meter: head.meter,
+            agent: event.agent.map_or(0, AgentId::number),
+            number: event.number.map_or(0, NumberId::number),
+            workspace: event.workspace.map_or(0, WorkspaceId::number),
+        };
+        let sums = self.rollups.entry(key).or_default();
+        for row in rows {
+            sums.credits += row.credits.micros();
+            if row.kind.counts_quantity() {
+                sums.quantity += row.quantity.micros();
+            }
+        }
+        sums.reported += event.reported.micros();
+        sums.events += sign;
+        if let Some(chain) = self.days.get_mut(&(event.day, head.organization)) {
+            chain.last_head = head.id;
+            chain.events += 1;
+            chain.dirty = true;
+        }
+    }
+
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn push(&mut self, row: ItemRow) {
+        self.pending.push(row);
+    }
+
+    pub(super) fn pending_from(&self, first: usize) -> &[ItemRow] {
+        self.pending.get(first..).unwrap_or_default()
+    }
+
+    /// The event with this id, if there is one.
+    pub(super) fn find(
+        &mut self,
+        conn: &Connection,
+        key: IdKey,
+        organization: OrganizationId,
+        id: &ExternalId,
+    ) -> Result<Option<i64>, DbError> {
+        let pending = &self.pending;
+        self.ids.find(conn, key, |item| {
+            let same = |row: &ItemRow| {
+                row.organization == organization && row.event.as_ref().is_some_and(|event| event.id == *id)
+            };
+            match pending.binary_search_by_key(&item, |row| row.id) {
+                Ok(place) => Ok(pending.get(place).is_some_and(same)),
+                Err(_) => Ok(sql::item(conn, item)?.as_ref().is_some_and(same)),
+            }
+        })
+    }
+
+    /// The rows of an event, written or not.
+    pub(super) fn event_rows(&self, conn: &Connection, head: i64) -> Result<Vec<ItemRow>, DbError> {
+        match self.pending.binary_search_by_key(&head, |row| row.id) {
+            Ok(place) => Ok(self
+                .pending
+                .iter()
+                .skip(place)
+                .take_while(|row| row.id == head || row.head == Some(head))
+                .cloned()
+                .collect()),
+            Err(_) => sql::event_items(conn, head),
+        }
+    }
+
+    fn answer_again(&self, conn: &Connection, head: i64, fingerprint: i64) -> Result<Outcome, DbError> {
+        let rows = self.event_rows(conn, head)?;
+        let same =
+            rows.first().and_then(|row| row.event.as_ref()).is_some_and(|e| e.fingerprint == fingerprint);
+        if !same {
+            return Ok(Outcome::Refused(Refusal::Conflict));
+        }
+        let receipt = receipt(&rows).ok_or_else(|| DbError::bad_row("usage_items", head, "is no event"))?;
+        Ok(Outcome::Duplicate(receipt))
+    }
+
+    fn organization(
+        &mut self,
+        conn: &Connection,
+        which: &OrganizationRef,
+    ) -> Result<Option<OrganizationId>, DbError> {
+        match which {
+            OrganizationRef::Id(id) => Ok(Some(*id)),
+            OrganizationRef::External(external) => {
+                if let Some(id) = self.by_external_id.get(external) {
+                    return Ok(Some(*id));
+                }
+                let found = sql::organization(conn, which)?.map(|row| row.id);
+                if let Some(id) = found {
+                    self.by_external_id.insert(external.clone(), id);
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    fn terms(&mut self, conn: &Connection, id: OrganizationId) -> Result<Option<Arc<Terms>>, DbError> {
+        if let Some(terms) = self.organizations.get(&id) {
+            return Ok(Some(terms.clone()));
+        }
+        let Some(row) = sql::organization(conn, &OrganizationRef::Id(id))? else { return Ok(None) };
+        let terms = Arc::new(Terms {
+            zone: row.zone,
+            suspended: row.suspended,
+            periods: sql::price_terms(conn, id)?.into(),
+        });
+        self.organizations.insert(id, terms.clone());
+        Ok(Some(terms))
+    }
+
+    fn ensure_known(
+        &mut self,
+        conn: &Connection,
+        what: Known,
+        organization: OrganizationId,
+        external_id: &str,
+        now: Timestamp,
+    ) -> Result<i64, DbError> {
+        let key = (what, organization, Box::from(external_id));
+        if let Some(id) = self.known.get(&key) {
+            return Ok(*id);
+        }
+        let id = sql::ensure_known(conn, what, organization, external_id, now)?;
+        self.known.insert(key, id);
+        Ok(id)
+    }
+
+    pub(super) fn sink(&mut self, conn: &Connection, meter: MeterId) -> Result<AccountId, DbError> {
+        if let Some(account) = self.sinks.get(&meter) {
+            return Ok(*account);
+        }
+        let account = wallet::usage_sink(conn, meter)?;
+        self.sinks.insert(meter, account);
+        Ok(account)
+    }
+
+    fn day(
+        &mut self,
+        conn: &Connection,
+        day: Day,
+        organization: OrganizationId,
+    ) -> Result<DayChain, DbError> {
+        if let Some(chain) = self.days.get(&(day, organization)) {
+            return Ok(*chain);
+        }
+        let (last_head, events) = sql::usage_day(conn, day, organization)?.unwrap_or_default();
+        let chain = DayChain { last_head, events, dirty: false };
+        self.days.insert((day, organization), chain);
+        Ok(chain)
+    }
+
+    /// The newest event of a day; 0 for none.
+    pub(super) fn last_of_day(
+        &mut self,
+        conn: &Connection,
+        day: Day,
+        organization: OrganizationId,
+    ) -> Result<i64, DbError> {
+        Ok(self.day(conn, day, organization)?.last_head)
+    }
+
+    fn cycle(
+        &mut self,
+        conn: &Connection,
+        organization: OrganizationId,
+        meter: MeterId,
+        start: Option<Timestamp>,
+    ) -> Result<(Quantity, Quantity), DbError> {
+        let Some(start) = start else { return Ok(Default::default()) };
+        if let Some(cycle) = self.cycles.get(&(organization, meter, start)) {
+            return Ok((cycle.billed, cycle.included));
+        }
+        let (billed, included) = sql::cycle_usage(conn, organization, meter, start)?;
+        self.cycles.insert((organization, meter, start), Cycle { billed, included, dirty: false });
+        Ok((billed, included))
+    }
+
+    fn add_cycle(
+        &mut self,
+        organization: OrganizationId,
+        meter: MeterId,
+        pricing: &Pricing<'_>,
+        billed: Quantity,
+        included: Quantity,
+        rated: &Rated,
+    ) {
+        let Some(start) = pricing.cycle_start else { return };
+        // a cycle that overflows 64 bits of millionths cannot have been priced
+        let billed = billed.checked_add(rated.tier_used).unwrap_or(billed);
+        let included = included.checked_add(rated.allowance_used).unwrap_or(included);
+        self.cycles.insert((organization, meter, start), Cycle { billed, included, dirty: true });
+    }
+
+    /// Takes a voided event's quantities out of its cycle.
+    pub(super) fn uncount(
+        &mut self,
+        conn: &Connection,
+        catalog: &Snapshot,
+        rows: &[ItemRow],
+    ) -> Result<(), DbError> {
+        let Some((head, event)) = rows.first().and_then(|row| Some((row, row.event.as_ref()?))) else {
+            return Ok(());
+        };
+        let Some(terms) = self.terms(conn, head.organization)? else { return Ok(()) };
+        let pricing = pricing::pricing(catalog, &terms.periods, &terms.zone, head.meter, event.occurred_at);
+        let Some(start) = pricing.and_then(|pricing| pricing.cycle_start) else { return Ok(()) };
+        let (mut billed, mut included) = self.cycle(conn, head.organization, head.meter, Some(start))?;
+        for row in rows {
+            match row.kind {
+                ItemKind::Included => {
+                    included =
+                        included.checked_sub(row.quantity).unwrap_or(Quantity::ZERO).max(Quantity::ZERO);
+                }
+                ItemKind::Base | ItemKind::Overage => {
+                    billed = billed.checked_sub(row.quantity).unwrap_or(Quantity::ZERO).max(Quantity::ZERO);
+                }
+                ItemKind::Surcharge | ItemKind::PassThrough | ItemKind::Byok => {}
+            }
+        }
+        self.cycles.insert((head.organization, head.meter, start), Cycle { billed, included, dirty: true });
+        Ok(())
+    }
+}
+
+/// An event about to be posted.
+struct Charge<'a> {
+    organization: OrganizationId,
+    meter: MeterId,
+    event: &'a UsageEvent,
+    digests: Digests,
+    pricing: &'a Pricing<'a>,
+    rated: &'a Rated,
+}
+
+/// The items of a price; an event without any still makes a line.
+fn items(rated: &Rated) -> impl Iterator<Item = (ItemKind, Quantity, Credits)> + '_ {
+    let lines = rated.lines.as_slice();
+    let nothing = lines.is_empty().then_some((ItemKind::Base, Quantity::ZERO, Credits::ZERO));
+    lines.iter().map(|line| (line.kind, line.quantity, line.credits)).chain(nothing)
+}
+
+/// Draws an item's credits and notes from where.
+fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Draw>) {
+    if row.credits.is_zero() {
+        return;
+    }
+    draws.clear();
+    wallet.draw(work, row.credits, draws);
+    match draws.as_slice() {
+        [only] => row.account = Some(only.account),
+        several => {
+            row.split = several.to_vec();
+            row.split.sort_by_key(|part| part.account);
+        }
+    }
+}
+
+impl Part for Intake {
+    fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
+        for row in self.pending.drain(..) {
+            sql::insert_item(conn, &row)?;
+        }
+        self.ids.flushed();
+        // in the order of the key, so that neighbours are written together
+        let mut rollups: Vec<(RollupKey, Rollup)> = self.rollups.drain().collect();
+        rollups.sort_unstable_by_key(|(key, _)| *key);
+        for (key, sums) in rollups {
+            sql::add_rollup(conn, &key, sums)?;
+        }
+        for ((day, organization), chain) in self.days.iter_mut().filter(|(_, chain)| chain.dirty) {
+            sql::upsert_usage_day(conn, *day, *organization, chain.last_head, chain.events)?;
+            chain.dirty = false;
+        }
+        for ((organization, meter, start), cycle) in self.cycles.iter_mut().filter(|(_, c)| c.dirty) {
+            sql::set_cycle_usage(conn, *organization, *meter, *start, cycle.billed, cycle.included)?;
+            cycle.dirty = false;
+        }
+        Ok(())
+    }
+
+    fn exposed(&mut self) {
+        self.organizations.clear();
+        self.by_external_id.clear();
+    }
+
+    fn undo(&mut self) {
+        self.pending.clear();
+        self.rollups.clear();
+        self.days.clear();
+        self.cycles.clear();
+        self.known.clear();
+        self.sinks.clear();
+        self.exposed();
+        self.ids.undo();
+    }
+
+    fn committed(&mut self) {
+        self.ids.committed();
+        self.events_in_commit = 0;
+        if self.known.len() > KEPT {
+            self.known.clear();
+        }
+        if self.days.len() > KEPT {
+            self.days.clear();
+        }
+        if self.cycles.len() > KEPT {
+            self.cycles.clear();
+        }
+        if self.organizations.len() > KEPT || self.by_external_id.len() > KEPT {
+            self.exposed();
+        }
+    }
+
+    fn reset(&mut self) {
+        self.undo();
+        self.ids.reset();
+        self.events_in_commit = 0;
+    }
+
+    fn upkeep(&mut self, conn: &Connection, _now: Timestamp) -> Result<bool, DbError> {
+        if !self.limits.upkeep {
+            return Ok(false);
+        }
+        self.ids.upkeep(conn, self.events_in_commit)
+    }
+}

@@ -1,0 +1,89 @@
+//! Usage: taking it in once and only once, pricing it, charging it, adding it up.
+
+mod event;
+mod external;
+mod ids;
+mod intake;
+mod pricing;
+pub mod rating;
+pub mod reports;
+mod row;
+mod sql;
+pub mod statement;
+pub mod verify;
+mod void;
+
+pub use event::{
+    Digests, Direction, Mode, OrganizationRef, Outcome, Receipt, ReceiptItem, Refusal, UsageEvent,
+};
+pub use external::{ExternalId, MAX_EXTERNAL_ID};
+pub use intake::{EventIn, Intake, Limits, estimate, record};
+pub use pricing::{Pricing, cycle_start};
+pub use row::{EventRow, ItemRow};
+pub use void::{VoidError, void_event};
+
+use rusqlite::Connection;
+
+use crate::base::Timestamp;
+use crate::base::id::{OrganizationId, PlanVersionId, RateCardId};
+use crate::db::{DbError, WriteTx};
+
+/// What prices an organization's usage from a time on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriceTerms {
+    /// From when on; also the anchor of the plan's cycles.
+    pub starts_at: Timestamp,
+    /// The plan, if it is on one.
+    pub plan_version: Option<PlanVersionId>,
+    /// A rate card of its own, if it has one. A plan's card comes first.
+    pub rate_card: Option<RateCardId>,
+}
+
+/// Why price terms are not set.
+#[derive(Debug, thiserror::Error)]
+pub enum TermsError {
+    /// They would change what usage that is charged already was priced by.
+    #[error("must not be in the past once there is usage")]
+    InThePast,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Sets what prices an organization's usage from `terms.starts_at` on. What was charged keeps its price.
+///
+/// # Errors
+/// [`TermsError::InThePast`] unless the organization has no usage yet, or when the database fails.
+pub fn set_price_terms(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    terms: PriceTerms,
+) -> Result<(), TermsError> {
+    let conn = tx.conn()?;
+    if terms.starts_at < tx.now() && sql::has_usage(conn, organization)? {
+        return Err(TermsError::InThePast);
+    }
+    let row = sql::TermsRow {
+        starts_at: terms.starts_at,
+        plan_version: terms.plan_version,
+        rate_card: terms.rate_card,
+    };
+    Ok(sql::set_price_terms(conn, organization, row)?)
+}
+
+/// What prices an organization's usage at a time, if that was ever set.
+///
+/// # Errors
+/// When the database fails.
+pub fn price_terms(
+    conn: &Connection,
+    organization: OrganizationId,
+    at: Timestamp,
+) -> Result<Option<PriceTerms>, DbError> {
+    let rows = sql::price_terms(conn, organization)?;
+    Ok(rows.into_iter().find(|row| row.starts_at <= at).map(|row| PriceTerms {
+        starts_at: row.starts_at,
+        plan_version: row.plan_version,
+        rate_card: row.rate_card,
+    }))
+}

@@ -1,0 +1,454 @@
+//! Statements of usage.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::event::OrganizationRef;
+use super::rating::ItemKind;
+use super::row::{EventRow, ItemRow};
+use crate::base::id::{AccountId, MeterId, OrganizationId, PlanVersionId, RateCardId};
+use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
+use crate::db::DbError;
+use crate::wallet::Draw;
+
+/// What pricing needs to know of an organization.
+pub(super) struct OrganizationRow {
+    pub id: OrganizationId,
+    pub zone: Zone,
+    pub suspended: bool,
+}
+
+pub(super) fn organization(
+    conn: &Connection,
+    which: &OrganizationRef,
+) -> Result<Option<OrganizationRow>, DbError> {
+    let (condition, value): (_, &dyn rusqlite::ToSql) = match which {
+        OrganizationRef::Id(id) => ("id = ?", id),
+        OrganizationRef::External(id) => ("external_id = ?", id),
+    };
+    let found = conn
+        .prepare_cached(&format!("SELECT id, timezone, status FROM organizations WHERE {condition}"))?
+        .query_row([value], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
+        .optional()?;
+    let Some((id, zone, status)): Option<(OrganizationId, _, _)> = found else { return Ok(None) };
+    let zone = zone.parse().map_err(|e| DbError::bad_row("organizations", id.number(), e))?;
+    Ok(Some(OrganizationRow { id, zone, suspended: status != "active" }))
+}
+
+/// How usage is priced from a time on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TermsRow {
+    pub starts_at: Timestamp,
+    pub plan_version: Option<PlanVersionId>,
+    pub rate_card: Option<RateCardId>,
+}
+
+/// All terms of an organization, newest first.
+pub(super) fn price_terms(conn: &Connection, organization: OrganizationId) -> Result<Vec<TermsRow>, DbError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT starts_at, plan_version_id, rate_card_id FROM price_terms
+         WHERE organization_id = ? ORDER BY starts_at DESC",
+    )?;
+    let rows = statement.query_map([organization], |row| {
+        Ok(TermsRow { starts_at: row.get(0)?, plan_version: row.get(1)?, rate_card: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn set_price_terms(
+    conn: &Connection,
+    organization: OrganizationId,
+    terms: TermsRow,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO price_terms (organization_id, starts_at, plan_version_id, rate_card_id) VALUES (?, ?, ?, ?)
+         ON CONFLICT (organization_id, starts_at)
+         DO UPDATE SET plan_version_id = excluded.plan_version_id, rate_card_id = excluded.rate_card_id",
+    )?
+    .execute(params![organization, terms.starts_at, terms.plan_version, terms.rate_card])?;
+    Ok(())
+}
+
+/// Which table a platform's id is looked up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Known {
+    Agent,
+    Number,
+    Workspace,
+}
+
+/// The row of an agent, number or workspace; made when it is first seen.
+pub(super) fn ensure_known(
+    conn: &Connection,
+    what: Known,
+    organization: OrganizationId,
+    external_id: &str,
+    now: Timestamp,
+) -> Result<i64, DbError> {
+    let (find, insert) = match what {
+        Known::Agent => (
+            "SELECT id FROM agents WHERE organization_id = ? AND external_id = ?",
+            "INSERT INTO agents (organization_id, external_id, first_seen_at) VALUES (?, ?, ?)",
+        ),
+        Known::Number => (
+            "SELECT id FROM numbers WHERE organization_id = ? AND external_id = ?",
+            "INSERT INTO numbers (organization_id, external_id, first_seen_at) VALUES (?, ?, ?)",
+        ),
+        Known::Workspace => (
+            "SELECT id FROM workspaces WHERE organization_id = ? AND external_id = ?",
+            "INSERT INTO workspaces (organization_id, external_id, name, created_at) VALUES (?1, ?2, ?2, ?3)",
+        ),
+    };
+    let found = conn
+        .prepare_cached(find)?
+        .query_row(params![organization, external_id], |row| row.get(0))
+        .optional()?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    conn.prepare_cached(insert)?.execute(params![organization, external_id, now])?;
+    Ok(conn.last_insert_rowid())
+}
+
+pub(super) fn insert_item(conn: &Connection, row: &ItemRow) -> Result<(), DbError> {
+    match &row.event {
+        Some(event) => insert_head(conn, row, event)?,
+        None => {
+            conn.prepare_cached(
+                "INSERT INTO usage_items (id, organization_id, head, kind, meter_id, quantity, credits, account_id,
+                                          rate_version_id)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                row.id,
+                row.organization,
+                row.head,
+                row.kind.code(),
+                row.meter,
+                row.quantity,
+                row.credits,
+                row.account,
+                row.rate_version
+            ])?;
+        }
+    }
+    for draw in &row.split {
+        conn.prepare_cached("INSERT INTO usage_draws (item_id, account_id, amount) VALUES (?, ?, ?)")?
+            .execute(params![row.id, draw.account, draw.amount])?;
+    }
+    Ok(())
+}
+
+fn insert_head(conn: &Connection, row: &ItemRow, event: &EventRow) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO usage_items (id, organization_id, kind, meter_id, quantity, credits, account_id, rate_version_id,
+                                  event_id, fingerprint, occurred_at, posted_at, day, reported, agent_id, number_id,
+                                  workspace_id, call_id, flags, items, total, balance_after, prev_line, prev_of_day,
+                                  corrects, extra)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        row.id,
+        row.organization,
+        row.kind.code(),
+        row.meter,
+        row.quantity,
+        row.credits,
+        row.account,
+        row.rate_version,
+        event.id,
+        event.fingerprint,
+        event.occurred_at,
+        event.posted_at,
+        event.day,
+        event.reported,
+        event.agent,
+        event.number,
+        event.workspace,
+        event.call,
+        event.flags,
+        event.items,
+        event.total,
+        event.balance_after,
+        event.prev_line,
+        event.prev_of_day,
+        event.corrects,
+        event.extra
+    ])?;
+    Ok(())
+}
+
+/// Reads a whole row of `usage_items`; where it was drawn from several accounts, `conn` tells from which.
+pub(super) fn item_from_row(conn: &Connection, row: &Row<'_>) -> Result<ItemRow, DbError> {
+    let id: i64 = row.get("id")?;
+    let head: Option<i64> = row.get("head")?;
+    let kind: i64 = row.get("kind")?;
+    let account: Option<AccountId> = row.get("account_id")?;
+    let credits: Credits = row.get("credits")?;
+    let split = if account.is_none() && !credits.is_zero() { draws(conn, id)? } else { Vec::new() };
+    let event = if head.is_none() { Some(event_from_row(row)?) } else { None };
+    Ok(ItemRow {
+        id,
+        organization: row.get("organization_id")?,
+        head,
+        kind: ItemKind::from_code(kind)
+            .ok_or_else(|| DbError::bad_row("usage_items", id, format!("kind {kind}")))?,
+        meter: row.get("meter_id")?,
+        quantity: row.get("quantity")?,
+        credits,
+        account,
+        rate_version: row.get("rate_version_id")?,
+        event,
+        split,
+    })
+}
+
+fn event_from_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow {
+        id: row.get("event_id")?,
+        fingerprint: row.get("fingerprint")?,
+        occurred_at: row.get("occurred_at")?,
+        posted_at: row.get("posted_at")?,
+        day: row.get("day")?,
+        reported: row.get("reported")?,
+        agent: row.get("agent_id")?,
+        number: row.get("number_id")?,
+        workspace: row.get("workspace_id")?,
+        call: row.get("call_id")?,
+        flags: row.get("flags")?,
+        items: row.get("items")?,
+        total: row.get("total")?,
+        balance_after: row.get("balance_after")?,
+        prev_line: row.get("prev_line")?,
+        prev_of_day: row.get("prev_of_day")?,
+        corrects: row.get("corrects")?,
+        extra: row.get::<_, Option<String>>("extra")?.map(String::into_boxed_str),
+    })
+}
+
+fn draws(conn: &Connection, item: i64) -> Result<Vec<Draw>, DbError> {
+    let mut statement = conn
+        .prepare_cached("SELECT account_id, amount FROM usage_draws WHERE item_id = ? ORDER BY account_id")?;
+    let rows = statement.query_map([item], |row| Ok(Draw { account: row.get(0)?, amount: row.get(1)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// All items of the event whose first item is `head`; empty when there is none.
+pub(super) fn event_items(conn: &Connection, head: i64) -> Result<Vec<ItemRow>, DbError> {
+    // an event's items follow each other directly
+    let mut statement = conn.prepare_cached(
+        "SELECT * FROM usage_items WHERE id >= ?1 AND id < ?1 + ?2 AND (id = ?1 OR head = ?1) ORDER BY id",
+    )?;
+    let most = i64::try_from(super::rating::MAX_LINES).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![head, most])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(item_from_row(conn, row)?);
+    }
+    if found.first().is_some_and(|first| first.head.is_some()) {
+        found.clear();
+    }
+    Ok(found)
+}
+
+/// One item, first or not.
+pub(super) fn item(conn: &Connection, id: i64) -> Result<Option<ItemRow>, DbError> {
+    let mut statement = conn.prepare_cached("SELECT * FROM usage_items WHERE id = ?")?;
+    let mut rows = statement.query([id])?;
+    rows.next()?.map(|row| item_from_row(conn, row)).transpose()
+}
+
+pub(super) fn void_of(conn: &Connection, head: i64) -> Result<Option<i64>, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT void_id FROM usage_voids WHERE head = ?")?
+        .query_row([head], |row| row.get(0))
+        .optional()?)
+}
+
+pub(super) fn insert_void(conn: &Connection, head: i64, void: i64) -> Result<(), DbError> {
+    conn.prepare_cached("INSERT INTO usage_voids (head, void_id) VALUES (?, ?)")?.execute([head, void])?;
+    Ok(())
+}
+
+/// The newest event of a day, and how many it has.
+pub(super) fn usage_day(
+    conn: &Connection,
+    day: Day,
+    organization: OrganizationId,
+) -> Result<Option<(i64, i64)>, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT last_head, events FROM usage_days WHERE day = ? AND organization_id = ?")?
+        .query_row(params![day, organization], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
+}
+
+pub(super) fn upsert_usage_day(
+    conn: &Connection,
+    day: Day,
+    organization: OrganizationId,
+    last_head: i64,
+    events: i64,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO usage_days (day, organization_id, last_head, events) VALUES (?, ?, ?, ?)
+         ON CONFLICT (day, organization_id) DO UPDATE SET last_head = excluded.last_head, events = excluded.events",
+    )?
+    .execute(params![day, organization, last_head, events])?;
+    Ok(())
+}
+
+/// The key of a rollup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RollupKey {
+    pub day: Day,
+    pub organization: OrganizationId,
+    pub meter: MeterId,
+    /// 0 for none.
+    pub agent: i64,
+    /// 0 for none.
+    pub number: i64,
+    /// 0 for none.
+    pub workspace: i64,
+}
+
+/// What a rollup adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Rollup {
+    pub quantity: i64,
+    pub reported: i64,
+    pub credits: i64,
+    pub events: i64,
+}
+
+pub(super) fn add_rollup(conn: &Connection, key: &RollupKey, sums: Rollup) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO usage_rollups (day, organization_id, meter_id, agent_id, number_id, workspace_id,
+                                    quantity, reported, credits, events)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity, reported = reported + excluded.reported,
+                                   credits = credits + excluded.credits, events = events + excluded.events",
+    )?
+    .execute(params![
+        key.day,
+        key.organization,
+        key.meter,
+        key.agent,
+        key.number,
+        key.workspace,
+        sums.quantity,
+        sums.reported,
+        sums.credits,
+        sums.events
+    ])?;
+    Ok(())
+}
+
+/// Billed and included quantity of a meter in a cycle.
+pub(super) fn cycle_usage(
+    conn: &Connection,
+    organization: OrganizationId,
+    meter: MeterId,
+    cycle_start: Timestamp,
+) -> Result<(Quantity, Quantity), DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT billed, included FROM cycle_usage
+             WHERE organization_id = ? AND meter_id = ? AND cycle_start = ?",
+        )?
+        .query_row(params![organization, meter, cycle_start], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?
+        .unwrap_or_default())
+}
+
+pub(super) fn set_cycle_usage(
+    conn: &Connection,
+    organization: OrganizationId,
+    meter: MeterId,
+    cycle_start: Timestamp,
+    billed: Quantity,
+    included: Quantity,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO cycle_usage (organization_id, meter_id, cycle_start, billed, included) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET billed = excluded.billed, included = excluded.included",
+    )?
+    .execute(params![organization, meter, cycle_start, billed, included])?;
+    Ok(())
+}
+
+/// The platform's id of an agent, number or workspace.
+pub(super) fn external_id_of(conn: &Connection, what: Known, id: i64) -> Result<Option<String>, DbError> {
+    let query = match what {
+        Known::Agent => "SELECT external_id FROM agents WHERE id = ?",
+        Known::Number => "SELECT external_id FROM numbers WHERE id = ?",
+        Known::Workspace => "SELECT coalesce(external_id, name) FROM workspaces WHERE id = ?",
+    };
+    Ok(conn.prepare_cached(query)?.query_row([id], |row| row.get(0)).optional()?)
+}
+
+/// The organization's agent, number or workspace with that id, if it has been seen.
+pub(super) fn known(
+    conn: &Connection,
+    what: Known,
+    organization: OrganizationId,
+    external_id: &str,
+) -> Result<Option<i64>, DbError> {
+    let query = match what {
+        Known::Agent => "SELECT id FROM agents WHERE organization_id = ? AND external_id = ?",
+        Known::Number => "SELECT id FROM numbers WHERE organization_id = ? AND external_id = ?",
+        Known::Workspace => "SELECT id FROM workspaces WHERE organization_id = ? AND external_id = ?",
+    };
+    Ok(conn
+        .prepare_cached(query)?
+        .query_row(params![organization, external_id], |row| row.get(0))
+        .optional()?)
+}
+
+/// Calls `f` with every rollup of an organization on a day.
+pub(super) fn each_rollup(
+    conn: &Connection,
+    day: Day,
+    organization: OrganizationId,
+    mut f: impl FnMut(&RollupKey, Rollup),
+) -> Result<(), DbError> {
+    let mut statement =
+        conn.prepare_cached("SELECT * FROM usage_rollups WHERE day = ? AND organization_id = ?")?;
+    let mut rows = statement.query(params![day, organization])?;
+    while let Some(row) = rows.next()? {
+        let (key, sums) = rollup_from_row(row)?;
+        f(&key, sums);
+    }
+    Ok(())
+}
+
+pub(super) fn rollup_from_row(row: &Row<'_>) -> rusqlite::Result<(RollupKey, Rollup)> {
+    let key = RollupKey {
+        day: row.get(0)?,
+        organization: row.get(1)?,
+        meter: row.get(2)?,
+        agent: row.get(3)?,
+        number: row.get(4)?,
+        workspace: row.get(5)?,
+    };
+    let sums =
+        Rollup { quantity: row.get(6)?, reported: row.get(7)?, credits: row.get(8)?, events: row.get(9)? };
+    Ok((key, sums))
+}
+
+/// Whether any usage of the organization has been posted.
+pub(super) fn has_usage(conn: &Connection, organization: OrganizationId) -> Result<bool, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT line_count > (SELECT count(*) FROM transactions WHERE organization_id = ?1)
+             FROM wallets WHERE organization_id = ?1",
+        )?
+        .query_row([organization], |row| row.get(0))
+        .optional()?
+        .unwrap_or(false))
+}
+
+/// For the verifier: everything, in the order of the chain.
+pub(super) const ALL_ITEMS: &str = "SELECT * FROM usage_items ORDER BY id";
+pub(super) const ALL_ROLLUPS: &str = "SELECT * FROM usage_rollups";
+pub(super) const ALL_DAYS: &str = "SELECT day, organization_id, last_head, events FROM usage_days";
+pub(super) const ALL_CYCLES: &str =
+    "SELECT organization_id, meter_id, cycle_start, billed, included FROM cycle_usage";
