@@ -4,3 +4,4 @@
 //! modules of a lower rank.
 
 pub mod base;
+pub mod http;
