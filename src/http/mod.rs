@@ -18,6 +18,7 @@ pub mod health;
 pub mod list;
 pub mod metrics;
 pub mod openapi;
+pub mod pages;
 pub mod params;
 pub mod ratelimit;
 pub mod reply;
