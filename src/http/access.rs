@@ -198,7 +198,7 @@ impl Admitted {
 
     /// Somebody known, on a route that does not ask.
     #[must_use]
-    pub const fn known(principal: Arc<Principal>) -> Self {
+    pub fn known(principal: Arc<Principal>) -> Self {
         Self { principal: Some(principal), ..Self::anonymous() }
     }
 
