@@ -156,15 +156,16 @@ impl IdIndex {
     /// The transaction was rolled back, or another process has written: forgets what was noted since the last
     /// commit, and catches up with `usage_items` before the next look-up.
     pub fn reset(&mut self) {
-        self.forget_down_to(0);
-        self.recent_flushed = 0;
-        self.newest = self.known_through;
         // what was written of a run or a merge may have gone: keep every key findable, start those over
         let unfinished = self.flushing.take().map(|flushing| flushing.keys).unwrap_or_default();
         self.garbage |= !unfinished.is_empty() || self.merge.take().is_some();
         for (key, item) in unfinished.into_iter().chain(std::mem::take(&mut self.completed)) {
             self.keep_young(key, item);
         }
+        // only now: what was noted in this transaction may have begun to move
+        self.forget_down_to(0);
+        self.recent_flushed = 0;
+        self.newest = self.known_through;
         self.loaded = false;
     }
 
