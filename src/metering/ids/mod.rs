@@ -19,12 +19,22 @@ use crate::db::DbError;
 use filter::Filter;
 use merge::Merge;
 
-/// How many keys make a run.
-const RUN_ENTRIES: usize = 1 << 16;
-/// How many runs of a level are merged into one of the next.
-const FAN_IN: usize = 16;
-/// Keys moved per commit at least, when keys are waiting to be moved.
-const SLICE: usize = 512;
+/// How large the pieces are.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// How many keys make a run.
+    run: usize,
+    /// How many runs of a level are merged into one of the next.
+    fan_in: usize,
+    /// Keys moved per commit at least, when keys are waiting to be moved.
+    slice: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { run: 1 << 16, fan_in: 16, slice: 512 }
+    }
+}
 
 /// A 64-bit key of an event id. Two ids may share one; whoever finds a key compares the id itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +82,7 @@ struct Flushing {
 /// The index of event ids.
 #[derive(Default)]
 pub struct IdIndex {
+    sizes: Sizes,
     loaded: bool,
     /// Every committed event up to this item is known here.
     known_through: i64,
@@ -226,12 +237,13 @@ impl IdIndex {
         if !self.loaded {
             return Ok(false);
         }
-        let slice = SLICE.max(quota * 2);
+        // a key is written to a run, merged, and deleted from the run it was merged from: three moves, and some in hand
+        let slice = self.sizes.slice.max(quota * 4);
         if self.garbage {
             self.garbage = sql::delete_garbage(conn, slice)?;
-            return Ok(self.garbage);
+            return Ok(true);
         }
-        if self.flushing.is_none() && self.young_count >= RUN_ENTRIES {
+        if self.flushing.is_none() && self.young_count >= self.sizes.run {
             self.start_flush(conn)?;
         }
         if self.flushing.is_some() {
@@ -300,8 +312,8 @@ impl IdIndex {
         let Some(highest) = self.runs.iter().map(|run| run.level).max() else { return Ok(None) };
         for level in 0..=highest {
             let of_level: Vec<&Run> =
-                self.runs.iter().filter(|run| run.level == level).take(FAN_IN).collect();
-            if of_level.len() == FAN_IN {
+                self.runs.iter().filter(|run| run.level == level).take(self.sizes.fan_in).collect();
+            if of_level.len() == self.sizes.fan_in {
                 let sources = of_level.iter().map(|run| run.number).collect();
                 let entries = of_level.iter().map(|run| run.entries).sum();
                 let last_item = of_level.iter().map(|run| run.last_item).max().unwrap_or(0);
