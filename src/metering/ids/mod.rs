@@ -268,6 +268,13 @@ impl IdIndex {
         Ok(false)
     }
 
+    /// A number that no run has or is about to get.
+    fn next_run(&self, conn: &Connection) -> Result<i64, DbError> {
+        let planned = self.merge.as_ref().map_or(0, |merge| merge.target);
+        let planned = planned.max(self.flushing.as_ref().map_or(0, |flushing| flushing.run));
+        Ok(sql::next_run(conn)?.max(planned + 1))
+    }
+
     fn start_flush(&mut self, conn: &Connection) -> Result<(), DbError> {
         let mut keys: Vec<(IdKey, i64)> = std::mem::take(&mut self.young)
             .into_iter()
@@ -276,7 +283,7 @@ impl IdIndex {
         self.young_count = 0;
         keys.sort_unstable();
         let last_item = keys.iter().map(|(_, item)| *item).max().unwrap_or(0);
-        self.flushing = Some(Flushing { run: sql::next_run(conn)?, keys, written: 0, last_item });
+        self.flushing = Some(Flushing { run: self.next_run(conn)?, keys, written: 0, last_item });
         Ok(())
     }
 
@@ -317,7 +324,7 @@ impl IdIndex {
                 let sources = of_level.iter().map(|run| run.number).collect();
                 let entries = of_level.iter().map(|run| run.entries).sum();
                 let last_item = of_level.iter().map(|run| run.last_item).max().unwrap_or(0);
-                let target = sql::next_run(conn)?;
+                let target = self.next_run(conn)?;
                 return Ok(Some(Merge::new(target, level + 1, sources, entries, last_item)));
             }
         }
