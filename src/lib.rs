@@ -6,6 +6,6 @@
 pub mod base;
 pub mod db;
 pub mod grants;
-pub mod ledger;
 pub mod idempotency;
 pub mod identity;
+pub mod ledger;
