@@ -8,6 +8,8 @@ pub mod catalog;
 pub mod config;
 pub mod db;
 pub mod grants;
+pub mod idempotency;
+pub mod identity;
 pub mod ledger;
 pub mod metering;
 pub mod wallet;
