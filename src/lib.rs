@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod config;
 pub mod db;
 pub mod grants;
+pub mod http;
 pub mod idempotency;
 pub mod identity;
 pub mod ledger;

@@ -1,0 +1,277 @@
+//! The balance over time, and where it is heading: past days, a projection, thresholds and what happened.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::scale::{percent, permille, round_up};
+use super::stacked_days::{Tick, levels};
+use super::table::{Cell, DataTable};
+use crate::base::{Credits, Day};
+use crate::http::pages::format::{Show, credits, day, day_in_week, day_short};
+
+/// The balance at the end of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// The day, in the reader's timezone.
+    pub day: Day,
+    /// What was, or will be, left.
+    pub balance: Credits,
+}
+
+/// A level worth a line across the chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// What happens there: `Alert below`, `Auto-reload below`.
+    pub label: String,
+    /// The level.
+    pub balance: Credits,
+}
+
+/// Something that happened on a day: a top-up, a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The day.
+    pub day: Day,
+    /// What it was.
+    pub label: String,
+}
+
+/// A dot on the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dot {
+    /// Distance from the left.
+    pub x: String,
+    /// Distance from the top.
+    pub y: String,
+    /// What it stands for.
+    pub title: String,
+}
+
+/// The chart.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "components/runway.html")]
+pub struct Runway {
+    /// Unique on the page.
+    pub id: String,
+    /// The heading.
+    pub title: String,
+    /// The past, oldest first; the last point is now.
+    pub past: Vec<Point>,
+    /// Where it is heading, after now, oldest first; empty when unknown. An end at zero is the day it runs dry.
+    pub projection: Vec<Point>,
+    /// Lines across.
+    pub marks: Vec<Mark>,
+    /// What happened on the way.
+    pub events: Vec<Event>,
+    /// How amounts are written.
+    pub show: Show,
+}
+
+impl HtmlSafe for Runway {}
+
+impl Runway {
+    fn top(&self) -> i64 {
+        let points = self.past.iter().chain(&self.projection).map(|p| p.balance.micros());
+        round_up(points.chain(self.marks.iter().map(|m| m.balance.micros())).max().unwrap_or(0))
+    }
+
+    fn first_day(&self) -> Day {
+        self.past.first().or(self.projection.first()).map_or(Day::from_number(0), |p| p.day)
+    }
+
+    fn span(&self) -> i64 {
+        let last = self.projection.last().or(self.past.last()).map_or(self.first_day(), |p| p.day);
+        i64::from(last.number() - self.first_day().number()).max(1)
+    }
+
+    fn offset(&self, day: Day) -> i64 {
+        i64::from(day.number() - self.first_day().number()).clamp(0, self.span())
+    }
+
+    fn below_top(&self, balance: Credits) -> i64 {
+        self.top() - balance.micros().clamp(0, self.top())
+    }
+
+    /// The corners of the past's line in a plot of 1,000 by 1,000.
+    #[must_use]
+    pub fn line(&self) -> String {
+        self.corners(self.past.iter())
+    }
+
+    /// The past's line closed along the bottom.
+    #[must_use]
+    pub fn area(&self) -> String {
+        let (Some(first), Some(last)) = (self.past.first(), self.past.last()) else {
+            return String::new();
+        };
+        let span = self.span();
+        let foot = |point: &Point| format!("{},1000", permille(self.offset(point.day), span));
+        format!("{} {} {}", foot(first), self.line(), foot(last))
+    }
+
+    /// The corners of the projection, from now on.
+    #[must_use]
+    pub fn ahead(&self) -> String {
+        if self.projection.is_empty() {
+            return String::new();
+        }
+        self.corners(self.past.last().into_iter().chain(&self.projection))
+    }
+
+    fn corners<'a>(&self, points: impl Iterator<Item = &'a Point>) -> String {
+        let (span, top) = (self.span(), self.top());
+        let corners: Vec<String> = points
+            .map(|p| {
+                format!("{},{}", permille(self.offset(p.day), span), permille(self.below_top(p.balance), top))
+            })
+            .collect();
+        corners.join(" ")
+    }
+
+    /// The horizontal grid.
+    #[must_use]
+    pub fn levels(&self) -> Vec<Tick> {
+        levels(self.top())
+    }
+
+    /// The thresholds.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Tick> {
+        let top = self.top();
+        self.marks
+            .iter()
+            .map(|mark| Tick {
+                at: percent(self.below_top(mark.balance), top),
+                label: format!("{} {}", mark.label, credits(mark.balance)),
+                anchor: "start",
+            })
+            .collect()
+    }
+
+    /// The dates under the plot: the first, now and the last.
+    #[must_use]
+    pub fn dates(&self) -> Vec<Tick> {
+        let mut ticks = Vec::new();
+        if let Some(first) = self.past.first() {
+            ticks.push(Tick { at: percent(0, 1), label: day_short(first.day), anchor: "start" });
+        }
+        if let Some(last) = self.projection.last() {
+            ticks.push(Tick { at: percent(1, 1), label: day_short(last.day), anchor: "end" });
+        }
+        ticks
+    }
+
+    /// Where now is, if the chart looks ahead.
+    #[must_use]
+    pub fn now(&self) -> Option<Dot> {
+        let last = self.past.last()?;
+        Some(Dot {
+            x: percent(self.offset(last.day), self.span()),
+            y: percent(self.below_top(last.balance), self.top()),
+            title: format!("Now: {}", self.show.amount_text(&last.balance)),
+        })
+    }
+
+    /// What happened, on the line.
+    #[must_use]
+    pub fn dots(&self) -> Vec<Dot> {
+        let on = |event: &Event| self.past.iter().find(|point| point.day == event.day);
+        self.events
+            .iter()
+            .filter_map(|event| {
+                let point = on(event)?;
+                Some(Dot {
+                    x: percent(self.offset(point.day), self.span()),
+                    y: percent(self.below_top(point.balance), self.top()),
+                    title: format!("{}: {}", day_in_week(event.day), event.label),
+                })
+            })
+            .collect()
+    }
+
+    /// The chart in words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let Some(now) = self.past.last() else {
+            return "No balance yet.".into();
+        };
+        let mut text = format!("{} left.", self.show.amount_text(&now.balance));
+        if let Some(end) = self.projection.last() {
+            text.push_str(&if end.balance.is_positive() {
+                format!(" At this pace {} credits are left on {}.", credits(end.balance), day(end.day))
+            } else {
+                format!(" At this pace it runs out on {}.", day(end.day))
+            });
+        }
+        text
+    }
+
+    /// The table behind the picture: what is ahead, then the past, newest first.
+    #[must_use]
+    pub fn table(&self) -> DataTable {
+        let mut table =
+            DataTable::new(format!("{}, in credits", self.title), &["Day", "Balance", "What happened"]);
+        let ahead = self.projection.iter().rev().map(|p| (p, "projected".to_owned()));
+        let past = self.past.iter().rev().map(|p| {
+            let labels: Vec<&str> =
+                self.events.iter().filter(|e| e.day == p.day).map(|e| e.label.as_str()).collect();
+            (p, labels.join(", "))
+        });
+        table.rows = ahead
+            .chain(past)
+            .map(|(p, note)| {
+                vec![Cell::text(day_in_week(p.day)), Cell::text(credits(p.balance)), Cell::text(note)]
+            })
+            .collect();
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::pages::views::samples;
+
+    fn point(day: &str, whole: i64) -> Point {
+        Point { day: day.parse().expect(day), balance: Credits::from_whole(whole).expect("credits") }
+    }
+
+    #[test]
+    fn lines_run_from_the_first_day_to_the_last() {
+        let chart = Runway {
+            id: "r".into(),
+            title: "Balance".into(),
+            past: vec![point("2026-11-01", 100), point("2026-11-03", 50)],
+            projection: vec![point("2026-11-05", 0)],
+            marks: vec![Mark {
+                label: "Alert below".into(),
+                balance: Credits::from_whole(20).expect("credits"),
+            }],
+            events: vec![Event { day: "2026-11-01".parse().expect("day"), label: "Top-up".into() }],
+            show: samples::show(),
+        };
+        assert_eq!(chart.line(), "0.00,0.00 500.00,500.00");
+        assert_eq!(chart.ahead(), "500.00,500.00 1000.00,1000.00");
+        assert_eq!(chart.area(), "0.00,1000 0.00,0.00 500.00,500.00 500.00,1000");
+        assert_eq!(chart.lines()[0].at, "80.00%");
+        assert_eq!(chart.dots()[0].x, "0.00%");
+        assert!(chart.summary().ends_with("At this pace it runs out on 5 Nov 2026."));
+        assert_eq!(chart.table().rows.len(), 3);
+    }
+
+    #[test]
+    fn an_overdrawn_balance_stays_on_the_floor() {
+        let chart = Runway {
+            id: "r".into(),
+            title: "Balance".into(),
+            past: vec![point("2026-11-01", 10), point("2026-11-02", -5)],
+            projection: Vec::new(),
+            marks: Vec::new(),
+            events: Vec::new(),
+            show: samples::show(),
+        };
+        assert_eq!(chart.line(), "0.00,0.00 1000.00,1000.00");
+        assert_eq!(chart.ahead(), "");
+        assert_eq!(chart.table().rows[0][1].text, "−5.00");
+    }
+}

@@ -1,0 +1,32 @@
+//! View models: what each page shows, as plain typed values that its template writes out.
+//!
+//! A handler fills the struct and renders it; nothing here reads a database. Every page supplies its own sample, and
+//! one test renders them all.
+
+pub mod chrome;
+pub mod credit;
+pub mod failure;
+pub mod organization;
+pub mod organizations;
+pub mod overview;
+#[cfg(test)]
+mod rendering;
+#[cfg(test)]
+pub mod samples;
+pub mod setup;
+pub mod sign_in;
+pub mod transactions;
+pub mod usage;
+pub mod usage_day;
+
+pub use chrome::{Balance, Brand, Chrome, Crumb, Membership, Section, SeeingAs};
+pub use credit::{CreditPage, CreditPreview, GrantChange, PartChange};
+pub use failure::FailurePage;
+pub use organization::{GrantRow, KeyRow, OrganizationPage, UserRow};
+pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage};
+pub use overview::{BalanceParts, OverviewPage};
+pub use setup::SetupPage;
+pub use sign_in::SignInPage;
+pub use transactions::{Draw, TransactionFilter, TransactionPage, TransactionRow, TransactionsPage};
+pub use usage::{Group, GroupRow, UsageFilter, UsagePage, UsageTotals};
+pub use usage_day::{PriceLine, RateShown, UsageDayPage, UsageItemPage, UsageItemRow};
