@@ -8,6 +8,7 @@ pub mod field;
 pub mod id;
 pub mod mode;
 pub mod money;
+pub mod page;
 pub mod time;
 
 pub use clock::{Clock, SystemClock, TestClock};
@@ -16,4 +17,5 @@ pub use field::{FieldError, FieldErrors};
 pub use id::{Id, IdError};
 pub use mode::{Mode, ModeError};
 pub use money::{Currency, Money, MoneyError};
+pub use page::Page;
 pub use time::{Day, Timestamp, Zone};

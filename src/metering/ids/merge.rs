@@ -8,7 +8,7 @@ use crate::db::DbError;
 
 /// A merge in progress. The sources stay as they are, and are asked, until it has finished.
 pub(super) struct Merge {
-    target: i64,
+    pub(super) target: i64,
     level: i64,
     pub(super) sources: Vec<i64>,
     entries: i64,

@@ -19,12 +19,22 @@ use crate::db::DbError;
 use filter::Filter;
 use merge::Merge;
 
-/// How many keys make a run.
-const RUN_ENTRIES: usize = 1 << 16;
-/// How many runs of a level are merged into one of the next.
-const FAN_IN: usize = 16;
-/// Keys moved per commit at least, when keys are waiting to be moved.
-const SLICE: usize = 512;
+/// How large the pieces are.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    /// How many keys make a run.
+    run: usize,
+    /// How many runs of a level are merged into one of the next.
+    fan_in: usize,
+    /// Keys moved per commit at least, when keys are waiting to be moved.
+    slice: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { run: 1 << 16, fan_in: 16, slice: 512 }
+    }
+}
 
 /// A 64-bit key of an event id. Two ids may share one; whoever finds a key compares the id itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +82,7 @@ struct Flushing {
 /// The index of event ids.
 #[derive(Default)]
 pub struct IdIndex {
+    sizes: Sizes,
     loaded: bool,
     /// Every committed event up to this item is known here.
     known_through: i64,
@@ -156,15 +167,16 @@ impl IdIndex {
     /// The transaction was rolled back, or another process has written: forgets what was noted since the last
     /// commit, and catches up with `usage_items` before the next look-up.
     pub fn reset(&mut self) {
-        self.forget_down_to(0);
-        self.recent_flushed = 0;
-        self.newest = self.known_through;
         // what was written of a run or a merge may have gone: keep every key findable, start those over
         let unfinished = self.flushing.take().map(|flushing| flushing.keys).unwrap_or_default();
         self.garbage |= !unfinished.is_empty() || self.merge.take().is_some();
         for (key, item) in unfinished.into_iter().chain(std::mem::take(&mut self.completed)) {
             self.keep_young(key, item);
         }
+        // only now: what was noted in this transaction may have begun to move
+        self.forget_down_to(0);
+        self.recent_flushed = 0;
+        self.newest = self.known_through;
         self.loaded = false;
     }
 
@@ -225,12 +237,13 @@ impl IdIndex {
         if !self.loaded {
             return Ok(false);
         }
-        let slice = SLICE.max(quota * 2);
+        // a key is written to a run, merged, and deleted from the run it was merged from: three moves, and some in hand
+        let slice = self.sizes.slice.max(quota * 4);
         if self.garbage {
             self.garbage = sql::delete_garbage(conn, slice)?;
-            return Ok(self.garbage);
+            return Ok(true);
         }
-        if self.flushing.is_none() && self.young_count >= RUN_ENTRIES {
+        if self.flushing.is_none() && self.young_count >= self.sizes.run {
             self.start_flush(conn)?;
         }
         if self.flushing.is_some() {
@@ -255,6 +268,13 @@ impl IdIndex {
         Ok(false)
     }
 
+    /// A number that no run has or is about to get.
+    fn next_run(&self, conn: &Connection) -> Result<i64, DbError> {
+        let planned = self.merge.as_ref().map_or(0, |merge| merge.target);
+        let planned = planned.max(self.flushing.as_ref().map_or(0, |flushing| flushing.run));
+        Ok(sql::next_run(conn)?.max(planned + 1))
+    }
+
     fn start_flush(&mut self, conn: &Connection) -> Result<(), DbError> {
         let mut keys: Vec<(IdKey, i64)> = std::mem::take(&mut self.young)
             .into_iter()
@@ -263,7 +283,7 @@ impl IdIndex {
         self.young_count = 0;
         keys.sort_unstable();
         let last_item = keys.iter().map(|(_, item)| *item).max().unwrap_or(0);
-        self.flushing = Some(Flushing { run: sql::next_run(conn)?, keys, written: 0, last_item });
+        self.flushing = Some(Flushing { run: self.next_run(conn)?, keys, written: 0, last_item });
         Ok(())
     }
 
@@ -299,12 +319,12 @@ impl IdIndex {
         let Some(highest) = self.runs.iter().map(|run| run.level).max() else { return Ok(None) };
         for level in 0..=highest {
             let of_level: Vec<&Run> =
-                self.runs.iter().filter(|run| run.level == level).take(FAN_IN).collect();
-            if of_level.len() == FAN_IN {
+                self.runs.iter().filter(|run| run.level == level).take(self.sizes.fan_in).collect();
+            if of_level.len() == self.sizes.fan_in {
                 let sources = of_level.iter().map(|run| run.number).collect();
                 let entries = of_level.iter().map(|run| run.entries).sum();
                 let last_item = of_level.iter().map(|run| run.last_item).max().unwrap_or(0);
-                let target = sql::next_run(conn)?;
+                let target = self.next_run(conn)?;
                 return Ok(Some(Merge::new(target, level + 1, sources, entries, last_item)));
             }
         }

@@ -39,9 +39,11 @@ fn commit(conn: &Connection, index: &mut IdIndex, items: std::ops::Range<i64>, k
 #[test]
 fn every_id_is_found_through_flushes_merges_rollbacks_and_restarts() {
     let conn = database();
-    let mut index = IdIndex::default();
-    let batch = 8_192;
-    let total = i64::try_from(RUN_ENTRIES * (FAN_IN + 2)).expect("total");
+    let sizes = Sizes { run: 256, fan_in: 4, slice: 16 };
+    let small = || IdIndex { sizes, ..IdIndex::default() };
+    let mut index = small();
+    let batch = 32;
+    let total = 256 * 30;
     let mut next = 1;
     let mut round = 0;
     while next <= total {
@@ -53,26 +55,27 @@ fn every_id_is_found_through_flushes_merges_rollbacks_and_restarts() {
         }
         if round % 50 == 0 {
             // as after a kill: nothing but the tables is left
-            index = IdIndex::default();
+            index = small();
         }
     }
-    for _ in 0..2_000 {
+    assert_eq!(index.find(&conn, key(next), |_| Ok(true)).expect("find"), None);
+    for _ in 0..5_000 {
         conn.execute_batch("BEGIN").expect("begin");
-        let more = index.upkeep(&conn, 4_096).expect("upkeep");
+        let more = index.upkeep(&conn, 0).expect("upkeep");
         conn.execute_batch("COMMIT").expect("commit");
         index.committed();
         if !more {
             break;
         }
     }
-    assert!(index.runs.iter().any(|run| run.level == 1), "a merge has happened");
+    assert!(index.runs.iter().any(|run| run.level == 2), "runs were merged twice");
     let stored: HashSet<i64> = {
         let mut statement = conn.prepare("SELECT DISTINCT run FROM usage_ids").expect("runs");
         statement.query_map([], |row| row.get(0)).expect("runs").map(|run| run.expect("run")).collect()
     };
     assert_eq!(stored, index.runs.iter().map(|run| run.number).collect(), "no garbage is left");
-    let mut restarted = IdIndex::default();
-    for n in (1..next).step_by(97) {
+    let mut restarted = small();
+    for n in (1..next).step_by(7) {
         assert_eq!(index.find(&conn, key(n), |i| Ok(i == n)).expect("find"), Some(n));
         assert_eq!(restarted.find(&conn, key(n), |i| Ok(i == n)).expect("find"), Some(n));
     }
