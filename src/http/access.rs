@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use super::error::{ApiError, Code};
 use super::request_id::RequestId;
 use crate::base::id::OrganizationId;
-use crate::identity::{By, Denied, Principal, Reach, Scope};
+use crate::identity::{By, Denied, Principal, Reach, Scope, csrf_token};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,7 +247,7 @@ impl Admitted {
     /// What the forms of a page carry, see [`super::form::TOKEN_FIELD`]. Empty outside of a session.
     #[must_use]
     pub fn form_token(&self) -> String {
-        self.session_token().map(super::cookie::form_token).unwrap_or_default()
+        self.session_token().map(csrf_token).unwrap_or_default()
     }
 
     /// The organization the request is about.

@@ -3,8 +3,6 @@
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::http::header::{HOST, HeaderName, ORIGIN};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::State;
 use super::error::{ApiError, Code};
@@ -39,21 +37,6 @@ pub fn forget(state: &State) -> Cookie<'static> {
     let mut cookie = keep(state, "");
     cookie.set_max_age(Duration::ZERO);
     cookie
-}
-
-/// What a form of this session has to carry: bound to the session, of no use without its cookie.
-#[must_use]
-pub fn form_token(session_token: &str) -> String {
-    let mut hash = Sha256::new();
-    hash.update(b"tollbook form ");
-    hash.update(session_token.as_bytes());
-    hex::encode(hash.finalize())
-}
-
-/// Whether a form carries the token of its session.
-#[must_use]
-pub fn is_form_token(session_token: &str, sent: &str) -> bool {
-    form_token(session_token).as_bytes().ct_eq(sent.as_bytes()).into()
 }
 
 /// Refuses what another site made a browser send. Programs other than browsers send none of these headers.

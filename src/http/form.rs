@@ -10,8 +10,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use super::State;
 use super::access::Admitted;
 use super::body;
-use super::cookie::{is_form_token, refuse_cross_site};
+use super::cookie::refuse_cross_site;
 use super::error::{ApiError, Code};
+use crate::identity::csrf_matches;
 
 /// The hidden field that every form of a signed-in person carries.
 pub const TOKEN_FIELD: &str = "csrf";
@@ -87,7 +88,7 @@ pub async fn check(
     }
     let form = Form::of(&bytes);
     if let Some(token) = admitted.session_token()
-        && !is_form_token(token, form.text(TOKEN_FIELD))
+        && !csrf_matches(token, form.text(TOKEN_FIELD))
     {
         return Err(ApiError::new(Code::CrossSite));
     }

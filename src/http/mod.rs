@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 pub mod cookie;
 pub mod docs;
+mod domain_errors;
 pub mod error;
 pub mod failure;
 pub mod form;
@@ -31,10 +32,12 @@ use std::sync::Arc;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::base::{Clock, Mode, TestClock};
+use crate::base::{Clock, Currency, Mode, TestClock};
+use crate::catalog::SnapshotCache;
 use crate::config::Network;
 use crate::db::Db;
 use crate::identity::Authenticator;
+use crate::onboarding::Welcome;
 use error::ApiError;
 use metrics::Metrics;
 use ratelimit::{RateLimits, Rates};
@@ -61,6 +64,10 @@ pub struct Settings {
     pub batch_body_limit: usize,
     /// What the monitoring has to send.
     pub metrics_token: Option<String>,
+    /// The currency of organizations made without one.
+    pub currency: Currency,
+    /// What every new organization gets.
+    pub welcome: Welcome,
 }
 
 /// What every handler can reach.
@@ -73,6 +80,8 @@ pub struct State {
     pub test_clock: Option<Arc<TestClock>>,
     /// Lets people and keys in.
     pub door: Authenticator,
+    /// The catalog as readers see it.
+    pub catalog: SnapshotCache,
     /// The edge's settings.
     pub settings: Settings,
     /// The public address is HTTPS: cookies and headers say so.
