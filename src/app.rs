@@ -4,6 +4,7 @@
 //! answer; only the writer and slow reads are elsewhere. `serve`, the demo and the tests all start it here.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +34,6 @@ use crate::wallet::Wallets;
 const BLOCKING_THREADS: usize = 8;
 /// How often what is due is done: used keys noted, expired credit moved, old rows forgotten.
 const TICK: Duration = Duration::from_secs(60);
-/// Where the test clock's distance from the machine's clock is kept over a restart.
-pub const CLOCK_OFFSET: &str = "clock.offset_ms";
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +88,19 @@ impl Clocks {
         }
     }
 
+    /// Puts a test clock where it stood: one that was advanced stays advanced over a restart, so that nothing that
+    /// has happened lies in the future.
+    ///
+    /// # Errors
+    /// When the setting cannot be read.
+    pub fn restore(&self, db: &Db) -> Result<(), StartError> {
+        if let Some(clock) = &self.test {
+            let offset_ms = db.read_blocking(|tx| settings::get::<i64>(tx, settings::CLOCK_OFFSET))?;
+            clock.advance(offset_ms.unwrap_or(0));
+        }
+        Ok(())
+    }
+
     /// This test clock.
     #[must_use]
     pub fn test(clock: Arc<TestClock>) -> Self {
@@ -131,7 +143,11 @@ impl Opened {
             queue: config.database.queue,
             wal_limit_bytes: config.database.wal_limit_mib << 20,
         };
-        let db = Db::open(&config.database.data_dir, &options, clock, parts)?;
+        let dir = &config.database.data_dir;
+        // the book is nobody else's to read
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|e| DbError::io(dir, &e))?;
+        let db = Db::open(dir, &options, clock, parts)?;
         Ok(Self { db, generation })
     }
 
@@ -154,8 +170,8 @@ pub fn welcome(config: &Config) -> Welcome {
 /// When the database or the address cannot be used.
 pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartError> {
     let opened = Opened::new(&config, clocks.clock.clone(), true)?;
-    let (db, test_clock) = (opened.db.clone(), clocks.test.clone());
-    restore_clock(&db, test_clock.as_deref())?;
+    let db = opened.db.clone();
+    clocks.restore(&db)?;
     seed_catalog(&db, &config).await?;
     let setup_token = db.write(|tx| setup::mint(tx)).await?;
     let listener = listen(config.server.listen)?;
@@ -298,14 +314,6 @@ async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
     if db.write(move |tx| seed::seed(tx, &options)).await? {
         tracing::info!("first start: the catalog was filled with its default prices");
     }
-    Ok(())
-}
-
-/// A test clock that was advanced stays advanced over a restart: nothing that has happened lies in the future.
-fn restore_clock(db: &Db, clock: Option<&TestClock>) -> Result<(), StartError> {
-    let Some(clock) = clock else { return Ok(()) };
-    let offset_ms = db.read_blocking(|tx| settings::get::<i64>(tx, CLOCK_OFFSET))?;
-    clock.advance(offset_ms.unwrap_or(0));
     Ok(())
 }
 
