@@ -150,7 +150,7 @@ impl fmt::Display for Amount {
         write!(
             f,
             "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span> \
-             <span class=\"amount-money\">·{NBSP}{}</span></span>",
+             <span class=\"amount-money\"><span class=\"amount-dot\">·{NBSP}</span>{}</span></span>",
             self.credits, self.money
         )
     }

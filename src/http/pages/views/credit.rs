@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::chrome::Chrome;
-use crate::base::Credits;
+use crate::base::{Credits, Day};
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
 use crate::http::pages::components::{Chip, Tone};
 use crate::http::pages::format::{self, Show};
@@ -100,6 +100,12 @@ impl CreditPage {
             Field::new(form, "reason", "Reason", Control::Text)
                 .hint("Kept in the audit log and shown to the customer with the transaction."),
         ]
+    }
+
+    /// The last day, as people write it.
+    fn last_day(&self) -> String {
+        let typed = self.form.value("expires");
+        typed.parse::<Day>().map_or_else(|_| typed.to_owned(), format::day)
     }
 
     /// What was typed, to be sent back by the confirmation.

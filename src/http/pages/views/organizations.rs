@@ -37,7 +37,7 @@ impl OrganizationRow {
     }
 
     fn sparkline(&self) -> Sparkline {
-        let summary = format!("Spent in 30 days: {}", self.show.amount_text(&self.spent()));
+        let summary = format!("Spent in 30 days: {}", self.show.amount_text(self.spent()));
         Sparkline { values: self.spend.clone(), summary }
     }
 

@@ -79,7 +79,7 @@ pub fn spend(id: &str) -> StackedDays {
             let wave = i64::from((index * 37) % 23);
             let part = |base: i64, by: i64| {
                 let micros = (base + wave * by) * if weekend { 250_000 } else { 1_000_000 };
-                Credits::from_micros(micros + i64::from(index) * 12_500)
+                Credits::from_micros(micros)
             };
             DayStack {
                 day: first.plus_days(index),
@@ -106,7 +106,7 @@ pub fn spend(id: &str) -> StackedDays {
 /// A balance that was topped up and runs dry in nine days.
 pub fn runway(id: &str) -> Runway {
     let spend = spend("x");
-    let mut balance = c("4800").micros();
+    let mut balance = c("3842").micros();
     let mut past: Vec<Point> = Vec::new();
     for (index, stack) in spend.days.iter().enumerate() {
         balance -= stack.total().micros();

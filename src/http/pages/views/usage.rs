@@ -168,7 +168,7 @@ impl UsagePage {
         let totals = &self.totals;
         let average = totals.per_minute().map_or_else(|| "—".into(), credits);
         vec![
-            Tile::new("Spent", credits(totals.spent), "credits", self.chrome.show.worth(&totals.spent)),
+            Tile::new("Spent", credits(totals.spent), "credits", self.chrome.show.worth(totals.spent)),
             Tile::new("Calls", count(&totals.calls), "", minutes(&totals.voice)),
             Tile::new("Average per minute", average, "credits", "voice only"),
             Tile::new("Chat messages", count(&totals.messages), "", ""),
