@@ -169,9 +169,9 @@ impl UsagePage {
         let average = totals.per_minute().map_or_else(|| "—".into(), credits);
         vec![
             Tile::new("Spent", credits(totals.spent), "credits", self.chrome.show.worth(totals.spent)),
-            Tile::new("Calls", count(&totals.calls), "", minutes(&totals.voice)),
+            Tile::new("Calls", count(totals.calls), "", minutes(totals.voice)),
             Tile::new("Average per minute", average, "credits", "voice only"),
-            Tile::new("Chat messages", count(&totals.messages), "", ""),
+            Tile::new("Chat messages", count(totals.messages), "", ""),
         ]
     }
 
