@@ -120,7 +120,7 @@ impl CreditPage {
 #[cfg(test)]
 impl CreditPage {
     /// The form, sent without a reason.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, c};
         let crumbs = [
@@ -149,7 +149,7 @@ impl CreditPage {
     }
 
     /// What would change.
-    pub fn sample_preview() -> Self {
+    pub(crate) fn sample_preview() -> Self {
         use super::samples::c;
         let mut page = Self::sample();
         page.form.errors.clear();

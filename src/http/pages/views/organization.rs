@@ -113,7 +113,7 @@ impl OrganizationPage {
 #[cfg(test)]
 impl OrganizationPage {
     /// An organization in everyday use.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::samples::{self, at, c};
         use super::{OverviewPage, Section};
         let overview = OverviewPage::sample();

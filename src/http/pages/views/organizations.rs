@@ -129,7 +129,7 @@ impl NewOrganizationPage {
 #[cfg(test)]
 impl OrganizationsPage {
     /// Three organizations in three states.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, at, c};
         use crate::base::time::{DAY_MS, HOUR_MS};
@@ -186,7 +186,7 @@ impl OrganizationsPage {
     }
 
     /// A fresh installation.
-    pub fn sample_empty() -> Self {
+    pub(crate) fn sample_empty() -> Self {
         let mut page = Self::sample();
         page.rows.clear();
         page.tiles.clear();
@@ -198,7 +198,7 @@ impl OrganizationsPage {
 #[cfg(test)]
 impl NewOrganizationPage {
     /// A form that came back with two mistakes.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, c};
         let mut form = FormState::default();

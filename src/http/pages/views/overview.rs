@@ -153,7 +153,7 @@ pub fn first_steps(
 #[cfg(test)]
 impl OverviewPage {
     /// A wallet in everyday use.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::samples::{self, at, c};
         use super::{Balance, Section};
         let mut chrome = samples::chrome(Section::Overview, &[("My Credit", "")]);
@@ -181,7 +181,7 @@ impl OverviewPage {
     }
 
     /// A wallet on its first day.
-    pub fn sample_new() -> Self {
+    pub(crate) fn sample_new() -> Self {
         use super::Balance;
         use super::samples::{c, show};
         let mut page = Self::sample();
@@ -210,7 +210,7 @@ impl OverviewPage {
     }
 
     /// A wallet past its end, looked at by the operator.
-    pub fn sample_overdrawn() -> Self {
+    pub(crate) fn sample_overdrawn() -> Self {
         use super::samples::c;
         use super::{Balance, SeeingAs};
         let mut page = Self::sample();

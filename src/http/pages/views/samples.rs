@@ -9,27 +9,27 @@ use crate::http::pages::components::{Runway, StackedDays, Tone};
 use crate::http::pages::format::{Face, Show};
 
 /// Credits from text.
-pub fn c(text: &str) -> Credits {
+pub(crate) fn c(text: &str) -> Credits {
     text.parse().expect(text)
 }
 
 /// A quantity from text.
-pub fn q(text: &str) -> Quantity {
+pub(crate) fn q(text: &str) -> Quantity {
     text.parse().expect(text)
 }
 
 /// An instant from text.
-pub fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect(text)
 }
 
 /// A day from text.
-pub fn day(text: &str) -> Day {
+pub(crate) fn day(text: &str) -> Day {
     text.parse().expect(text)
 }
 
 /// Euros in Madrid.
-pub fn show() -> Show {
+pub(crate) fn show() -> Show {
     Show {
         face: Face { currency: "EUR".parse().expect("EUR"), credits_per_unit: 100 },
         zone: "Europe/Madrid".parse().expect("zone"),
@@ -37,7 +37,7 @@ pub fn show() -> Show {
 }
 
 /// What stands around a page, signed in, in test mode.
-pub fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
+pub(crate) fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
     let customer = !matches!(section, Section::Outside | Section::Organizations);
     let membership = |id: &str, name: &str, current| Membership { id: id.into(), name: name.into(), current };
     Chrome {
@@ -71,7 +71,7 @@ pub fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
 }
 
 /// Thirty days of spend over four channels, quieter at weekends.
-pub fn spend(id: &str) -> StackedDays {
+pub(crate) fn spend(id: &str) -> StackedDays {
     let first = day("2026-10-23");
     let days = (0..30)
         .map(|index: i32| {
@@ -104,7 +104,7 @@ pub fn spend(id: &str) -> StackedDays {
 }
 
 /// A balance that was topped up and runs dry in nine days.
-pub fn runway(id: &str) -> Runway {
+pub(crate) fn runway(id: &str) -> Runway {
     let spend = spend("x");
     let mut balance = c("3842").micros();
     let mut past: Vec<Point> = Vec::new();
@@ -134,7 +134,7 @@ pub fn runway(id: &str) -> Runway {
 }
 
 /// A handful of transactions, newest first.
-pub fn transactions() -> Vec<TransactionRow> {
+pub(crate) fn transactions() -> Vec<TransactionRow> {
     let row = |id: &str, when: &str, kind: &str, text: &str, amount: &str, after: &str, tones: &[Tone]| {
         TransactionRow {
             id: id.into(),

@@ -211,7 +211,7 @@ impl UsagePage {
 #[cfg(test)]
 impl UsagePage {
     /// Thirty days by channel.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, at, c, q};
         let mut form = FormState::default();
@@ -258,7 +258,7 @@ impl UsagePage {
     }
 
     /// A range without usage.
-    pub fn sample_empty() -> Self {
+    pub(crate) fn sample_empty() -> Self {
         let mut page = Self::sample();
         page.totals = UsageTotals {
             spent: Credits::ZERO,
