@@ -133,8 +133,8 @@ impl OrganizationsPage {
         use super::Section;
         use super::samples::{self, at, c};
         use crate::base::time::{DAY_MS, HOUR_MS};
-        use crate::http::pages::components::Tone;
-        let spend: Vec<Credits> = samples::spend("x").days.iter().map(|d| d.total()).collect();
+        use crate::http::pages::components::{Tone, stacked_days::DayStack};
+        let spend: Vec<Credits> = samples::spend("x").days.iter().map(DayStack::total).collect();
         let row = |id: &str, name: &str, ext: &str, available: &str, lasts_ms, flags| OrganizationRow {
             id: id.into(),
             name: name.into(),

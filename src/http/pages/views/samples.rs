@@ -133,94 +133,35 @@ pub(crate) fn runway(id: &str) -> Runway {
     }
 }
 
+/// Id, time, type, description, amount, balance after, classes.
+type Line =
+    (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static [Tone]);
+
+#[rustfmt::skip]
+const LINES: [Line; 8] = [
+    ("txn_5k2", "2026-11-21T09:24:11Z", "usage", "Voice, 3 min 12 s · Reception", "-22.4", "4511", &[Tone::Paid]),
+    ("txn_5k1", "2026-11-21T09:20:40Z", "usage", "Chat, 14 messages · Web assistant", "-7", "4533.4", &[Tone::Free, Tone::Paid]),
+    ("txn_5k0", "2026-11-21T08:00:00Z", "number_rental", "+34 910 000 117, 21 Nov to 21 Dec", "-150", "4540.4", &[Tone::Free]),
+    ("txn_5jz", "2026-11-20T17:45:09Z", "adjustment", "Outage on 18 November", "500", "4690.4", &[Tone::Free]),
+    ("txn_5jy", "2026-11-20T16:12:55Z", "usage", "Transferred, 11 min 4 s · Reception", "-44.266667", "4190.4", &[Tone::Paid]),
+    ("txn_5jx", "2026-11-12T10:02:31Z", "purchase", "Top-up, €50.00", "5000", "4234.666667", &[Tone::Paid]),
+    ("txn_5jw", "2026-11-01T00:00:00Z", "expiry", "Welcome credit, unused part", "-12.5", "77.17", &[Tone::Free]),
+    ("txn_5jv", "2026-10-02T09:00:00Z", "welcome_bonus", "Welcome credit", "500", "500", &[Tone::Free]),
+];
+
 /// A handful of transactions, newest first.
 pub(crate) fn transactions() -> Vec<TransactionRow> {
-    let row = |id: &str, when: &str, kind: &str, text: &str, amount: &str, after: &str, tones: &[Tone]| {
-        TransactionRow {
-            id: id.into(),
+    LINES
+        .iter()
+        .map(|(id, when, kind, description, amount, after, classes)| TransactionRow {
+            id: (*id).into(),
             at: at(when),
-            kind: kind.into(),
-            description: text.into(),
+            kind: (*kind).into(),
+            description: (*description).into(),
             amount: c(amount),
             balance_after: c(after),
-            classes: tones.to_vec(),
-            expires: None,
-        }
-    };
-    let mut rows = vec![
-        row(
-            "txn_5k2",
-            "2026-11-21T09:24:11Z",
-            "usage",
-            "Voice, 3 min 12 s · Reception",
-            "-22.4",
-            "4511",
-            &[Tone::Paid],
-        ),
-        row(
-            "txn_5k1",
-            "2026-11-21T09:20:40Z",
-            "usage",
-            "Chat, 14 messages · Web assistant",
-            "-7",
-            "4533.4",
-            &[Tone::Free, Tone::Paid],
-        ),
-        row(
-            "txn_5k0",
-            "2026-11-21T08:00:00Z",
-            "number_rental",
-            "+34 910 000 117, 21 Nov to 21 Dec",
-            "-150",
-            "4540.4",
-            &[Tone::Free],
-        ),
-        row(
-            "txn_5jz",
-            "2026-11-20T17:45:09Z",
-            "adjustment",
-            "Outage on 18 November",
-            "500",
-            "4690.4",
-            &[Tone::Free],
-        ),
-        row(
-            "txn_5jy",
-            "2026-11-20T16:12:55Z",
-            "usage",
-            "Transferred, 11 min 4 s · Reception",
-            "-44.266667",
-            "4190.4",
-            &[Tone::Paid],
-        ),
-        row(
-            "txn_5jx",
-            "2026-11-12T10:02:31Z",
-            "purchase",
-            "Top-up, €50.00",
-            "5000",
-            "4234.666667",
-            &[Tone::Paid],
-        ),
-        row(
-            "txn_5jw",
-            "2026-11-01T00:00:00Z",
-            "expiry",
-            "Welcome credit, unused part",
-            "-12.5",
-            "77.17",
-            &[Tone::Free],
-        ),
-        row(
-            "txn_5jv",
-            "2026-10-02T09:00:00Z",
-            "welcome_bonus",
-            "Welcome credit",
-            "500",
-            "500",
-            &[Tone::Free],
-        ),
-    ];
-    rows[3].expires = Some(at("2027-02-20T23:00:00Z"));
-    rows
+            classes: classes.to_vec(),
+            expires: (*kind == "adjustment").then(|| at("2027-02-20T23:00:00Z")),
+        })
+        .collect()
 }

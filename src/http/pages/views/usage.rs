@@ -179,7 +179,7 @@ impl UsagePage {
         self.totals.spent.is_zero() && self.groups.is_empty()
     }
 
-    fn empty(&self) -> EmptyState {
+    fn empty() -> EmptyState {
         EmptyState {
             title: "No usage in this range".into(),
             text: "Choose other dates, or report usage through the API.".into(),
@@ -187,11 +187,11 @@ impl UsagePage {
         }
     }
 
-    fn share_of(&self, credits: &Credits) -> String {
-        share(*credits, self.totals.spent)
+    fn share_of(&self, credits: Credits) -> String {
+        share(credits, self.totals.spent)
     }
 
-    fn share_width(&self, credits: &Credits) -> String {
+    fn share_width(&self, credits: Credits) -> String {
         percent(credits.micros(), self.totals.spent.micros())
     }
 
