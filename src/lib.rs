@@ -3,8 +3,10 @@
 //! One package, one process, one database file. `docs/architecture.md` has the map; modules import only from
 //! modules of a lower rank.
 
+pub mod app;
 pub mod base;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod db;
 pub mod grants;
@@ -13,4 +15,6 @@ pub mod idempotency;
 pub mod identity;
 pub mod ledger;
 pub mod metering;
+pub mod onboarding;
+pub mod scheduler;
 pub mod wallet;

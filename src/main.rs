@@ -1,2 +1,10 @@
-//! Tollbook.
-fn main() {}
+//! The `tollbook` program.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    tollbook::cli::run()
+}

@@ -28,7 +28,8 @@ pub use log::{Log, LogFormat};
 pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
-pub use server::{Mode, Network, Server};
+pub use crate::base::Mode;
+pub use server::{Network, Server};
 pub use usage::Usage;
 
 use reader::Reader;

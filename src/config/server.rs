@@ -5,26 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::reader::Reader;
 use super::secret::Secret;
 use super::value::{Misfit, Raw, Value, words};
-
-/// Whether money is real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Sandbox payments, a clock that can be advanced, a banner on every page.
-    Test,
-    /// The real thing.
-    Live,
-}
+use crate::base::Mode;
 
 words!(Mode { Test = "test", Live = "live" });
-
-impl std::fmt::Display for Mode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Test => "test",
-            Self::Live => "live",
-        })
-    }
-}
 
 /// An address, or all that begin with the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,3 +1,123 @@
-//! The HTTP edge: pages for people. Handlers translate; what they show and do is in the domain.
+//! The HTTP edge: the JSON API and the pages, two thin adapters over the same operations.
+//!
+//! Everything is reached through one table of routes ([`route::Table`]), which says who may call what.
 
+pub mod access;
+pub mod address;
+pub mod api;
+pub mod assets;
+pub mod auth;
+pub mod body;
+pub mod cookie;
+pub mod docs;
+mod domain_errors;
+pub mod error;
+pub mod failure;
+pub mod form;
+pub mod headers;
+pub mod health;
+pub mod list;
+pub mod metrics;
+pub mod openapi;
 pub mod pages;
+pub mod params;
+pub mod ratelimit;
+pub mod reply;
+pub mod request_id;
+pub mod route;
+pub mod schemas;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::base::{Clock, Currency, Mode, TestClock};
+use crate::catalog::SnapshotCache;
+use crate::config::Network;
+use crate::db::Db;
+use crate::identity::Authenticator;
+use crate::onboarding::Welcome;
+use error::ApiError;
+use metrics::Metrics;
+use ratelimit::{RateLimits, Rates};
+use request_id::RequestId;
+use route::Table;
+
+/// Renders an error for a person.
+pub type ErrorPage = fn(&HttpRequest, RequestId, &ApiError) -> HttpResponse;
+
+/// What the edge needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the server is reached from outside, without a slash at the end.
+    pub public_url: String,
+    /// Whether money is real.
+    pub mode: Mode,
+    /// How fast callers may ask.
+    pub rates: Rates,
+    /// Proxies that are believed about whom they speak for.
+    pub trusted_proxies: Vec<Network>,
+    /// Largest body, in bytes.
+    pub body_limit: usize,
+    /// Largest body of a batch, in bytes.
+    pub batch_body_limit: usize,
+    /// What the monitoring has to send.
+    pub metrics_token: Option<String>,
+    /// The currency of organizations made without one.
+    pub currency: Currency,
+    /// What every new organization gets.
+    pub welcome: Welcome,
+}
+
+/// What every handler can reach.
+pub struct State {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The same clock, where it can be moved.
+    pub test_clock: Option<Arc<TestClock>>,
+    /// Lets people and keys in.
+    pub door: Authenticator,
+    /// The catalog as readers see it.
+    pub catalog: SnapshotCache,
+    /// The edge's settings.
+    pub settings: Settings,
+    /// The public address is HTTPS: cookies and headers say so.
+    pub https: bool,
+    /// Buckets of callers.
+    pub limits: RateLimits,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Renders errors on pages.
+    pub error_page: ErrorPage,
+    /// The API's document, rendered once.
+    pub document: Bytes,
+}
+
+impl State {
+    /// The state behind a request.
+    #[must_use]
+    pub fn of(req: &HttpRequest) -> Option<&Self> {
+        req.app_data::<web::Data<Self>>().map(|data| data.get_ref())
+    }
+}
+
+/// All routes of the server.
+#[must_use]
+pub fn table() -> Table {
+    let mut table = Table::default();
+    health::routes(&mut table);
+    docs::routes(&mut table);
+    assets::routes(&mut table);
+    api::routes(&mut table);
+    table
+}
+
+/// Registers everything with one worker.
+pub fn configure(table: &Table, state: &web::Data<State>, config: &mut web::ServiceConfig) {
+    config.app_data(state.clone());
+    table.register(state, config);
+    config.default_service(web::to(route::not_found));
+}

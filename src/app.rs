@@ -1,0 +1,329 @@
+//! Wiring: from a configuration to a running server.
+//!
+//! Each worker thread has a single-threaded runtime of its own, so a request stays on one core from the socket to the
+//! answer; only the writer and slow reads are elsewhere. `serve`, the demo and the tests all start it here.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Bytes;
+use actix_web::{App as Actix, HttpServer, web};
+use tokio::task::JoinHandle;
+
+use crate::base::{Clock, Mode, SystemClock, TestClock};
+use crate::catalog::{CatalogError, CatalogPart, seed};
+use crate::config::Config;
+use crate::db::{Db, DbError, DbOptions, Parts};
+use crate::http::metrics::Metrics;
+use crate::http::ratelimit::{Rate, RateLimits, Rates};
+use crate::http::route::Table;
+use crate::http::{self, Settings, State, openapi};
+use crate::identity::{
+    self, Authenticator, Generation, Hardness, Invalidate, Options, SessionPolicy, settings, setup,
+};
+use crate::ledger::Journal;
+use crate::metering::{Intake, Limits};
+use crate::onboarding::Welcome;
+use crate::scheduler;
+use crate::wallet::Wallets;
+
+/// Threads of a worker for reads that take longer than a point look-up.
+const BLOCKING_THREADS: usize = 8;
+/// How often what is due is done: used keys noted, expired credit moved, old rows forgotten.
+const TICK: Duration = Duration::from_secs(60);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The catalog that every installation begins with.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// People and keys.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The address cannot be listened on, or a thread cannot be started.
+    #[error("{0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The counters.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A server that answers.
+pub struct RunningApp {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What its handlers share.
+    pub state: web::Data<State>,
+    /// All its routes.
+    pub table: Arc<Table>,
+    /// The token of the setup link, while there is no operator.
+    pub setup_token: Option<String>,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+    ticker: JoinHandle<()>,
+}
+
+/// The clock of a process, and the same clock where it can be moved.
+pub struct Clocks {
+    /// What operations get their time from.
+    pub clock: Arc<dyn Clock>,
+    /// In test mode.
+    pub test: Option<Arc<TestClock>>,
+}
+
+impl Clocks {
+    /// The machine's clock, or in test mode one that runs beside it and can be advanced.
+    #[must_use]
+    pub fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Live => Self { clock: Arc::new(SystemClock), test: None },
+            Mode::Test => Self::test(Arc::new(TestClock::running(0))),
+        }
+    }
+
+    /// Puts a test clock where it stood: one that was advanced stays advanced over a restart, so that nothing that
+    /// has happened lies in the future.
+    ///
+    /// # Errors
+    /// When the setting cannot be read.
+    pub fn restore(&self, db: &Db) -> Result<(), StartError> {
+        if let Some(clock) = &self.test {
+            let offset_ms = db.read_blocking(|tx| settings::get::<i64>(tx, settings::CLOCK_OFFSET))?;
+            clock.advance(offset_ms.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    /// This test clock.
+    #[must_use]
+    pub fn test(clock: Arc<TestClock>) -> Self {
+        Self { clock: clock.clone(), test: Some(clock) }
+    }
+}
+
+/// The database with the companions that its writer needs, and what its caches listen to.
+pub struct Opened {
+    /// The database.
+    pub db: Db,
+    /// Moves on with every change to keys and organizations.
+    pub generation: Generation,
+}
+
+impl Opened {
+    /// Opens the database of `config`. `serving`: this process keeps the index of event ids; the command line beside
+    /// it does not.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub fn new(config: &Config, clock: Arc<dyn Clock>, serving: bool) -> Result<Self, DbError> {
+        let usage = &config.usage;
+        let limits = Limits {
+            max_age_days: i64::from(usage.max_age_days),
+            max_future_seconds: i64::from(usage.max_future_seconds),
+            max_quantity: usage.max_quantity,
+            upkeep: serving,
+        };
+        let grace_ms = i64::from(usage.expiry_grace_hours) * crate::base::time::HOUR_MS;
+        let generation = Generation::new();
+        let parts = Parts::new()
+            .with(Invalidate::new(generation.clone()))
+            .with(CatalogPart::default())
+            .with(Intake::new(limits))
+            .with(Wallets::new(grace_ms))
+            .with(Journal::new());
+        let options = DbOptions {
+            readers: config.database.readers,
+            queue: config.database.queue,
+            wal_limit_bytes: config.database.wal_limit_mib << 20,
+        };
+        let dir = &config.database.data_dir;
+        // the book is nobody else's to read
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|e| DbError::io(dir, &e))?;
+        let db = Db::open(dir, &options, clock, parts)?;
+        Ok(Self { db, generation })
+    }
+
+    /// The door to this database.
+    #[must_use]
+    pub fn door(&self, config: &Config) -> Authenticator {
+        Authenticator::new(self.db.clone(), &self.generation, door_options(config))
+    }
+}
+
+/// What every new organization gets under this configuration.
+#[must_use]
+pub fn welcome(config: &Config) -> Welcome {
+    Welcome { credits: config.credits.welcome, expiry_days: config.credits.welcome_expiry_days }
+}
+
+/// Starts a server. It answers when this returns.
+///
+/// # Errors
+/// When the database or the address cannot be used.
+pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartError> {
+    let opened = Opened::new(&config, clocks.clock.clone(), true)?;
+    let db = opened.db.clone();
+    clocks.restore(&db)?;
+    seed_catalog(&db, &config).await?;
+    let setup_token = db.write(|tx| setup::mint(tx)).await?;
+    let listener = listen(config.server.listen)?;
+    let addr = listener.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
+    let table = Arc::new(http::table());
+    let state = web::Data::new(state(&config, &opened, clocks, addr, &table)?);
+    let server = serve(&config, listener, &state, &table).map_err(|e| StartError::Listen(addr, e))?;
+    let handle = server.handle();
+    let server = actix_web::rt::spawn(server);
+    let ticker = actix_web::rt::spawn(tick(state.clone()));
+    let setup_token = setup_token.map(|secret| secret.expose().to_owned());
+    Ok(RunningApp { addr, state, table, setup_token, handle, server, ticker })
+}
+
+impl RunningApp {
+    /// The address that a client on this machine uses.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Stops taking requests, lets those that run end, and writes down what is still in memory.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        if let Ok(Err(error)) = self.server.await {
+            tracing::error!(%error, "server");
+        }
+        self.ticker.abort();
+        if let Err(error) = self.state.door.flush_used().await {
+            tracing::warn!(%error, "uses of keys not noted");
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(addr).map_err(|e| StartError::Listen(addr, e))?;
+    listener.set_nonblocking(true).map_err(|e| StartError::Listen(addr, e))?;
+    Ok(listener)
+}
+
+fn serve(
+    config: &Config,
+    listener: TcpListener,
+    state: &web::Data<State>,
+    table: &Arc<Table>,
+) -> std::io::Result<actix_web::dev::Server> {
+    let (state, table) = (state.clone(), table.clone());
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        some => some,
+    };
+    let server = HttpServer::new(move || {
+        Actix::new().configure(|service| http::configure(&table, &state, service))
+    })
+    .workers(workers)
+    .max_connections(config.server.max_connections.div_ceil(workers))
+    .worker_max_blocking_threads(BLOCKING_THREADS)
+    .keep_alive(Duration::from_secs(config.server.keep_alive_seconds))
+    .client_request_timeout(Duration::from_secs(config.server.request_timeout_seconds))
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .shutdown_timeout(config.server.shutdown_seconds)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+fn state(
+    config: &Config,
+    opened: &Opened,
+    clocks: Clocks,
+    addr: SocketAddr,
+    table: &Table,
+) -> Result<State, StartError> {
+    let server = &config.server;
+    let public_url = server.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
+    let https = public_url.starts_with("https://");
+    let settings = Settings {
+        public_url,
+        mode: server.mode,
+        rates: rates(config),
+        trusted_proxies: server.trusted_proxies.clone(),
+        body_limit: server.body_limit_bytes,
+        batch_body_limit: server.batch_body_limit_bytes,
+        metrics_token: server.metrics_token.as_ref().map(|token| token.expose().to_owned()),
+        currency: config.credits.currency,
+        welcome: welcome(config),
+    };
+    let document = openapi::document(table).to_json().unwrap_or_default();
+    Ok(State {
+        db: opened.db.clone(),
+        clock: clocks.clock,
+        test_clock: clocks.test,
+        door: opened.door(config),
+        catalog: crate::catalog::SnapshotCache::default(),
+        limits: RateLimits::new(&settings.rates),
+        metrics: Metrics::new()?,
+        error_page: http::failure::plain_page,
+        document: Bytes::from(document),
+        https,
+        settings,
+    })
+}
+
+fn rates(config: &Config) -> Rates {
+    let rate = |per_second, burst| Rate { per_second, burst };
+    let limits = &config.limits;
+    Rates {
+        operator_key: rate(limits.operator_key_per_second, limits.operator_key_burst),
+        organization_key: rate(limits.organization_key_per_second, limits.organization_key_burst),
+        person: rate(limits.session_per_second, limits.session_burst),
+        stranger: rate(limits.anonymous_per_second, limits.anonymous_burst),
+    }
+}
+
+fn door_options(config: &Config) -> Options {
+    let auth = &config.auth;
+    let minute_ms = crate::base::time::MINUTE_MS;
+    let window_ms = i64::from(auth.login_window_minutes) * minute_ms;
+    let attempts = auth.login_attempts.max(1);
+    let per_account = identity::Rate { burst: attempts, every_ms: window_ms / i64::from(attempts) };
+    Options {
+        hardness: Hardness { memory_kib: auth.argon2_memory_kib, passes: auth.argon2_iterations },
+        session: SessionPolicy {
+            idle_ms: i64::from(auth.session_idle_minutes) * minute_ms,
+            absolute_ms: i64::from(auth.session_absolute_hours) * crate::base::time::HOUR_MS,
+        },
+        per_account,
+        // one office is one address, with many people behind it
+        per_network: identity::Rate { burst: attempts.saturating_mul(4), every_ms: per_account.every_ms / 4 },
+        ..Options::new(config.server.mode)
+    }
+}
+
+async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
+    let options = seed::SeedOptions {
+        currency: config.credits.currency,
+        credits_per_unit: config.credits.per_unit,
+    };
+    if db.write(move |tx| seed::seed(tx, &options)).await? {
+        tracing::info!("first start: the catalog was filled with its default prices");
+    }
+    Ok(())
+}
+
+async fn tick(state: web::Data<State>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = scheduler::tick(&state.db, &state.door).await {
+            tracing::warn!(%error, "scheduled work");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What each error of the domain is to a client. Every variant is listed: a new one has to be thought about here.
+
+use crate::base;
+use crate::catalog::CatalogError;
+use crate::catalog::rules::Problems;
+use crate::identity::Error as IdentityError;
+use crate::onboarding::Error as OnboardingError;
+use crate::wallet::Error as WalletError;
+
+use super::error::{ApiError, Code, FieldError};
+
+/// Rounds up, so that whoever waits that long may come again.
+fn seconds(ms: i64) -> u64 {
+    u64::try_from(ms).unwrap_or(0).div_ceil(1_000)
+}
+
+impl From<base::FieldError> for FieldError {
+    fn from(error: base::FieldError) -> Self {
+        Self::new(error.field, error.code, error.message)
+    }
+}
+
+impl From<Vec<base::FieldError>> for ApiError {
+    fn from(errors: Vec<base::FieldError>) -> Self {
+        Self::fields(errors.into_iter().map(FieldError::from).collect())
+    }
+}
+
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Db(error) => error.into(),
+            IdentityError::Invalid(errors) => errors.into(),
+            IdentityError::Taken(field) => {
+                Self::new(Code::AlreadyExists).param(field).message(format!("{field} is taken."))
+            }
+            IdentityError::NotFound(what) => {
+                Self::new(Code::NotFound).message(format!("There is no such {what}."))
+            }
+            IdentityError::Denied(denied) => denied.into(),
+            IdentityError::WrongCredentials => Self::new(Code::InvalidCredentials),
+            IdentityError::TooManyAttempts { retry_after_ms } => Self::new(Code::RateLimited)
+                .message("Too many attempts to sign in: wait a while.")
+                .retry_after(seconds(retry_after_ms)),
+            IdentityError::Busy => Self::new(Code::Unavailable).retry_after(1),
+            IdentityError::TimezoneFixed => Self::new(Code::Conflict)
+                .param("timezone")
+                .message("The timezone cannot change once there is usage: its days are drawn by it."),
+            IdentityError::Last(what) => {
+                Self::new(Code::Conflict).message(format!("The last {what} has to stay."))
+            }
+            IdentityError::SetupComplete => {
+                Self::new(Code::Conflict).message("Setup is complete: sign in instead.")
+            }
+            IdentityError::SetupToken => Self::new(Code::Forbidden)
+                .message("The setup link is not valid (any more). Restart the server for a new one."),
+            IdentityError::Hashing(text) => Self::internal(text),
+        }
+    }
+}
+
+impl From<Problems> for ApiError {
+    fn from(problems: Problems) -> Self {
+        let field = |problem: crate::catalog::rules::Problem| {
+            FieldError::new(problem.field, "invalid_value", problem.message)
+        };
+        Self::fields(problems.0.into_iter().map(field).collect())
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Invalid(problems) => problems.into(),
+            CatalogError::MeterExists(code) => {
+                Self::new(Code::AlreadyExists).param("code").message(format!("There is a meter {code} already."))
+            }
+            CatalogError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<WalletError> for ApiError {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::Db(error) => error.into(),
+            WalletError::NoWallet => Self::new(Code::NotFound).message("There is no such organization."),
+            WalletError::NotEnough { class, available } => Self::field(
+                "credits",
+                "not_enough",
+                format!("takes back more than there is: {available} credits of class {class} are left"),
+            ),
+            WalletError::NotPositive => Self::field("credits", "invalid_value", "must be above zero"),
+            WalletError::TooLarge => Self::field("credits", "too_large", "is too large for the balance"),
+            WalletError::ExpiryInThePast => Self::field("expires_at", "in_the_past", "must be in the future"),
+        }
+    }
+}
+
+impl From<OnboardingError> for ApiError {
+    fn from(error: OnboardingError) -> Self {
+        match error {
+            OnboardingError::Identity(error) => error.into(),
+            OnboardingError::Wallet(error) => error.into(),
+            OnboardingError::Terms(error) => Self::internal(error),
+            OnboardingError::Db(error) => error.into(),
+            OnboardingError::UnknownRateCard => {
+                Self::field("rate_card", "unknown", "is not the code of a rate card")
+            }
+            OnboardingError::UnknownPlan => Self::field("plan", "unknown", "is not the code of a plan"),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Headers that every answer carries.
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::ratelimit::Standing;
+use super::request_id::RequestId;
+use super::route::Surface;
+
+/// What a page may load: our own files and nothing else. No inline script or style at all.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                           font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'";
+/// What an answer that is not a page may load, should a browser show it as one.
+const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const ONE_YEAR_HSTS: &str = "max-age=31536000";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Adds the headers that do not depend on the handler.
+pub fn finish(headers: &mut HeaderMap, surface: Surface, request_id: RequestId, https: bool) {
+    if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = match surface {
+        Surface::Page => {
+            headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+            headers.insert(
+                HeaderName::from_static("cross-origin-opener-policy"),
+                HeaderValue::from_static("same-origin"),
+            );
+            PAGE_POLICY
+        }
+        Surface::Api | Surface::Plain => DATA_POLICY,
+    };
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONE_YEAR_HSTS));
+    }
+}
+
+/// Says how the caller's bucket stands (draft-ietf-httpapi-ratelimit-headers).
+pub fn rate_limit(headers: &mut HeaderMap, standing: Standing) {
+    let Standing { burst, window_s, remaining, reset_s } = standing;
+    let policy = HeaderValue::try_from(format!("\"default\";q={burst};w={window_s}"));
+    let limit = HeaderValue::try_from(format!("\"default\";r={remaining};t={reset_s}"));
+    if let (Ok(policy), Ok(limit)) = (policy, limit) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+        headers.insert(RATE_LIMIT, limit);
+    }
+}

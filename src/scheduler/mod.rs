@@ -1,0 +1,37 @@
+//! What is due from time to time. Every step is small, so that requests in between do not wait, and may be cut off
+//! anywhere: what is due lives in rows, and the next tick goes on.
+
+use crate::base::time::DAY_MS;
+use crate::db::{Db, DbError};
+use crate::idempotency;
+use crate::identity::{self, Authenticator, sessions};
+use crate::wallet;
+
+/// Rows handled in one transaction.
+const STEP: u32 = 500;
+/// Answers to idempotent requests are kept that long.
+const ANSWERS_KEPT_MS: i64 = 7 * DAY_MS;
+
+/// Why a tick was cut short.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// People and keys.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+}
+
+/// Does everything that is due now.
+///
+/// # Errors
+/// The first that fails; the rest is tried again at the next tick.
+pub async fn tick(db: &Db, door: &Authenticator) -> Result<(), Error> {
+    let full = usize::try_from(STEP).unwrap_or(usize::MAX);
+    door.flush_used().await?;
+    while db.write(|tx| wallet::expire_due(tx, STEP)).await? >= full {}
+    while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
+    while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
+    Ok(())
+}
