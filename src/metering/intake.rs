@@ -659,7 +659,6 @@ impl Part for Intake {
         for row in self.pending.drain(..) {
             sql::insert_item(conn, &row)?;
         }
-        self.ids.flushed();
         // in the order of the key, so that neighbours are written together
         let mut rollups: Vec<(RollupKey, Rollup)> = self.rollups.drain().collect();
         rollups.sort_unstable_by_key(|(key, _)| *key);
@@ -680,6 +679,10 @@ impl Part for Intake {
     fn exposed(&mut self) {
         self.organizations.clear();
         self.by_external_id.clear();
+    }
+
+    fn mark(&mut self) {
+        self.ids.mark();
     }
 
     fn undo(&mut self) {
