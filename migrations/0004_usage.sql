@@ -70,6 +70,7 @@ CREATE TABLE usage_days (
     organization_id INTEGER NOT NULL,
     last_head       INTEGER NOT NULL,
     events          INTEGER NOT NULL,
+    volume          INTEGER NOT NULL,           -- quantities of all meters, never lowered: bounds every sum of the day
     PRIMARY KEY (day, organization_id)
 ) STRICT, WITHOUT ROWID;
 

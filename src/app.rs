@@ -223,19 +223,18 @@ fn serve(
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         some => some,
     };
-    let server = HttpServer::new(move || {
-        Actix::new().configure(|service| http::configure(&table, &state, service))
-    })
-    .workers(workers)
-    .max_connections(config.server.max_connections.div_ceil(workers))
-    .worker_max_blocking_threads(BLOCKING_THREADS)
-    .keep_alive(Duration::from_secs(config.server.keep_alive_seconds))
-    .client_request_timeout(Duration::from_secs(config.server.request_timeout_seconds))
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .shutdown_timeout(config.server.shutdown_seconds)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    let server =
+        HttpServer::new(move || Actix::new().configure(|service| http::configure(&table, &state, service)))
+            .workers(workers)
+            .max_connections(config.server.max_connections.div_ceil(workers))
+            .worker_max_blocking_threads(BLOCKING_THREADS)
+            .keep_alive(Duration::from_secs(config.server.keep_alive_seconds))
+            .client_request_timeout(Duration::from_secs(config.server.request_timeout_seconds))
+            .client_disconnect_timeout(Duration::from_secs(5))
+            .shutdown_timeout(config.server.shutdown_seconds)
+            .disable_signals()
+            .listen(listener)?
+            .run();
     Ok(server)
 }
 
@@ -307,10 +306,8 @@ fn door_options(config: &Config) -> Options {
 }
 
 async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
-    let options = seed::SeedOptions {
-        currency: config.credits.currency,
-        credits_per_unit: config.credits.per_unit,
-    };
+    let options =
+        seed::SeedOptions { currency: config.credits.currency, credits_per_unit: config.credits.per_unit };
     if db.write(move |tx| seed::seed(tx, &options)).await? {
         tracing::info!("first start: the catalog was filled with its default prices");
     }

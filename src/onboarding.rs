@@ -94,10 +94,7 @@ pub fn set_prices(
     Ok(changed)
 }
 
-fn look_up(
-    tx: &WriteTx<'_>,
-    prices: &Prices,
-) -> Result<(Option<PlanVersionId>, Option<RateCardId>), Error> {
+fn look_up(tx: &WriteTx<'_>, prices: &Prices) -> Result<(Option<PlanVersionId>, Option<RateCardId>), Error> {
     let catalog = catalog::snapshot(tx)?;
     let plan = match &prices.plan {
         None => None,
@@ -114,8 +111,7 @@ fn look_up(
 }
 
 fn welcome_credit(by: &By, welcome: Welcome, now: Timestamp) -> NewCredit {
-    let expires_at =
-        (welcome.expiry_days > 0).then(|| now.plus_ms(i64::from(welcome.expiry_days) * DAY_MS));
+    let expires_at = (welcome.expiry_days > 0).then(|| now.plus_ms(i64::from(welcome.expiry_days) * DAY_MS));
     NewCredit {
         amount: welcome.credits,
         class: Class::Free,

@@ -141,8 +141,7 @@ impl CreateOrganization {
         };
         let prices = Prices { plan: self.plan, rate_card: self.rate_card };
         let welcome = welcome(&config);
-        let made =
-            opened.db.write_blocking(move |tx| onboarding::create(tx, &BY, &new, &prices, welcome));
+        let made = opened.db.write_blocking(move |tx| onboarding::create(tx, &BY, &new, &prices, welcome));
         match made {
             Ok(organization) => Ok(organization.id.to_string()),
             Err(onboarding::Error::Identity(error)) => Err(readable(error.into())),
@@ -158,9 +157,8 @@ impl CreateUser {
         let password = hash_from_stdin(opened.door(&config).passwords()).map_err(readable)?;
         let new = NewUser { email: self.email, name: self.name, password };
         let role = self.role;
-        let user = opened
-            .db
-            .write_blocking(move |tx| users::create_member(tx, &BY, &new, organization, role, &[]));
+        let user =
+            opened.db.write_blocking(move |tx| users::create_member(tx, &BY, &new, organization, role, &[]));
         Ok(user.map_err(|e| readable(e.into()))?.id.to_string())
     }
 }

@@ -1,8 +1,8 @@
 //! Commands that look and do not touch: configuration, database, machine, server.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -124,8 +124,12 @@ fn access(config: &Config) -> Finding {
     let written = std::fs::write(&probe, vec![0; PROBE_BYTES]);
     let removed = std::fs::remove_file(&probe);
     match written.and(removed) {
-        Ok(()) => Finding { good: true, what: format!("{} takes 16 MiB more", config.database.data_dir.display()) },
-        Err(error) => Finding { good: false, what: format!("{}: {error}", config.database.data_dir.display()) },
+        Ok(()) => {
+            Finding { good: true, what: format!("{} takes 16 MiB more", config.database.data_dir.display()) }
+        }
+        Err(error) => {
+            Finding { good: false, what: format!("{}: {error}", config.database.data_dir.display()) }
+        }
     }
 }
 

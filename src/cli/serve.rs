@@ -20,8 +20,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self, common: &Common) -> Outcome {
-        let listen =
-            self.listen.map(|value| Argument { name: "--listen", key: "server.listen", value });
+        let listen = self.listen.map(|value| Argument { name: "--listen", key: "server.listen", value });
         let config = common.config(listen.as_slice())?;
         init_log(&config);
         let clocks = Clocks::of(config.server.mode);

@@ -19,6 +19,7 @@ mod value;
 
 use std::path::Path;
 
+pub use crate::base::Mode;
 pub use auth::Auth;
 pub use brand::Brand;
 pub use credits::CreditsConfig;
@@ -28,7 +29,6 @@ pub use log::{Log, LogFormat};
 pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
-pub use crate::base::Mode;
 pub use server::{Network, Server};
 pub use usage::Usage;
 

@@ -24,6 +24,10 @@ pub trait Part: Any + Send {
     /// An operation is about to use SQL itself: forget copies of rows that are not this part's alone to change.
     fn exposed(&mut self) {}
 
+    /// An operation begins that may be undone: [`Part::undo`] comes back to here, however often the part is flushed in
+    /// between. Nothing is gathered at this moment.
+    fn mark(&mut self) {}
+
     /// Called once at the end of a transaction that changed something, after every part was flushed.
     ///
     /// # Errors
@@ -32,7 +36,8 @@ pub trait Part: Any + Send {
         Ok(())
     }
 
-    /// Goes back to what was last flushed: an operation failed and its savepoint was rolled back.
+    /// Goes back to the last [`Part::mark`]: an operation failed and its savepoint was rolled back, with all that was
+    /// flushed since then.
     fn undo(&mut self);
 
     /// The commit is on disk.

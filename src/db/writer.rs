@@ -67,6 +67,7 @@ pub struct WriteTx<'w> {
     now: Timestamp,
     savepoint: Cell<bool>,
     touched: Cell<bool>,
+    unprotected: Cell<bool>,
     broken: Cell<bool>,
 }
 
@@ -85,8 +86,11 @@ impl WriteTx<'_> {
     pub fn conn(&self) -> Result<&Connection, DbError> {
         if !self.savepoint.get() {
             self.flush()?;
+            // what the operation gathered before this is written outside of its savepoint
+            self.unprotected.set(self.touched.replace(false));
             self.parts.each(|part| {
                 part.exposed();
+                part.mark();
                 Ok(())
             })?;
             self.conn.prepare_cached("SAVEPOINT op")?.execute([])?;
@@ -105,7 +109,8 @@ impl WriteTx<'_> {
 
     /// The part of type `P`.
     ///
-    /// An operation that changes a part without having called [`WriteTx::conn`] must not fail afterwards.
+    /// An operation that changes a part without having called [`WriteTx::conn`] first must not fail afterwards: that
+    /// fails the whole commit.
     ///
     /// # Errors
     /// When the writer was opened without such a part, or it is already borrowed.
@@ -337,6 +342,7 @@ impl Loop {
             now: self.latest,
             savepoint: Cell::new(false),
             touched: Cell::new(false),
+            unprotected: Cell::new(false),
             broken: Cell::new(skip),
         };
         if skip {
@@ -350,6 +356,10 @@ impl Loop {
         if tx.broken.get() {
             return Err(DbError::Commit("gathered rows could not be written".into()));
         }
+        let unprotected = tx.unprotected.get() || (tx.touched.get() && !tx.savepoint.get());
+        if outcome == Outcome::Refused && unprotected {
+            return Err(DbError::Commit("an operation failed past its point of no return".into()));
+        }
         match (outcome, tx.savepoint.get()) {
             (Outcome::Kept, true) => {
                 self.conn.prepare_cached("RELEASE op")?.execute([])?;
@@ -361,9 +371,6 @@ impl Loop {
                     part.undo();
                     Ok(())
                 })?;
-            }
-            (Outcome::Refused, false) if tx.touched.get() => {
-                return Err(DbError::Commit("an operation failed past its point of no return".into()));
             }
             (Outcome::Kept | Outcome::Refused, false) => {}
         }

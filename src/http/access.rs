@@ -97,9 +97,10 @@ impl Access {
     #[must_use]
     pub const fn is_about_organization(&self) -> bool {
         match self.on_behalf {
-            OnBehalf::Organization | OnBehalf::Usage | OnBehalf::Items | OnBehalf::OperatorForOrganization => {
-                true
-            }
+            OnBehalf::Organization
+            | OnBehalf::Usage
+            | OnBehalf::Items
+            | OnBehalf::OperatorForOrganization => true,
             OnBehalf::Anyone | OnBehalf::Oneself | OnBehalf::Operator | OnBehalf::Monitoring => false,
         }
     }

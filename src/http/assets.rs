@@ -29,8 +29,7 @@ async fn file(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let tag = format!("\"{}\"", hex::encode(file.metadata.sha256_hash()));
     let known = req.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let unchanged = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag));
-    let mut response =
-        if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    let mut response = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((header::ETAG, tag))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300, must-revalidate"));

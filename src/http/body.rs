@@ -128,7 +128,8 @@ pub async fn read(declared: usize, mut payload: Payload, limit: usize) -> Result
 /// # Errors
 /// `invalid_json`, with the place.
 pub fn well_formed(bytes: &[u8]) -> Result<(), ApiError> {
-    let invalid = |what: &str| ApiError::new(Code::InvalidJson).message(format!("The body is not JSON: {what}."));
+    let invalid =
+        |what: &str| ApiError::new(Code::InvalidJson).message(format!("The body is not JSON: {what}."));
     let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8"))?;
     serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| invalid(&error.to_string()))
 }
@@ -280,7 +281,11 @@ fn flaw(path: &str, text: &str) -> Flaw {
     if let Some(rest) = text.strip_prefix("unknown variant ") {
         let allowed = rest.split_once("expected").map_or("", |(_, allowed)| allowed).replace('`', "");
         let allowed = allowed.trim().trim_start_matches("one of ");
-        return Flaw { path: path.into(), code: "invalid_value", message: format!("must be one of {allowed}") };
+        return Flaw {
+            path: path.into(),
+            code: "invalid_value",
+            message: format!("must be one of {allowed}"),
+        };
     }
     if let Some((_, expected)) = text.split_once(", expected ") {
         let what = if text.starts_with("invalid type") { "invalid_type" } else { "invalid_value" };

@@ -45,7 +45,8 @@ fn one(json: &str) -> (String, String) {
 
 #[test]
 fn amounts_stay_exact_on_the_way_in() {
-    let json = r#"{"name":"a","credits":9223372036854.775807,"kind":"paid_top_up","lines":[{"price":0.000001}]}"#;
+    let json =
+        r#"{"name":"a","credits":9223372036854.775807,"kind":"paid_top_up","lines":[{"price":0.000001}]}"#;
     let order: Order = parse(json.as_bytes(), "").expect("valid");
     assert_eq!(order.credits.micros(), i64::MAX);
     assert_eq!(order.lines[0].price.micros(), 1);
@@ -59,14 +60,26 @@ fn amounts_stay_exact_on_the_way_in() {
 fn a_wrong_field_is_named_with_its_path() {
     let base = |rest: &str| format!(r#"{{"name":"a","credits":1,"kind":"free"{rest}}}"#);
     let cases = [
-        (base(r#","lines":[{"price":1},{"price":0.0000001}]"#), "lines[1].price", "invalid_value: has more than 6 decimals"),
-        (base(r#","lines":[{"price":1,"prise":2}]"#), "lines[0].prise", "unknown_field: is not a field of this request"),
+        (
+            base(r#","lines":[{"price":1},{"price":0.0000001}]"#),
+            "lines[1].price",
+            "invalid_value: has more than 6 decimals",
+        ),
+        (
+            base(r#","lines":[{"price":1,"prise":2}]"#),
+            "lines[0].prise",
+            "unknown_field: is not a field of this request",
+        ),
         (base(r#","lines":[{"label":"x"}]"#), "lines[0].price", "required: is required"),
         (base(r#","lines":[{"price":"1"}]"#), "lines[0].price", "invalid_value: is not a number"),
         (base(r#","lines":7"#), "lines", "invalid_type: must be an array"),
         (base(r#","nmae":1"#), "nmae", "unknown_field: is not a field of this request"),
         (base(r#","name":"b""#), "name", "duplicate_field: is there more than once"),
-        (base(r#","currency":"EURO""#), "currency", "invalid_value: is not an ISO 4217 currency code with a minor unit, such as EUR"),
+        (
+            base(r#","currency":"EURO""#),
+            "currency",
+            "invalid_value: is not an ISO 4217 currency code with a minor unit, such as EUR",
+        ),
         (base(r#","count":-1"#), "count", "invalid_value: must be a whole number, not negative"),
         (base(r#","count":"1""#), "count", "invalid_type: must be a whole number, not negative"),
     ];
@@ -74,7 +87,10 @@ fn a_wrong_field_is_named_with_its_path() {
         assert_eq!(one(&json), (param.to_owned(), message.to_owned()), "{json}");
     }
     let (param, message) = one(r#"{"name":"a","credits":1,"kind":"gratis"}"#);
-    assert_eq!((param.as_str(), message.as_str()), ("kind", "invalid_value: must be one of free or paid_top_up"));
+    assert_eq!(
+        (param.as_str(), message.as_str()),
+        ("kind", "invalid_value: must be one of free or paid_top_up")
+    );
     assert_eq!(one("[1]").0, "body");
     assert_eq!(one("7"), ("body".to_owned(), "invalid_type: must be an object".to_owned()));
 }
@@ -83,7 +99,10 @@ fn a_wrong_field_is_named_with_its_path() {
 fn all_wrong_fields_are_named_at_once() {
     let names = |json: &str| errors(json).into_iter().map(|(param, _)| param).collect::<Vec<_>>();
     assert_eq!(names("{}"), ["name", "credits", "kind"]);
-    assert_eq!(names(r#"{"name":7,"credits":true,"kind":[],"x":1,"y":2}"#), ["name", "credits", "kind", "x", "y"]);
+    assert_eq!(
+        names(r#"{"name":7,"credits":true,"kind":[],"x":1,"y":2}"#),
+        ["name", "credits", "kind", "x", "y"]
+    );
     assert_eq!(
         names(r#"{"credits":1e-9,"at":"yesterday","lines":[{"label":1}]}"#),
         ["credits", "at", "lines[0].label", "name", "kind"]

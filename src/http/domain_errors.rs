@@ -73,9 +73,9 @@ impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Invalid(problems) => problems.into(),
-            CatalogError::MeterExists(code) => {
-                Self::new(Code::AlreadyExists).param("code").message(format!("There is a meter {code} already."))
-            }
+            CatalogError::MeterExists(code) => Self::new(Code::AlreadyExists)
+                .param("code")
+                .message(format!("There is a meter {code} already.")),
             CatalogError::Db(error) => error.into(),
         }
     }

@@ -72,7 +72,9 @@ pub fn document(table: &Table) -> OpenApi {
                 .title("Tollbook")
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(ABOUT))
-                .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+                .license(Some(
+                    LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build(),
+                ))
                 .build(),
         )
         .paths(paths)
@@ -154,7 +156,9 @@ fn who(access: Access) -> String {
         (OnBehalf::Oneself, true) => "For a signed-in person.".into(),
         (OnBehalf::Oneself, false) => "For any valid credential.".into(),
         (OnBehalf::Organization, true) => {
-            format!("For a signed-in person whose role includes it{scope}; an API key gets `session_required`.")
+            format!(
+                "For a signed-in person whose role includes it{scope}; an API key gets `session_required`."
+            )
         }
         (OnBehalf::Organization, false) => format!("For a key or session{scope}, in its own organization."),
         (OnBehalf::Usage, _) => format!("For a key or session{scope}; a member sees the own workspaces."),

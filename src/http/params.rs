@@ -108,10 +108,9 @@ impl Params {
     /// Everything noted, and every parameter nobody asked for.
     pub fn finish(mut self) -> Result<(), ApiError> {
         let unknown = self.given.iter().filter(|given| !given.taken);
-        self.errors.extend(
-            unknown
-                .map(|given| FieldError::new(&given.name, "unknown_parameter", "is not a parameter of this request")),
-        );
+        self.errors.extend(unknown.map(|given| {
+            FieldError::new(&given.name, "unknown_parameter", "is not a parameter of this request")
+        }));
         if self.errors.is_empty() { Ok(()) } else { Err(ApiError::fields(self.errors)) }
     }
 }
@@ -176,7 +175,8 @@ mod tests {
         params.optional::<u32>("count");
         let errors = params.errors.clone();
         drop(errors);
-        let unknown = params.given.iter().filter(|g| !g.taken).map(|g| (g.name.clone(), "unknown".to_owned()));
+        let unknown =
+            params.given.iter().filter(|g| !g.taken).map(|g| (g.name.clone(), "unknown".to_owned()));
         let mut all: Vec<(String, String)> =
             params.errors.iter().map(|e| (e.param.clone(), e.code.to_string())).collect();
         all.extend(unknown);
@@ -189,10 +189,7 @@ mod tests {
         assert_eq!(wrong("from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00%2B01:00&count=3"), []);
         assert_eq!(wrong("from=&to="), []);
         assert_eq!(wrong("from=2026-01-01"), [pair("from", "invalid_value")]);
-        assert_eq!(
-            wrong("from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z"),
-            [pair("to", "invalid_value")]
-        );
+        assert_eq!(wrong("from=2026-01-02T00:00:00Z&to=2026-01-02T00:00:00Z"), [pair("to", "invalid_value")]);
         assert_eq!(
             wrong("count=-1&limti=3&count=2"),
             [pair("count", "duplicate_parameter"), pair("limti", "unknown")]

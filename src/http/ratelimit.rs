@@ -119,10 +119,7 @@ impl RateLimits {
     }
 }
 
-fn take<K: Hash + Eq + Clone>(
-    limiter: Option<&Limiter<K>>,
-    key: &K,
-) -> Result<Option<Standing>, Refused> {
+fn take<K: Hash + Eq + Clone>(limiter: Option<&Limiter<K>>, key: &K) -> Result<Option<Standing>, Refused> {
     let Some(limiter) = limiter else { return Ok(None) };
     limiter.take(key).map(Some).map_err(|wait_s| (limiter.standing(0), wait_s))
 }

@@ -10,9 +10,7 @@ use std::time::Instant;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{
-    Error, FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, guard, web,
-};
+use actix_web::{Error, FromRequest, Handler, HttpMessage, HttpRequest, HttpResponse, Responder, guard, web};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema};
 
@@ -147,9 +145,9 @@ impl Table {
 
     /// The documented routes.
     pub fn operations(&self) -> impl Iterator<Item = (&Endpoint, &Operation)> {
-        self.entries
-            .iter()
-            .filter_map(|entry| entry.operation.as_ref().map(|operation| (entry.endpoint.as_ref(), operation)))
+        self.entries.iter().filter_map(|entry| {
+            entry.operation.as_ref().map(|operation| (entry.endpoint.as_ref(), operation))
+        })
     }
 
     /// The schemas that the documented routes refer to.
@@ -230,16 +228,13 @@ where
         }
         Err(error) => Err(error),
     };
-    let mut response = result.unwrap_or_else(|error| failure(state, endpoint.surface, req, request_id, &error));
+    let mut response =
+        result.unwrap_or_else(|error| failure(state, endpoint.surface, req, request_id, &error));
     finish(state, endpoint.surface, request_id, standing, &mut response);
     response
 }
 
-async fn run<F, Args>(
-    handler: &F,
-    req: &HttpRequest,
-    payload: &mut Payload,
-) -> Result<HttpResponse, ApiError>
+async fn run<F, Args>(handler: &F, req: &HttpRequest, payload: &mut Payload) -> Result<HttpResponse, ApiError>
 where
     F: Handler<Args>,
     Args: FromRequest,
@@ -259,11 +254,7 @@ fn from_framework(error: &Error) -> ApiError {
         return own.clone();
     }
     let status = error.as_response_error().status_code();
-    if status.is_client_error() {
-        ApiError::new(Code::InvalidBody)
-    } else {
-        ApiError::internal(error)
-    }
+    if status.is_client_error() { ApiError::new(Code::InvalidBody) } else { ApiError::internal(error) }
 }
 
 /// An error as an answer.

@@ -18,7 +18,7 @@ use crate::db::{DbError, Part, WriteTx};
 /// Nothing older than this is believed.
 pub const OLDEST: Duration = Duration::from_secs(2);
 
-/// Counts the changes to keys, organizations and memberships; shared by the writer and the caches.
+/// Counts the changes to keys and organizations; shared by the writer and the caches.
 #[derive(Debug, Clone, Default)]
 pub struct Generation(Arc<AtomicU64>);
 
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn loads_once_until_something_changes() {
         let generation = Generation::new();
-        let cache = Cache::new(generation.clone(), 10, Duration::from_secs(3_600));
+        let cache = Cache::new(generation.clone(), 10, Duration::from_hours(1));
         let loads = Cell::new(0);
         for _ in 0..5 {
             assert_eq!(get(&cache, 1, &loads), Some(10));
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_change_during_the_load_is_not_missed() {
         let generation = Generation::new();
-        let cache = Cache::new(generation.clone(), 10, Duration::from_secs(3_600));
+        let cache = Cache::new(generation.clone(), 10, Duration::from_hours(1));
         let stale = cache.get(&1, || {
             generation.advance();
             Ok::<_, ()>(Some("old"))
@@ -206,10 +206,10 @@ mod tests {
 
     #[test]
     fn past_half_its_life_one_loads_and_the_others_go_on() {
-        let cache = Cache::new(Generation::new(), 10, Duration::from_millis(400));
+        let cache = Cache::new(Generation::new(), 10, Duration::from_secs(2));
         let loads = Cell::new(0);
         get(&cache, 1, &loads);
-        std::thread::sleep(Duration::from_millis(220));
+        std::thread::sleep(Duration::from_millis(1_050));
         let meanwhile = cache.get(&1, || {
             // somebody else asks while this one loads
             assert_eq!(cache.get(&1, || Err("must not load")), Ok(Some(10)));
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_of_what_does_not_exist_and_the_rest_is_bounded() {
-        let cache = Cache::new(Generation::new(), 8, Duration::from_secs(3_600));
+        let cache = Cache::new(Generation::new(), 8, Duration::from_hours(1));
         let loads = Cell::new(0);
         assert_eq!(get(&cache, 0, &loads), None);
         assert_eq!(get(&cache, 0, &loads), None);

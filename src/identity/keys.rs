@@ -128,13 +128,13 @@ pub fn issue(tx: &WriteTx<'_>, by: &By, new: &NewKey, issuer: Issuer) -> Result<
     if let KeyOwner::Organization(id) = new.owner {
         organizations::get(tx.conn()?, id)?;
     }
-    let issued = insert(tx, by, &NewKey { scopes, name, ..new.clone() })?;
+    let fresh = insert(tx, by, &NewKey { scopes, name, ..new.clone() })?;
     let difference = Difference::new()
-        .with("prefix", issued.key.prefix.as_str())
-        .with("name", issued.key.name.as_str())
-        .with("scopes", issued.key.scopes.to_string());
-    audit::record(tx, by, "key.issued", issued.key.id, new.owner.organization(), &difference)?;
-    Ok(issued)
+        .with("prefix", fresh.key.prefix.as_str())
+        .with("name", fresh.key.name.as_str())
+        .with("scopes", fresh.key.scopes.to_string());
+    audit::record(tx, by, "key.issued", fresh.key.id, new.owner.organization(), &difference)?;
+    Ok(fresh)
 }
 
 fn insert(tx: &WriteTx<'_>, by: &By, new: &NewKey) -> Result<Issued, Error> {
@@ -178,16 +178,16 @@ pub fn rotate(
         return Err(Denied::OperatorRequired.into());
     }
     let new = NewKey { owner, mode: old.mode, scopes: old.scopes, name: old.name };
-    let issued = insert(tx, by, &new)?;
+    let fresh = insert(tx, by, &new)?;
     let until = tx.now().plus_ms(overlap_ms.clamp(0, OVERLAP_MAX_MS));
     sql::set_key_revoked(conn, id, until)?;
     let difference = Difference::new()
-        .with("prefix", issued.key.prefix.as_str())
+        .with("prefix", fresh.key.prefix.as_str())
         .with("replaces", id.to_string())
         .with("old_works_until", until.to_string());
-    audit::record(tx, by, "key.rotated", issued.key.id, owner.organization(), &difference)?;
+    audit::record(tx, by, "key.rotated", fresh.key.id, owner.organization(), &difference)?;
     changed(tx);
-    Ok(issued)
+    Ok(fresh)
 }
 
 /// Revokes a key, at once. Revoking it again changes nothing.

@@ -48,11 +48,11 @@ fn all<T>(
 ) -> Made<Vec<T>> {
     let mut statement = conn.prepare_cached(statement)?;
     let mut rows = statement.query(bound)?;
-    let mut made = Vec::new();
+    let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        made.push(make(row)?);
+        items.push(make(row)?);
     }
-    Ok(made)
+    Ok(items)
 }
 
 fn run(conn: &Connection, statement: &str, bound: impl rusqlite::Params) -> Made<usize> {
@@ -737,7 +737,7 @@ pub(super) fn list_keys(
     limit: u32,
 ) -> Made<Vec<ApiKey>> {
     let (before, limit) = window(before, limit);
-    let owner = owner.organization().map_or(0, |organization| organization.number());
+    let owner = owner.organization().map_or(0, OrganizationId::number);
     let statement = concat!(
         "SELECT ",
         key_columns!(),

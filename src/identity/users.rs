@@ -3,7 +3,6 @@
 use rusqlite::Connection;
 
 use super::audit::{self, By, Difference};
-use super::cache::changed;
 use super::error::Error;
 use super::passwords::PasswordHash;
 use super::scopes::Role;
@@ -132,7 +131,6 @@ pub fn set_membership(
         .changed("role", before.map(Role::name), Some(role.name()))
         .with("workspaces", names);
     audit::record(tx, by, "member.set", user, Some(organization), &difference)?;
-    changed(tx);
     Ok(())
 }
 
@@ -154,7 +152,6 @@ pub fn remove_membership(
     sql::delete_membership(conn, user, organization)?;
     let difference = Difference::new().changed("role", Some(role.name()), None::<&str>);
     audit::record(tx, by, "member.removed", user, Some(organization), &difference)?;
-    changed(tx);
     Ok(())
 }
 

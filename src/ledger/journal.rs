@@ -17,9 +17,10 @@ use crate::db::{DbError, Part};
 /// absorbed in that order. Usage transfers are added up per pair of accounts and written once per commit.
 #[derive(Default)]
 pub struct Journal {
-    /// As written to the database so far. `None` until first used.
-    flushed: Option<Progress>,
+    /// `None` until first used.
     current: Option<Progress>,
+    /// As it was when the operation in progress began.
+    marked: Option<Progress>,
     pending: Pending,
     canon: Canon,
 }
@@ -97,7 +98,6 @@ impl Journal {
                 lines: Sha256::new(),
                 transfers: Sha256::new(),
             };
-            self.flushed = Some(progress.clone());
             self.current = Some(progress);
         }
         self.current.as_mut().ok_or_else(|| DbError::Commit("the journal is not open".into()))
@@ -203,7 +203,6 @@ impl Part for Journal {
             sql::add_to_account(conn, account, debits, credits)?;
         }
         self.pending.clear();
-        self.flushed = Some(progress.clone());
         Ok(())
     }
 
@@ -228,21 +227,24 @@ impl Part for Journal {
         progress.previous_hash = hash;
         progress.first_line = progress.next_line;
         progress.first_transfer = progress.next_transfer;
-        self.flushed = Some(progress.clone());
         Ok(())
+    }
+
+    fn mark(&mut self) {
+        self.marked.clone_from(&self.current);
     }
 
     fn undo(&mut self) {
         self.pending.clear();
-        self.current.clone_from(&self.flushed);
+        self.current.clone_from(&self.marked);
     }
 
     fn committed(&mut self) {}
 
     fn reset(&mut self) {
         self.pending.clear();
-        self.flushed = None;
         self.current = None;
+        self.marked = None;
     }
 }
 

@@ -181,6 +181,9 @@ pub enum Refusal {
     /// The price does not fit.
     #[error("is too large to be priced")]
     Unpriceable,
+    /// Together with what was reported for the day, more than can be added up.
+    #[error("is more than can be added up for one day")]
+    TooMuchForOneDay,
     /// Longer ago than reports are taken for.
     #[error("is more than {0} days ago")]
     TooOld(i64),

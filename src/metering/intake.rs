@@ -13,7 +13,7 @@ use super::ids::{IdIndex, IdKey};
 use super::pricing::{self, Pricing, Terms};
 use super::rating::{ItemKind, Rated, RatingInput, rate};
 use super::row::{EventRow, ItemRow, receipt};
-use super::sql::{self, Known, Rollup, RollupKey};
+use super::sql::{self, DayRow, Known, Rollup, RollupKey};
 use crate::base::id::{AccountId, AgentId, MeterId, NumberId, OrganizationId, WorkspaceId};
 use crate::base::time::{DAY_MS, SECOND_MS};
 use crate::base::{Credits, Day, Quantity, Timestamp};
@@ -24,6 +24,10 @@ use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
+
+/// The most of all meters together that one organization may report for one day, in millionths: a thousand such days
+/// still add up within 64 bits.
+const MAX_DAY_VOLUME: i64 = i64::MAX / 1_000;
 
 /// What events are held to.
 #[derive(Debug, Clone, Copy)]
@@ -66,8 +70,7 @@ pub struct Intake {
 
 #[derive(Clone, Copy)]
 struct DayChain {
-    last_head: i64,
-    events: i64,
+    row: DayRow,
     dirty: bool,
 }
 
@@ -220,6 +223,11 @@ impl Intake {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
+        let day = self.day(context.conn, terms.zone.day_of(event.occurred_at), organization)?;
+        let volume = volume(event.quantity, rated.billable.micros());
+        if day.row.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME) {
+            return Ok(Outcome::Refused(Refusal::TooMuchForOneDay));
+        }
         if let Some(refusal) = Self::refuses(context, organization, &terms, meter, event, &rated)? {
             return Ok(Outcome::Refused(refusal));
         }
@@ -346,7 +354,7 @@ impl Intake {
     ) -> Result<EventRow, DbError> {
         let (conn, organization, event) = (context.conn, charge.organization, charge.event);
         let day = terms.zone.day_of(event.occurred_at);
-        let prev_of_day = self.day(conn, day, organization)?.last_head;
+        let prev_of_day = self.day(conn, day, organization)?.row.last_head;
         let mut known = |what, id: Option<&str>| -> Result<Option<i64>, DbError> {
             id.map(|id| self.ensure_known(conn, what, organization, id, context.now)).transpose()
         };
@@ -386,18 +394,19 @@ impl Intake {
             number: event.number.map_or(0, NumberId::number),
             workspace: event.workspace.map_or(0, WorkspaceId::number),
         };
+        let counted = rows.iter().filter(|row| row.kind.counts_quantity());
+        let charged: i64 = counted.map(|row| row.quantity.micros()).sum();
         let sums = self.rollups.entry(key).or_default();
-        for row in rows {
-            sums.credits += row.credits.micros();
-            if row.kind.counts_quantity() {
-                sums.quantity += row.quantity.micros();
-            }
-        }
+        sums.credits += rows.iter().map(|row| row.credits.micros()).sum::<i64>();
+        sums.quantity += charged;
         sums.reported += event.reported.micros();
         sums.events += sign;
         if let Some(chain) = self.days.get_mut(&(event.day, head.organization)) {
-            chain.last_head = head.id;
-            chain.events += 1;
+            chain.row.last_head = head.id;
+            chain.row.events += 1;
+            if sign > 0 {
+                chain.row.volume += volume(event.reported, charged);
+            }
             chain.dirty = true;
         }
     }
@@ -528,8 +537,8 @@ impl Intake {
         if let Some(chain) = self.days.get(&(day, organization)) {
             return Ok(*chain);
         }
-        let (last_head, events) = sql::usage_day(conn, day, organization)?.unwrap_or_default();
-        let chain = DayChain { last_head, events, dirty: false };
+        let row = sql::usage_day(conn, day, organization)?.unwrap_or_default();
+        let chain = DayChain { row, dirty: false };
         self.days.insert((day, organization), chain);
         Ok(chain)
     }
@@ -541,7 +550,7 @@ impl Intake {
         day: Day,
         organization: OrganizationId,
     ) -> Result<i64, DbError> {
-        Ok(self.day(conn, day, organization)?.last_head)
+        Ok(self.day(conn, day, organization)?.row.last_head)
     }
 
     fn cycle(
@@ -607,6 +616,11 @@ impl Intake {
     }
 }
 
+/// What an event adds to its day's volume.
+fn volume(reported: Quantity, charged_micros: i64) -> i64 {
+    reported.micros().max(charged_micros)
+}
+
 /// An event about to be posted.
 struct Charge<'a> {
     organization: OrganizationId,
@@ -645,7 +659,6 @@ impl Part for Intake {
         for row in self.pending.drain(..) {
             sql::insert_item(conn, &row)?;
         }
-        self.ids.flushed();
         // in the order of the key, so that neighbours are written together
         let mut rollups: Vec<(RollupKey, Rollup)> = self.rollups.drain().collect();
         rollups.sort_unstable_by_key(|(key, _)| *key);
@@ -653,7 +666,7 @@ impl Part for Intake {
             sql::add_rollup(conn, &key, sums)?;
         }
         for ((day, organization), chain) in self.days.iter_mut().filter(|(_, chain)| chain.dirty) {
-            sql::upsert_usage_day(conn, *day, *organization, chain.last_head, chain.events)?;
+            sql::upsert_usage_day(conn, *day, *organization, chain.row)?;
             chain.dirty = false;
         }
         for ((organization, meter, start), cycle) in self.cycles.iter_mut().filter(|(_, c)| c.dirty) {
@@ -666,6 +679,10 @@ impl Part for Intake {
     fn exposed(&mut self) {
         self.organizations.clear();
         self.by_external_id.clear();
+    }
+
+    fn mark(&mut self) {
+        self.ids.mark();
     }
 
     fn undo(&mut self) {

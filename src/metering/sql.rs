@@ -269,15 +269,29 @@ pub(super) fn insert_void(conn: &Connection, head: i64, void: i64) -> Result<(),
     Ok(())
 }
 
-/// The newest event of a day, and how many it has.
+/// What is known of an organization's day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct DayRow {
+    /// The newest event.
+    pub last_head: i64,
+    /// How many events there are, voids included.
+    pub events: i64,
+    /// Quantities of all meters added up, in millionths; voids do not lower it.
+    pub volume: i64,
+}
+
 pub(super) fn usage_day(
     conn: &Connection,
     day: Day,
     organization: OrganizationId,
-) -> Result<Option<(i64, i64)>, DbError> {
+) -> Result<Option<DayRow>, DbError> {
     Ok(conn
-        .prepare_cached("SELECT last_head, events FROM usage_days WHERE day = ? AND organization_id = ?")?
-        .query_row(params![day, organization], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached(
+            "SELECT last_head, events, volume FROM usage_days WHERE day = ? AND organization_id = ?",
+        )?
+        .query_row(params![day, organization], |row| {
+            Ok(DayRow { last_head: row.get(0)?, events: row.get(1)?, volume: row.get(2)? })
+        })
         .optional()?)
 }
 
@@ -285,14 +299,14 @@ pub(super) fn upsert_usage_day(
     conn: &Connection,
     day: Day,
     organization: OrganizationId,
-    last_head: i64,
-    events: i64,
+    row: DayRow,
 ) -> Result<(), DbError> {
     conn.prepare_cached(
-        "INSERT INTO usage_days (day, organization_id, last_head, events) VALUES (?, ?, ?, ?)
-         ON CONFLICT (day, organization_id) DO UPDATE SET last_head = excluded.last_head, events = excluded.events",
+        "INSERT INTO usage_days (day, organization_id, last_head, events, volume) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (day, organization_id) DO UPDATE
+         SET last_head = excluded.last_head, events = excluded.events, volume = excluded.volume",
     )?
-    .execute(params![day, organization, last_head, events])?;
+    .execute(params![day, organization, row.last_head, row.events, row.volume])?;
     Ok(())
 }
 
@@ -449,6 +463,6 @@ pub(super) fn has_usage(conn: &Connection, organization: OrganizationId) -> Resu
 /// For the verifier: everything, in the order of the chain.
 pub(super) const ALL_ITEMS: &str = "SELECT * FROM usage_items ORDER BY id";
 pub(super) const ALL_ROLLUPS: &str = "SELECT * FROM usage_rollups";
-pub(super) const ALL_DAYS: &str = "SELECT day, organization_id, last_head, events FROM usage_days";
+pub(super) const ALL_DAYS: &str = "SELECT day, organization_id, last_head, events, volume FROM usage_days";
 pub(super) const ALL_CYCLES: &str =
     "SELECT organization_id, meter_id, cycle_start, billed, included FROM cycle_usage";

@@ -271,7 +271,7 @@ pub fn events(
     let (mut looked, mut count) = (0, 0);
     while cursor.day >= first_day {
         let mut head = match cursor.head {
-            0 => sql::usage_day(conn, cursor.day, organization)?.map_or(0, |(head, _)| head),
+            0 => sql::usage_day(conn, cursor.day, organization)?.map_or(0, |day| day.last_head),
             head => head,
         };
         while head != 0 {

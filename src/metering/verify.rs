@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 
 use super::pricing;
 use super::row::ItemRow;
-use super::sql::{self, Rollup, RollupKey, TermsRow};
+use super::sql::{self, DayRow, Rollup, RollupKey, TermsRow};
 use crate::base::id::{MeterId, OrganizationId};
 use crate::base::{Day, Quantity, Timestamp, Zone};
 use crate::catalog::Snapshot;
@@ -53,7 +53,7 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
 struct Lines {
     wallets: BTreeMap<OrganizationId, Derived>,
     rollups: HashMap<RollupKey, Rollup>,
-    days: HashMap<(Day, OrganizationId), (i64, i64)>,
+    days: HashMap<(Day, OrganizationId), DayRow>,
     cycles: HashMap<(OrganizationId, MeterId, Timestamp), (i64, i64)>,
     events: u64,
     items: u64,
@@ -63,6 +63,9 @@ struct Lines {
 
 struct OpenEvent {
     head: i64,
+    is_void: bool,
+    reported: i64,
+    charged: i64,
     key: RollupKey,
     left: i64,
     credits_left: i64,
@@ -92,7 +95,9 @@ fn walk(conn: &Connection, book: &mut BookSummary) -> Result<Lines, VerifyError>
         |transaction| lines.borrow_mut().transaction(transaction),
         book,
     )?;
-    Ok(lines.into_inner())
+    let mut lines = lines.into_inner();
+    lines.closed()?;
+    Ok(lines)
 }
 
 fn next(conn: &Connection, row: Option<&Row<'_>>) -> Result<Option<ItemRow>, DbError> {
@@ -129,8 +134,9 @@ impl Lines {
             let (total, after) = (event.total.micros(), event.balance_after.micros());
             self.line(row.organization, "usage_items", row.id, event.prev_line, -total, after)?;
             let day = self.days.entry((event.day, row.organization)).or_default();
-            expect_equal("usage_items", row.id, "prev_of_day", &event.prev_of_day, &day.0)?;
-            *day = (row.id, day.1 + 1);
+            expect_equal("usage_items", row.id, "prev_of_day", &event.prev_of_day, &day.last_head)?;
+            day.last_head = row.id;
+            day.events += 1;
             let key = RollupKey {
                 day: event.day,
                 organization: row.organization,
@@ -143,7 +149,16 @@ impl Lines {
             sums.reported += event.reported.micros();
             sums.events += if event.corrects.is_some() { -1 } else { 1 };
             let cycle = terms.cycle(conn, row, event.occurred_at)?;
-            self.open = Some(OpenEvent { head: row.id, key, left: event.items, credits_left: total, cycle });
+            self.open = Some(OpenEvent {
+                head: row.id,
+                is_void: event.corrects.is_some(),
+                reported: event.reported.micros(),
+                charged: 0,
+                key,
+                left: event.items,
+                credits_left: total,
+                cycle,
+            });
         }
         let Some(open) = &mut self.open else {
             return Err(VerifyError::misfit("usage_items", row.id, "follows no event"));
@@ -155,6 +170,7 @@ impl Lines {
         sums.credits += row.credits.micros();
         if row.kind.counts_quantity() {
             sums.quantity += row.quantity.micros();
+            open.charged += row.quantity.micros();
         }
         if let Some(start) = open.cycle {
             let cycle = self.cycles.entry((row.organization, row.meter, start)).or_default();
@@ -171,6 +187,10 @@ impl Lines {
     /// The event before has all its items.
     fn closed(&mut self) -> Result<(), VerifyError> {
         let Some(open) = self.open.take() else { return Ok(()) };
+        if !open.is_void {
+            let day = self.days.entry((open.key.day, open.key.organization)).or_default();
+            day.volume += open.charged.max(open.reported);
+        }
         expect_equal("usage_items", open.head, "items still missing", &open.left, &0)?;
         expect_equal("usage_items", open.head, "credits not in its items", &open.credits_left, &0)
     }
@@ -228,12 +248,12 @@ fn compare_days(conn: &Connection, lines: &Lines) -> Result<(), VerifyError> {
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let key: (Day, OrganizationId) = (row.get(0)?, row.get(1)?);
-        let stored = (row.get(2)?, row.get(3)?);
+        let stored = DayRow { last_head: row.get(2)?, events: row.get(3)?, volume: row.get(4)? };
         let derived = lines.days.get(&key).copied().unwrap_or_default();
         expect_equal(
             "usage_days",
             format!("{} {}", key.0, key.1),
-            "last event and count",
+            "last event, count and volume",
             &stored,
             &derived,
         )?;

@@ -1,1 +1,5 @@
 //! Tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod ledger_kit;
+mod writer;

@@ -150,7 +150,7 @@ impl fmt::Display for Amount {
         write!(
             f,
             "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span> \
-             <span class=\"amount-money\">·{NBSP}{}</span></span>",
+             <span class=\"amount-money\"><span class=\"amount-dot\">·{NBSP}</span>{}</span></span>",
             self.credits, self.money
         )
     }
@@ -393,11 +393,11 @@ mod tests {
             ("-0.4", "€0.00"),
             ("123456789", "€1,234,567.89"),
         ] {
-            assert_eq!(show.worth(&c(from)), to, "{from}");
+            assert_eq!(show.worth(c(from)), to, "{from}");
         }
         let yen = Show { face: face("JPY"), zone: Zone::UTC };
-        assert_eq!(plain(&yen.worth(&c("120050"))), "JPY 1,201");
-        assert_eq!(plain(&show.amount_text(&c("4511"))), "4,511.00 credits · €45.11");
+        assert_eq!(plain(&yen.worth(c("120050"))), "JPY 1,201");
+        assert_eq!(plain(&show.amount_text(c("4511"))), "4,511.00 credits · €45.11");
         // a worth beyond 64 bits is left out rather than wrong
         let dear = Face { currency: face("EUR").currency, credits_per_unit: 1 };
         assert_eq!(dear.money(Credits::from_micros(i64::MAX)).map(|m| m.minor), Some(922_337_203_685_478));
@@ -420,11 +420,11 @@ mod tests {
         ] {
             assert_eq!(plain(&quantity(q(amount), unit)), to);
         }
-        assert_eq!(plain(&minutes(&q("84"))), "1.40 min");
-        assert_eq!(plain(&minutes(&q("72271"))), "1,204.52 min");
-        assert_eq!(plain(&minutes(&q("0.3"))), "0.01 min");
-        assert_eq!(plain(&counted(&1, "call")), "1 call");
-        assert_eq!(plain(&counted(&1204, "calls")), "1,204 calls");
+        assert_eq!(plain(&minutes(q("84"))), "1.40 min");
+        assert_eq!(plain(&minutes(q("72271"))), "1,204.52 min");
+        assert_eq!(plain(&minutes(q("0.3"))), "0.01 min");
+        assert_eq!(plain(&counted(1, "call")), "1 call");
+        assert_eq!(plain(&counted(1204, "calls")), "1,204 calls");
     }
 
     #[test]
@@ -445,7 +445,7 @@ mod tests {
         let show = Show { face: face("EUR"), zone: "Europe/Madrid".parse().expect("zone") };
         let at: Timestamp = "2026-11-21T23:30:05Z".parse().expect("time");
         assert_eq!(
-            show.when(&at).to_string(),
+            show.when(at).to_string(),
             "<time datetime=\"2026-11-21T23:30:05Z\">22 Nov 2026, 00:30</time>"
         );
         let day: Day = "2026-11-21".parse().expect("day");

@@ -95,9 +95,9 @@ pub struct IdIndex {
     runs: Vec<Run>,
     merge: Option<Merge>,
     garbage: bool,
-    /// Keys added since the last commit, newest last; and how many of them were flushed to `usage_items`.
+    /// Keys added since the last commit, newest last; and how many of them there were before the operation in progress.
     recent: Vec<(IdKey, i64)>,
-    recent_flushed: usize,
+    recent_marked: usize,
 }
 
 impl IdIndex {
@@ -146,20 +146,20 @@ impl IdIndex {
         self.newest = self.newest.max(item);
     }
 
-    /// The events noted so far are in `usage_items`.
-    pub fn flushed(&mut self) {
-        self.recent_flushed = self.recent.len();
+    /// [`IdIndex::undo`] comes back to here.
+    pub fn mark(&mut self) {
+        self.recent_marked = self.recent.len();
     }
 
-    /// Forgets what was noted since the last [`IdIndex::flushed`].
+    /// Forgets what was noted since the last [`IdIndex::mark`].
     pub fn undo(&mut self) {
-        self.forget_down_to(self.recent_flushed);
+        self.forget_down_to(self.recent_marked);
     }
 
     /// What was noted is on disk.
     pub fn committed(&mut self) {
         self.recent.clear();
-        self.recent_flushed = 0;
+        self.recent_marked = 0;
         self.completed.clear();
         self.known_through = self.known_through.max(self.newest);
     }
@@ -175,7 +175,7 @@ impl IdIndex {
         }
         // only now: what was noted in this transaction may have begun to move
         self.forget_down_to(0);
-        self.recent_flushed = 0;
+        self.recent_marked = 0;
         self.newest = self.known_through;
         self.loaded = false;
     }

@@ -25,7 +25,7 @@ fn commit(conn: &Connection, index: &mut IdIndex, items: std::ops::Range<i64>, k
         .execute(rusqlite::params![n, n.to_string()])
         .expect("insert");
     }
-    index.flushed();
+    index.mark();
     index.upkeep(conn, usize::try_from(items.end - items.start).expect("count")).expect("upkeep");
     if keep {
         conn.execute_batch("COMMIT").expect("commit");
@@ -90,7 +90,7 @@ fn what_was_undone_is_forgotten() {
     let mut index = IdIndex::default();
     assert_eq!(index.find(&conn, key(1), |_| Ok(true)).expect("find"), None);
     index.insert(key(1), 1);
-    index.flushed();
+    index.mark();
     index.insert(key(2), 2);
     index.undo();
     assert_eq!(index.find(&conn, key(1), |_| Ok(true)).expect("find"), Some(1));

@@ -69,7 +69,7 @@ impl BalanceBar {
                 title: format!(
                     "{}: {} ({})",
                     part.label,
-                    self.show.amount_text(&part.credits),
+                    self.show.amount_text(part.credits),
                     share(part.credits, total)
                 ),
             });

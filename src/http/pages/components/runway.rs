@@ -9,6 +9,9 @@ use super::table::{Cell, DataTable};
 use crate::base::{Credits, Day};
 use crate::http::pages::format::{Show, credits, day, day_in_week, day_short};
 
+/// Nearer than this to "today", in percent of the width, another date would run into it.
+const NEAR_PERCENT: i64 = 14;
+
 /// The balance at the end of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
@@ -152,13 +155,29 @@ impl Runway {
     #[must_use]
     pub fn dates(&self) -> Vec<Tick> {
         let mut ticks = Vec::new();
-        if let Some(first) = self.past.first() {
+        // a date that would run into "today" is left out
+        let now = self.past.last().map_or(0, |p| self.offset(p.day));
+        let clear = |distance: i64| distance * 100 / self.span() >= NEAR_PERCENT;
+        if let Some(first) = self.past.first().filter(|_| clear(now)) {
             ticks.push(Tick { at: percent(0, 1), label: day_short(first.day), anchor: "start" });
         }
-        if let Some(last) = self.projection.last() {
+        if let Some(last) = self.projection.last().filter(|_| clear(self.span() - now)) {
             ticks.push(Tick { at: percent(1, 1), label: day_short(last.day), anchor: "end" });
         }
         ticks
+    }
+
+    /// How the word under now is anchored, so that it stays within the plot.
+    #[must_use]
+    pub fn now_anchor(&self) -> &'static str {
+        let now = self.past.last().map_or(0, |p| self.offset(p.day));
+        if now * 100 / self.span() < NEAR_PERCENT {
+            "start"
+        } else if (self.span() - now) * 100 / self.span() < NEAR_PERCENT {
+            "end"
+        } else {
+            "middle"
+        }
     }
 
     /// Where now is, if the chart looks ahead.
@@ -168,7 +187,7 @@ impl Runway {
         Some(Dot {
             x: percent(self.offset(last.day), self.span()),
             y: percent(self.below_top(last.balance), self.top()),
-            title: format!("Now: {}", self.show.amount_text(&last.balance)),
+            title: format!("Now: {}", self.show.amount_text(last.balance)),
         })
     }
 
@@ -195,15 +214,15 @@ impl Runway {
         let Some(now) = self.past.last() else {
             return "No balance yet.".into();
         };
-        let mut text = format!("{} left.", self.show.amount_text(&now.balance));
-        if let Some(end) = self.projection.last() {
-            text.push_str(&if end.balance.is_positive() {
-                format!(" At this pace {} credits are left on {}.", credits(end.balance), day(end.day))
-            } else {
-                format!(" At this pace it runs out on {}.", day(end.day))
-            });
+        let left = self.show.amount_text(now.balance);
+        match self.projection.last() {
+            None => format!("{left} left."),
+            Some(end) if end.balance.is_positive() => {
+                let rest = credits(end.balance);
+                format!("{left} left. At this pace {rest} credits are left on {}.", day(end.day))
+            }
+            Some(end) => format!("{left} left. At this pace it runs out on {}.", day(end.day)),
         }
-        text
     }
 
     /// The table behind the picture: what is ahead, then the past, newest first.

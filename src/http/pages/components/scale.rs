@@ -22,14 +22,14 @@ fn parts(part: i64, whole: i64) -> (i128, i128) {
     (scaled / 100, scaled % 100)
 }
 
-/// The smallest of 1, 2, 2.5, 5 times a power of ten (in micro-units) that is not below `largest`; at least one unit,
+/// The smallest of 1, 2, 3, 4, 5, 6, 8 times a power of ten (in micro-units) that is not below `largest`; at least one unit,
 /// so that an empty chart still has an axis.
 #[must_use]
 pub fn round_up(largest_micros: i64) -> i64 {
     let mut power: i64 = 100_000;
     loop {
-        for (times, by) in [(1, 1), (2, 1), (5, 2), (5, 1)] {
-            let candidate = power.saturating_mul(times) / by;
+        for times in [1, 2, 3, 4, 5, 6, 8] {
+            let candidate = power.saturating_mul(times);
             if candidate >= largest_micros.max(1_000_000) {
                 return candidate;
             }
@@ -64,8 +64,8 @@ mod tests {
         for (from, to) in [
             (0, 1_000_000),
             (1_000_001, 2_000_000),
-            (2_400_000, 2_500_000),
-            (26_000_000, 50_000_000),
+            (2_400_000, 3_000_000),
+            (26_000_000, 30_000_000),
             (88_200_000, 100_000_000),
             (i64::MAX, i64::MAX),
         ] {

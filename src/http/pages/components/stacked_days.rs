@@ -139,7 +139,7 @@ impl StackedDays {
         };
         format!(
             "{range}: {} spent; most on {} ({} credits).",
-            self.show.amount_text(&self.total()),
+            self.show.amount_text(self.total()),
             day_in_week(highest.day),
             credits(highest.total()),
         )
@@ -179,10 +179,10 @@ impl StackedDays {
     }
 
     fn day_title(&self, stack: &DayStack) -> String {
-        let mut title = format!("{}: {}", day_in_week(stack.day), self.show.amount_text(&stack.total()));
+        let mut title = format!("{}: {}", day_in_week(stack.day), self.show.amount_text(stack.total()));
         if self.series.len() > 1 {
             for (name, value) in self.series.iter().zip(&stack.values).filter(|(_, v)| v.is_positive()) {
-                title.push_str("\n");
+                title.push('\n');
                 title.push_str(name);
                 title.push_str(": ");
                 title.push_str(&credits(*value));
@@ -211,7 +211,7 @@ impl StackedDays {
                 Tick {
                     at: percent(twice, i64::try_from(count).unwrap_or(1) * 2),
                     label: day_short(stack.day),
-                    anchor: if index == 0 { "start" } else { "middle" },
+                    anchor: "middle",
                 }
             })
             .collect()

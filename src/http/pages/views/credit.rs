@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::chrome::Chrome;
-use crate::base::Credits;
+use crate::base::{Credits, Day};
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
 use crate::http::pages::components::{Chip, Tone};
 use crate::http::pages::format::{self, Show};
@@ -102,6 +102,12 @@ impl CreditPage {
         ]
     }
 
+    /// The last day, as people write it.
+    fn last_day(&self) -> String {
+        let typed = self.form.value("expires");
+        typed.parse::<Day>().map_or_else(|_| typed.to_owned(), format::day)
+    }
+
     /// What was typed, to be sent back by the confirmation.
     fn typed(&self) -> Vec<(&'static str, &str)> {
         ["direction", "credits", "class", "expires", "reason"]
@@ -114,7 +120,7 @@ impl CreditPage {
 #[cfg(test)]
 impl CreditPage {
     /// The form, sent without a reason.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, c};
         let crumbs = [
@@ -143,7 +149,7 @@ impl CreditPage {
     }
 
     /// What would change.
-    pub fn sample_preview() -> Self {
+    pub(crate) fn sample_preview() -> Self {
         use super::samples::c;
         let mut page = Self::sample();
         page.form.errors.clear();

@@ -24,7 +24,7 @@ pub struct FailurePage {
 #[cfg(test)]
 impl FailurePage {
     /// A full queue.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::{Section, samples};
         Self {
             chrome: samples::chrome(Section::Outside, &[]),

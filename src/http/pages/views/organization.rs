@@ -3,11 +3,11 @@
 use askama::Template;
 
 use super::chrome::Chrome;
-use super::overview::BalanceParts;
+use super::overview::{BalanceParts, lasts};
 use super::transactions::TransactionRow;
 use crate::base::{Credits, Timestamp};
 use crate::http::pages::components::{Chip, Runway, StackedDays, Tone};
-use crate::http::pages::format::{self, Show, about_ms};
+use crate::http::pages::format::{self, Show};
 
 /// A grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,14 +106,14 @@ pub struct OrganizationPage {
 
 impl OrganizationPage {
     fn lasts(&self) -> String {
-        self.lasts_ms.map_or_else(|| "No usage yet".into(), |ms| format!("Lasts {}", about_ms(ms)))
+        lasts(self.available, self.lasts_ms)
     }
 }
 
 #[cfg(test)]
 impl OrganizationPage {
     /// An organization in everyday use.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::samples::{self, at, c};
         use super::{OverviewPage, Section};
         let overview = OverviewPage::sample();

@@ -37,7 +37,7 @@ impl OrganizationRow {
     }
 
     fn sparkline(&self) -> Sparkline {
-        let summary = format!("Spent in 30 days: {}", self.show.amount_text(&self.spent()));
+        let summary = format!("Spent in 30 days: {}", self.show.amount_text(self.spent()));
         Sparkline { values: self.spend.clone(), summary }
     }
 
@@ -129,12 +129,12 @@ impl NewOrganizationPage {
 #[cfg(test)]
 impl OrganizationsPage {
     /// Three organizations in three states.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, at, c};
         use crate::base::time::{DAY_MS, HOUR_MS};
-        use crate::http::pages::components::Tone;
-        let spend: Vec<Credits> = samples::spend("x").days.iter().map(|d| d.total()).collect();
+        use crate::http::pages::components::{Tone, stacked_days::DayStack};
+        let spend: Vec<Credits> = samples::spend("x").days.iter().map(DayStack::total).collect();
         let row = |id: &str, name: &str, ext: &str, available: &str, lasts_ms, flags| OrganizationRow {
             id: id.into(),
             name: name.into(),
@@ -186,7 +186,7 @@ impl OrganizationsPage {
     }
 
     /// A fresh installation.
-    pub fn sample_empty() -> Self {
+    pub(crate) fn sample_empty() -> Self {
         let mut page = Self::sample();
         page.rows.clear();
         page.tiles.clear();
@@ -198,7 +198,7 @@ impl OrganizationsPage {
 #[cfg(test)]
 impl NewOrganizationPage {
     /// A form that came back with two mistakes.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, c};
         let mut form = FormState::default();

@@ -90,7 +90,7 @@ impl OverviewPage {
         if self.parts.overdraft.is_positive() {
             let text = format!(
                 "Overdrawn by {}. New calls are refused; the next credit repays this first.",
-                self.chrome.show.amount_text(&self.parts.overdraft)
+                self.chrome.show.amount_text(self.parts.overdraft)
             );
             return Some(Notice { tone: Tone::Bad, text, link });
         }
@@ -102,7 +102,17 @@ impl OverviewPage {
     /// How long it lasts, in words.
     #[must_use]
     pub fn lasts(&self) -> String {
-        self.lasts_ms.map_or_else(|| "No usage yet".into(), |ms| format!("Lasts {}", about_ms(ms)))
+        lasts(self.available, self.lasts_ms)
+    }
+}
+
+/// How long a balance lasts, in words.
+#[must_use]
+pub fn lasts(available: Credits, lasts_ms: Option<i64>) -> String {
+    match lasts_ms {
+        _ if !available.is_positive() => "Nothing left".into(),
+        Some(ms) => format!("Lasts {}", about_ms(ms)),
+        None => "No usage yet".into(),
     }
 }
 
@@ -143,7 +153,7 @@ pub fn first_steps(
 #[cfg(test)]
 impl OverviewPage {
     /// A wallet in everyday use.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::samples::{self, at, c};
         use super::{Balance, Section};
         let mut chrome = samples::chrome(Section::Overview, &[("My Credit", "")]);
@@ -171,10 +181,12 @@ impl OverviewPage {
     }
 
     /// A wallet on its first day.
-    pub fn sample_new() -> Self {
+    pub(crate) fn sample_new() -> Self {
+        use super::Balance;
         use super::samples::{c, show};
         let mut page = Self::sample();
         page.available = c("500");
+        page.chrome.balance = Some(Balance { available: c("500"), low: false });
         page.parts = BalanceParts {
             free: c("500"),
             plan: Credits::ZERO,
@@ -189,13 +201,16 @@ impl OverviewPage {
         page.spend = StackedDays::sample("spend", super::samples::day("2026-11-21"), &show());
         page.runway.past = page.runway.past.split_off(29);
         page.runway.projection = Vec::new();
+        page.runway.past[0].balance = c("500");
+        page.runway.marks.clear();
+        page.runway.events.clear();
         page.recent = page.recent.split_off(7);
         page.checklist = Some(first_steps("http://localhost:8300", "org_0g9z", true, true, false));
         page
     }
 
     /// A wallet past its end, looked at by the operator.
-    pub fn sample_overdrawn() -> Self {
+    pub(crate) fn sample_overdrawn() -> Self {
         use super::samples::c;
         use super::{Balance, SeeingAs};
         let mut page = Self::sample();

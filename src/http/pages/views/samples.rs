@@ -9,27 +9,27 @@ use crate::http::pages::components::{Runway, StackedDays, Tone};
 use crate::http::pages::format::{Face, Show};
 
 /// Credits from text.
-pub fn c(text: &str) -> Credits {
+pub(crate) fn c(text: &str) -> Credits {
     text.parse().expect(text)
 }
 
 /// A quantity from text.
-pub fn q(text: &str) -> Quantity {
+pub(crate) fn q(text: &str) -> Quantity {
     text.parse().expect(text)
 }
 
 /// An instant from text.
-pub fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect(text)
 }
 
 /// A day from text.
-pub fn day(text: &str) -> Day {
+pub(crate) fn day(text: &str) -> Day {
     text.parse().expect(text)
 }
 
 /// Euros in Madrid.
-pub fn show() -> Show {
+pub(crate) fn show() -> Show {
     Show {
         face: Face { currency: "EUR".parse().expect("EUR"), credits_per_unit: 100 },
         zone: "Europe/Madrid".parse().expect("zone"),
@@ -37,7 +37,7 @@ pub fn show() -> Show {
 }
 
 /// What stands around a page, signed in, in test mode.
-pub fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
+pub(crate) fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
     let customer = !matches!(section, Section::Outside | Section::Organizations);
     let membership = |id: &str, name: &str, current| Membership { id: id.into(), name: name.into(), current };
     Chrome {
@@ -71,7 +71,7 @@ pub fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
 }
 
 /// Thirty days of spend over four channels, quieter at weekends.
-pub fn spend(id: &str) -> StackedDays {
+pub(crate) fn spend(id: &str) -> StackedDays {
     let first = day("2026-10-23");
     let days = (0..30)
         .map(|index: i32| {
@@ -79,7 +79,7 @@ pub fn spend(id: &str) -> StackedDays {
             let wave = i64::from((index * 37) % 23);
             let part = |base: i64, by: i64| {
                 let micros = (base + wave * by) * if weekend { 250_000 } else { 1_000_000 };
-                Credits::from_micros(micros + i64::from(index) * 12_500)
+                Credits::from_micros(micros)
             };
             DayStack {
                 day: first.plus_days(index),
@@ -104,9 +104,9 @@ pub fn spend(id: &str) -> StackedDays {
 }
 
 /// A balance that was topped up and runs dry in nine days.
-pub fn runway(id: &str) -> Runway {
+pub(crate) fn runway(id: &str) -> Runway {
     let spend = spend("x");
-    let mut balance = c("4800").micros();
+    let mut balance = c("3842").micros();
     let mut past: Vec<Point> = Vec::new();
     for (index, stack) in spend.days.iter().enumerate() {
         balance -= stack.total().micros();
@@ -133,94 +133,35 @@ pub fn runway(id: &str) -> Runway {
     }
 }
 
+/// Id, time, type, description, amount, balance after, classes.
+type Line =
+    (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static [Tone]);
+
+#[rustfmt::skip]
+const LINES: [Line; 8] = [
+    ("txn_5k2", "2026-11-21T09:24:11Z", "usage", "Voice, 3 min 12 s · Reception", "-22.4", "4511", &[Tone::Paid]),
+    ("txn_5k1", "2026-11-21T09:20:40Z", "usage", "Chat, 14 messages · Web assistant", "-7", "4533.4", &[Tone::Free, Tone::Paid]),
+    ("txn_5k0", "2026-11-21T08:00:00Z", "number_rental", "+34 910 000 117, 21 Nov to 21 Dec", "-150", "4540.4", &[Tone::Free]),
+    ("txn_5jz", "2026-11-20T17:45:09Z", "adjustment", "Outage on 18 November", "500", "4690.4", &[Tone::Free]),
+    ("txn_5jy", "2026-11-20T16:12:55Z", "usage", "Transferred, 11 min 4 s · Reception", "-44.266667", "4190.4", &[Tone::Paid]),
+    ("txn_5jx", "2026-11-12T10:02:31Z", "purchase", "Top-up, €50.00", "5000", "4234.666667", &[Tone::Paid]),
+    ("txn_5jw", "2026-11-01T00:00:00Z", "expiry", "Welcome credit, unused part", "-12.5", "77.17", &[Tone::Free]),
+    ("txn_5jv", "2026-10-02T09:00:00Z", "welcome_bonus", "Welcome credit", "500", "500", &[Tone::Free]),
+];
+
 /// A handful of transactions, newest first.
-pub fn transactions() -> Vec<TransactionRow> {
-    let row = |id: &str, when: &str, kind: &str, text: &str, amount: &str, after: &str, tones: &[Tone]| {
-        TransactionRow {
-            id: id.into(),
+pub(crate) fn transactions() -> Vec<TransactionRow> {
+    LINES
+        .iter()
+        .map(|(id, when, kind, description, amount, after, classes)| TransactionRow {
+            id: (*id).into(),
             at: at(when),
-            kind: kind.into(),
-            description: text.into(),
+            kind: (*kind).into(),
+            description: (*description).into(),
             amount: c(amount),
             balance_after: c(after),
-            classes: tones.to_vec(),
-            expires: None,
-        }
-    };
-    let mut rows = vec![
-        row(
-            "txn_5k2",
-            "2026-11-21T09:24:11Z",
-            "usage",
-            "Voice, 3 min 12 s · Reception",
-            "-22.4",
-            "4511",
-            &[Tone::Paid],
-        ),
-        row(
-            "txn_5k1",
-            "2026-11-21T09:20:40Z",
-            "usage",
-            "Chat, 14 messages · Web assistant",
-            "-7",
-            "4533.4",
-            &[Tone::Free, Tone::Paid],
-        ),
-        row(
-            "txn_5k0",
-            "2026-11-21T08:00:00Z",
-            "number_rental",
-            "+34 910 000 117, 21 Nov to 21 Dec",
-            "-150",
-            "4540.4",
-            &[Tone::Free],
-        ),
-        row(
-            "txn_5jz",
-            "2026-11-20T17:45:09Z",
-            "adjustment",
-            "Outage on 18 November",
-            "500",
-            "4690.4",
-            &[Tone::Free],
-        ),
-        row(
-            "txn_5jy",
-            "2026-11-20T16:12:55Z",
-            "usage",
-            "Transferred, 11 min 4 s · Reception",
-            "-44.266667",
-            "4190.4",
-            &[Tone::Paid],
-        ),
-        row(
-            "txn_5jx",
-            "2026-11-12T10:02:31Z",
-            "purchase",
-            "Top-up, €50.00",
-            "5000",
-            "4234.666667",
-            &[Tone::Paid],
-        ),
-        row(
-            "txn_5jw",
-            "2026-11-01T00:00:00Z",
-            "expiry",
-            "Welcome credit, unused part",
-            "-12.5",
-            "77.17",
-            &[Tone::Free],
-        ),
-        row(
-            "txn_5jv",
-            "2026-10-02T09:00:00Z",
-            "welcome_bonus",
-            "Welcome credit",
-            "500",
-            "500",
-            &[Tone::Free],
-        ),
-    ];
-    rows[3].expires = Some(at("2027-02-20T23:00:00Z"));
-    rows
+            classes: classes.to_vec(),
+            expires: (*kind == "adjustment").then(|| at("2027-02-20T23:00:00Z")),
+        })
+        .collect()
 }

@@ -78,7 +78,7 @@ impl SetupPage {
 #[cfg(test)]
 impl SetupPage {
     /// A form that came back with a mistake.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::{Section, samples};
         let mut form = FormState::default();
         for (name, value) in [

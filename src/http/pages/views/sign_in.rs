@@ -30,7 +30,7 @@ impl SignInPage {
 #[cfg(test)]
 impl SignInPage {
     /// A wrong password.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::{Section, samples};
         use crate::http::pages::components::Problem;
         let mut form = FormState::default();

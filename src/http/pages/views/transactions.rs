@@ -174,7 +174,7 @@ pub struct TransactionPage {
 #[cfg(test)]
 impl TransactionsPage {
     /// A page in the middle of a list.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::{Section, samples};
         let mut form = FormState::default();
         form.values.insert("from".into(), "2026-10-01".into());
@@ -196,7 +196,7 @@ impl TransactionsPage {
     }
 
     /// A filter that matches nothing.
-    pub fn sample_empty() -> Self {
+    pub(crate) fn sample_empty() -> Self {
         let mut page = Self::sample();
         page.rows.clear();
         page.pager = Pager::default();
@@ -207,7 +207,7 @@ impl TransactionsPage {
 #[cfg(test)]
 impl TransactionPage {
     /// An adjustment that was taken back again.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::{Section, samples};
         use samples::c;
         let crumbs = [("My Credit", "/overview"), ("Transactions", "/transactions"), ("txn_5jz", "")];

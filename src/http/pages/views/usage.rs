@@ -168,10 +168,10 @@ impl UsagePage {
         let totals = &self.totals;
         let average = totals.per_minute().map_or_else(|| "—".into(), credits);
         vec![
-            Tile::new("Spent", credits(totals.spent), "credits", self.chrome.show.worth(&totals.spent)),
-            Tile::new("Calls", count(&totals.calls), "", minutes(&totals.voice)),
+            Tile::new("Spent", credits(totals.spent), "credits", self.chrome.show.worth(totals.spent)),
+            Tile::new("Calls", count(totals.calls), "", minutes(totals.voice)),
             Tile::new("Average per minute", average, "credits", "voice only"),
-            Tile::new("Chat messages", count(&totals.messages), "", ""),
+            Tile::new("Chat messages", count(totals.messages), "", ""),
         ]
     }
 
@@ -179,7 +179,7 @@ impl UsagePage {
         self.totals.spent.is_zero() && self.groups.is_empty()
     }
 
-    fn empty(&self) -> EmptyState {
+    fn empty() -> EmptyState {
         EmptyState {
             title: "No usage in this range".into(),
             text: "Choose other dates, or report usage through the API.".into(),
@@ -187,11 +187,11 @@ impl UsagePage {
         }
     }
 
-    fn share_of(&self, credits: &Credits) -> String {
-        share(*credits, self.totals.spent)
+    fn share_of(&self, credits: Credits) -> String {
+        share(credits, self.totals.spent)
     }
 
-    fn share_width(&self, credits: &Credits) -> String {
+    fn share_width(&self, credits: Credits) -> String {
         percent(credits.micros(), self.totals.spent.micros())
     }
 
@@ -211,7 +211,7 @@ impl UsagePage {
 #[cfg(test)]
 impl UsagePage {
     /// Thirty days by channel.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, at, c, q};
         let mut form = FormState::default();
@@ -258,7 +258,7 @@ impl UsagePage {
     }
 
     /// A range without usage.
-    pub fn sample_empty() -> Self {
+    pub(crate) fn sample_empty() -> Self {
         let mut page = Self::sample();
         page.totals = UsageTotals {
             spent: Credits::ZERO,

@@ -147,7 +147,7 @@ pub struct UsageItemPage {
 #[cfg(test)]
 impl UsageDayPage {
     /// A working day.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, at, c, day, q};
         let row = |id: &str, when: &str, channel: &str, kind: &str, amount: &str, unit: &str, cost: &str| {
@@ -204,7 +204,7 @@ impl UsageDayPage {
 #[cfg(test)]
 impl UsageItemPage {
     /// A toll-free call.
-    pub fn sample() -> Self {
+    pub(crate) fn sample() -> Self {
         use super::Section;
         use super::samples::{self, at, c, day};
         use crate::http::pages::components::Tone;
