@@ -193,6 +193,13 @@ impl RunningApp {
         format!("http://{}", self.addr)
     }
 
+    /// Stops at once; requests that run are cut off. For tests.
+    pub fn kill(&self) {
+        self.ticker.abort();
+        // the command is sent now; the answer to it may come when nobody waits any more
+        drop(self.handle.stop(false));
+    }
+
     /// Stops taking requests, lets those that run end, and writes down what is still in memory.
     pub async fn stop(self) {
         self.handle.stop(true).await;

@@ -149,6 +149,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 /// # Errors
 /// The fields that are wrong, in the order in which they were found; never empty.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Result<T, Vec<FieldError>> {
+    // derived types take an array of their fields, too; the API does not
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|byte| *byte != b'{') {
+        return Err(vec![Flaw::at("", "must be an object").into_field(prefix)]);
+    }
     // the path to a wrong field costs time to track, so only a body known to be wrong is parsed that way
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
@@ -159,8 +164,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Result<T, Vec<F
 /// Parses again and again, each time without the fields already found wrong.
 fn field_errors<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Vec<FieldError> {
     let Ok(Members(mut members)) = serde_json::from_slice::<Members>(bytes) else {
-        let error = first_error::<T>(bytes).unwrap_or_else(|| Flaw::at("", "must be an object"));
-        return vec![error.into_field(prefix)];
+        return vec![Flaw::at("", "must be an object").into_field(prefix)];
     };
     let mut errors: Vec<FieldError> = Vec::new();
     let mut text = bytes.to_vec();

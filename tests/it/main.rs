@@ -1,5 +1,7 @@
-//! Tests.
+//! Tests through the front door: a real server on a free port, a clock that stands still until told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod ledger_kit;
-mod writer;
+mod api;
+mod cli;
+mod helpers;
+mod tidy;
