@@ -72,7 +72,7 @@ pub struct EventRow {
     pub prev_of_day: i64,
     /// The event that this one takes back.
     pub corrects: Option<i64>,
-    /// Carrier cost in micro-credits, other attributes, metadata: JSON.
+    /// Carrier cost, other attributes, metadata: see [`Extra`](super::Extra).
     pub extra: Option<Box<str>>,
 }
 
