@@ -264,6 +264,8 @@ fn state(
         batch_body_limit: server.batch_body_limit_bytes,
         metrics_token: server.metrics_token.as_ref().map(|token| token.expose().to_owned()),
         currency: config.credits.currency,
+        credits_per_unit: config.credits.per_unit,
+        max_batch: config.usage.max_batch,
         welcome: welcome(config),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();
