@@ -58,21 +58,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Extracting<Self>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let media_type = media_type(req);
-        let declared = content_length(req);
-        let payload = payload.take();
-        let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
-        Box::pin(async move {
-            let bytes = read(declared, payload, limit).await?;
-            if bytes.is_empty() {
-                return decode(b"{}").map(Self);
-            }
-            if !is_json(&media_type) {
-                return Err(ApiError::new(Code::UnsupportedMediaType));
-            }
-            decode(&bytes).map(Self)
-        })
+        let bytes = json_bytes(req, payload);
+        Box::pin(async move { decode(&bytes.await?).map(Self) })
     }
+}
+
+/// The bytes of a JSON body within the limit for ordinary ones; `{}` where there is none at all.
+pub(super) fn json_bytes(req: &HttpRequest, payload: &mut Payload) -> Extracting<Bytes> {
+    let media_type = media_type(req);
+    let declared = content_length(req);
+    let payload = payload.take();
+    let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
+    Box::pin(async move {
+        let bytes = read(declared, payload, limit).await?;
+        if bytes.is_empty() {
+            return Ok(Bytes::from_static(b"{}"));
+        }
+        if !is_json(&media_type) {
+            return Err(ApiError::new(Code::UnsupportedMediaType));
+        }
+        Ok(bytes)
+    })
 }
 
 /// True for `application/json` and its kind (`application/cloudevents+json`).

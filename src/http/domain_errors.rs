@@ -5,9 +5,9 @@ use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::grants::Class;
 use crate::identity::Error as IdentityError;
+use crate::metering::VoidError;
 use crate::onboarding::Error as OnboardingError;
 use crate::scheduler;
-use crate::metering::VoidError;
 use crate::wallet::Error as WalletError;
 
 use super::error::{ApiError, Code, FieldError};
