@@ -368,6 +368,7 @@ impl Intake {
             prev_line: 0,
             prev_of_day,
             corrects: None,
+            cycle_start: charge.pricing.cycle_start,
             extra: event.extra.clone(),
         })
     }
@@ -577,18 +578,11 @@ impl Intake {
     }
 
     /// Takes a voided event's quantities out of its cycle.
-    pub(super) fn uncount(
-        &mut self,
-        conn: &Connection,
-        catalog: &Snapshot,
-        rows: &[ItemRow],
-    ) -> Result<(), DbError> {
+    pub(super) fn uncount(&mut self, conn: &Connection, rows: &[ItemRow]) -> Result<(), DbError> {
         let Some((head, event)) = rows.first().and_then(|row| Some((row, row.event.as_ref()?))) else {
             return Ok(());
         };
-        let Some(terms) = self.terms(conn, head.organization)? else { return Ok(()) };
-        let pricing = pricing::pricing(catalog, &terms.periods, &terms.zone, head.meter, event.occurred_at);
-        let Some(start) = pricing.and_then(|pricing| pricing.cycle_start) else { return Ok(()) };
+        let Some(start) = event.cycle_start else { return Ok(()) };
         let (mut billed, mut included) = self.cycle(conn, head.organization, head.meter, Some(start))?;
         for row in rows {
             match row.kind {

@@ -143,8 +143,8 @@ fn insert_head(conn: &Connection, row: &ItemRow, event: &EventRow) -> Result<(),
         "INSERT INTO usage_items (id, organization_id, kind, meter_id, quantity, credits, account_id, rate_version_id,
                                   event_id, fingerprint, occurred_at, posted_at, day, reported, agent_id, number_id,
                                   workspace_id, call_id, flags, items, total, balance_after, prev_line, prev_of_day,
-                                  corrects, extra)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  corrects, cycle_start, extra)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         row.id,
@@ -172,6 +172,7 @@ fn insert_head(conn: &Connection, row: &ItemRow, event: &EventRow) -> Result<(),
         event.prev_line,
         event.prev_of_day,
         event.corrects,
+        event.cycle_start,
         event.extra
     ])?;
     Ok(())
@@ -221,6 +222,7 @@ fn event_from_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         prev_line: row.get("prev_line")?,
         prev_of_day: row.get("prev_of_day")?,
         corrects: row.get("corrects")?,
+        cycle_start: row.get("cycle_start")?,
         extra: row.get::<_, Option<String>>("extra")?.map(String::into_boxed_str),
     })
 }
