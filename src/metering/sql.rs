@@ -321,13 +321,31 @@ pub(super) struct Rollup {
     pub events: i64,
 }
 
+impl Rollup {
+    /// Quantities stop at the end of their range instead of failing everybody's commit. Credits cannot get there.
+    pub(super) fn add(&mut self, other: Self) {
+        self.quantity = self.quantity.saturating_add(other.quantity);
+        self.reported = self.reported.saturating_add(other.reported);
+        self.credits = self.credits.saturating_add(other.credits);
+        self.events = self.events.saturating_add(other.events);
+    }
+
+    /// What one item adds.
+    pub(super) fn of_item(row: &ItemRow) -> Self {
+        let quantity = if row.kind.counts_quantity() { row.quantity.micros() } else { 0 };
+        Self { quantity, credits: row.credits.micros(), ..Self::default() }
+    }
+}
+
 pub(super) fn add_rollup(conn: &Connection, key: &RollupKey, sums: Rollup) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO usage_rollups (day, organization_id, meter_id, agent_id, number_id, workspace_id,
                                     quantity, reported, credits, events)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity, reported = reported + excluded.reported,
-                                   credits = credits + excluded.credits, events = events + excluded.events",
+         ON CONFLICT DO UPDATE SET
+             quantity = max(min(quantity + excluded.quantity, 9223372036854775807), -9223372036854775808),
+             reported = max(min(reported + excluded.reported, 9223372036854775807), -9223372036854775808),
+             credits = credits + excluded.credits, events = events + excluded.events",
     )?
     .execute(params![
         key.day,

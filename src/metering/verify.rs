@@ -134,10 +134,16 @@ impl Lines {
                 number: event.number.map_or(0, crate::base::Id::number),
                 workspace: event.workspace.map_or(0, crate::base::Id::number),
             };
-            let sums = self.rollups.entry(key).or_default();
-            sums.reported += event.reported.micros();
-            sums.events += if event.corrects.is_some() { -1 } else { 1 };
-            self.open = Some(OpenEvent { head: row.id, key, left: event.items, credits_left: total, cycle: event.cycle_start });
+            let events = if event.corrects.is_some() { -1 } else { 1 };
+            let of_event = Rollup { reported: event.reported.micros(), events, ..Rollup::default() };
+            self.rollups.entry(key).or_default().add(of_event);
+            self.open = Some(OpenEvent {
+                head: row.id,
+                key,
+                left: event.items,
+                credits_left: total,
+                cycle: event.cycle_start,
+            });
         }
         let Some(open) = &mut self.open else {
             return Err(VerifyError::misfit("usage_items", row.id, "follows no event"));
@@ -145,16 +151,12 @@ impl Lines {
         expect_equal("usage_items", row.id, "its event", &row.head.unwrap_or(row.id), &open.head)?;
         open.left -= 1;
         open.credits_left -= row.credits.micros();
-        let sums = self.rollups.entry(open.key).or_default();
-        sums.credits += row.credits.micros();
-        if row.kind.counts_quantity() {
-            sums.quantity += row.quantity.micros();
-        }
+        self.rollups.entry(open.key).or_default().add(Rollup::of_item(row));
         if let Some(start) = open.cycle {
             let cycle = self.cycles.entry((row.organization, row.meter, start)).or_default();
             match row.kind {
-                ItemKind::Included => cycle.1 += row.quantity.micros(),
-                ItemKind::Base | ItemKind::Overage => cycle.0 += row.quantity.micros(),
+                ItemKind::Included => cycle.1 = cycle.1.saturating_add(row.quantity.micros()),
+                ItemKind::Base | ItemKind::Overage => cycle.0 = cycle.0.saturating_add(row.quantity.micros()),
                 ItemKind::Surcharge | ItemKind::PassThrough | ItemKind::Byok => {}
             }
         }
