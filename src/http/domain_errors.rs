@@ -5,6 +5,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::identity::Error as IdentityError;
 use crate::onboarding::Error as OnboardingError;
+use crate::scheduler;
 use crate::wallet::Error as WalletError;
 
 use super::error::{ApiError, Code, FieldError};
@@ -93,6 +94,15 @@ impl From<WalletError> for ApiError {
             WalletError::NotPositive => Self::field("credits", "invalid_value", "must be above zero"),
             WalletError::TooLarge => Self::field("credits", "too_large", "is too large for the balance"),
             WalletError::ExpiryInThePast => Self::field("expires_at", "in_the_past", "must be in the future"),
+        }
+    }
+}
+
+impl From<scheduler::Error> for ApiError {
+    fn from(error: scheduler::Error) -> Self {
+        match error {
+            scheduler::Error::Db(error) => error.into(),
+            scheduler::Error::Identity(error) => error.into(),
         }
     }
 }

@@ -216,6 +216,14 @@ pub fn get(conn: &Connection, owner: KeyOwner, id: ApiKeyId) -> Result<ApiKey, E
     sql::key_by_id(conn, id)?.filter(|key| key.owner == owner).ok_or(Error::NotFound("key"))
 }
 
+/// A key, whoever's it is: for the operator.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn find(conn: &Connection, id: ApiKeyId) -> Result<ApiKey, Error> {
+    sql::key_by_id(conn, id)?.ok_or(Error::NotFound("key"))
+}
+
 /// This owner's keys, revoked ones included, newest first.
 ///
 /// # Errors

@@ -71,6 +71,14 @@ pub fn set_price_terms(
     Ok(sql::set_price_terms(conn, organization, row)?)
 }
 
+/// Whether an organization has any usage.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_usage(conn: &Connection, organization: OrganizationId) -> Result<bool, DbError> {
+    sql::has_usage(conn, organization)
+}
+
 /// What prices an organization's usage at a time, if that was ever set.
 ///
 /// # Errors

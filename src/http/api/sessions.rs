@@ -1,0 +1,168 @@
+//! Signing in and out, and who one is.
+
+use actix_web::http::header::USER_AGENT;
+use actix_web::{HttpRequest, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::base::Timestamp;
+use crate::base::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::http::State;
+use crate::http::access::{Access, Admitted};
+use crate::http::address;
+use crate::http::body::Json;
+use crate::http::error::ApiError;
+use crate::http::reply::{Answer, NoContent, Reply};
+use crate::http::route::Table;
+use crate::identity::{Caller, Membership, Origin, Role, Scopes, sessions, users};
+
+pub(super) fn routes(table: &mut Table) {
+    table.api(__path_sign_in, Access::OPEN, sign_in);
+    table.api(__path_sign_out, Access::PERSON, sign_out);
+    table.api(__path_me, Access::ONESELF, me);
+}
+
+/// An e-mail address and a password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SignIn {
+    /// The address of the account.
+    #[schema(max_length = 254)]
+    email: String,
+    /// Its password.
+    #[schema(max_length = 1024)]
+    password: String,
+}
+
+/// A session that has begun.
+#[derive(Serialize, ToSchema)]
+struct SignedIn {
+    /// Send it as a Bearer token.
+    token: String,
+    /// When it ends in any case; it ends earlier when it is not used.
+    expires_at: Timestamp,
+    /// Who signed in.
+    user_id: UserId,
+}
+
+/// Sign in
+#[utoipa::path(post, path = "/auth/sessions", tag = "sign-in", request_body = SignIn,
+    responses((status = 201, description = "Signed in.", body = SignedIn)))]
+async fn sign_in(
+    state: web::Data<State>,
+    req: HttpRequest,
+    admitted: Admitted,
+    Json(input): Json<SignIn>,
+) -> Answer<SignedIn> {
+    let origin = Origin {
+        address: Some(address::client(&state, &req)),
+        user_agent: req
+            .headers()
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned(),
+        previous: None,
+        request_id: Some(admitted.request_id.to_string()),
+    };
+    let signed_in = state.door.sign_in(&input.email, input.password, origin).await?;
+    Ok(Reply::created(SignedIn {
+        token: signed_in.token.expose().to_owned(),
+        expires_at: signed_in.session.expires_at,
+        user_id: signed_in.session.user_id,
+    }))
+}
+
+/// Sign out: ends the session whose token is sent
+#[utoipa::path(delete, path = "/auth/sessions", tag = "sign-in",
+    responses((status = 204, description = "The session has ended.")))]
+async fn sign_out(state: web::Data<State>, admitted: Admitted) -> Result<NoContent, ApiError> {
+    let by = admitted.by()?;
+    if let Caller::Session { session_id, user_id, .. } = admitted.principal()?.caller {
+        state.db.write(move |tx| sessions::end(tx, &by, user_id, session_id)).await?;
+    }
+    Ok(NoContent)
+}
+
+/// Whoever asks.
+#[derive(Serialize, ToSchema)]
+struct Me {
+    /// `key` or `person`.
+    kind: &'static str,
+    /// Acts for any organization.
+    operator: bool,
+    /// The key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<ApiKeyId>,
+    /// What the key may be used for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<Scopes>,
+    /// The person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<UserId>,
+    /// The person's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// Where the key belongs, or the person.
+    organizations: Vec<Place>,
+}
+
+/// A place in an organization.
+#[derive(Serialize, ToSchema)]
+struct Place {
+    organization_id: OrganizationId,
+    /// None for a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    /// The organization is suspended.
+    suspended: bool,
+    /// The workspaces a member sees.
+    workspaces: Vec<WorkspaceId>,
+}
+
+impl From<&Membership> for Place {
+    fn from(membership: &Membership) -> Self {
+        Self {
+            organization_id: membership.organization,
+            role: Some(membership.role),
+            suspended: membership.suspended,
+            workspaces: membership.workspaces.clone(),
+        }
+    }
+}
+
+/// Who am I
+#[utoipa::path(get, path = "/auth/me", tag = "sign-in",
+    responses((status = 200, description = "The key or the person.", body = Me)))]
+async fn me(state: web::Data<State>, admitted: Admitted) -> Answer<Me> {
+    let principal = admitted.principal()?;
+    let operator = principal.is_operator();
+    Ok(Reply::ok(match &principal.caller {
+        Caller::Key { key_id, organization, suspended, scopes } => Me {
+            kind: "key",
+            operator,
+            key_id: Some(*key_id),
+            scopes: Some(*scopes),
+            user_id: None,
+            email: None,
+            organizations: organization
+                .iter()
+                .map(|id| Place {
+                    organization_id: *id,
+                    role: None,
+                    suspended: *suspended,
+                    workspaces: Vec::new(),
+                })
+                .collect(),
+        },
+        Caller::Session { user_id, memberships, .. } => Me {
+            kind: "person",
+            operator,
+            key_id: None,
+            scopes: None,
+            user_id: Some(*user_id),
+            email: Some(state.db.read_blocking(|tx| users::get(tx, *user_id))?.email),
+            organizations: memberships.iter().map(Place::from).collect(),
+        },
+    }))
+}
