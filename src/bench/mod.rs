@@ -20,7 +20,7 @@ mod site;
 mod sql;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many organizations share the load.
 const ORGANIZATIONS: usize = 1_000;
@@ -37,9 +37,6 @@ pub struct Options {
     /// Only some parts.
     #[arg(long, value_name = "PART", value_enum, num_args = 1.., value_delimiter = ',')]
     only: Vec<Part>,
-    /// Where to work: a directory on the disk to be measured. A subdirectory is made in it, and removed.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
     /// Leave the files where they are.
     #[arg(long)]
     keep: bool,
@@ -91,14 +88,16 @@ pub enum BenchError {
 
 /// Measures and prints. Says whether every bar was met.
 ///
+/// `directory` is where to work, on the disk to be measured: a subdirectory is made in it, and removed.
+///
 /// # Errors
 /// When something cannot be run, or answers wrongly.
-pub fn run(options: &Options) -> Result<bool, BenchError> {
+pub fn run(options: &Options, directory: Option<&Path>) -> Result<bool, BenchError> {
     if options.echo_server {
         echo::serve()?;
         return Ok(true);
     }
-    let parent = options.data.clone().unwrap_or_else(std::env::temp_dir);
+    let parent = directory.map_or_else(std::env::temp_dir, Path::to_path_buf);
     std::fs::create_dir_all(&parent)?;
     let work = parent.canonicalize()?.join(format!("tollbook-bench-{}", std::process::id()));
     std::fs::create_dir(&work)?;

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use super::histogram::micros;
 use super::ids::Ids;
 use super::load::{Measured, Until, drive};
 use super::postgres::Postgres;
-use super::process::{Server, disk_bytes, memory, run};
+use super::process::{Server, disk_bytes, memory, run, this_program};
 use super::report::Samples;
 use super::site::{Place, Reads, Site, copy, date_text, days_ago_ms};
 use super::{BenchError, Options, Part, echo};
@@ -319,7 +318,7 @@ impl<'o> Bench<'o> {
     fn verify(&mut self, data: &Path) -> Result<(), BenchError> {
         say("verify");
         let begun = Instant::now();
-        let summary = run(Command::new(std::env::current_exe()?).arg("verify").arg("--data").arg(data))?;
+        let summary = run(this_program()?.arg("verify").arg("--data").arg(data))?;
         self.samples.add("verify", micros(begun.elapsed()));
         self.notes.push(format!("verify: {}", summary.lines().next_back().unwrap_or_default()));
         Ok(())

@@ -56,6 +56,17 @@ pub(super) fn disk_bytes(directory: &Path) -> Result<u64, BenchError> {
     Ok(sum)
 }
 
+/// This very program as a child, without the settings that the environment holds for it.
+pub(super) fn this_program() -> Result<Command, BenchError> {
+    let mut command = Command::new(std::env::current_exe()?);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TOLLBOOK_") {
+            command.env_remove(name);
+        }
+    }
+    Ok(command)
+}
+
 /// A server in a child process.
 pub(super) struct Server {
     child: Child,
@@ -73,7 +84,7 @@ impl Server {
         log: &Path,
     ) -> Result<Self, BenchError> {
         let started = Instant::now();
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = this_program()?
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())

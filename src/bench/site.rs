@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::client::{Connection, Head};
 use super::events::{Events, KINDS, Shape};
 use super::load::{Measured, Source, Until, drive};
-use super::process::{Server, run};
+use super::process::{Server, run, this_program};
 use super::{BenchError, ORGANIZATIONS};
 use crate::base::{Clock, Credits, SystemClock, Timestamp};
 
@@ -86,7 +85,7 @@ impl Site {
         let text = path_text(data)?;
         fs::create_dir_all(data)?;
         let admin = |arguments: &[&str]| {
-            let mut command = Command::new(std::env::current_exe()?);
+            let mut command = this_program()?;
             command.args(["admin"]).args(arguments).args(["--data", text]).envs(ENVIRONMENT);
             run(&mut command)
         };
