@@ -4,9 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::params::Params;
+use crate::base::Page;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -14,14 +15,14 @@ const CHECK_LEN: usize = 4;
 
 /// Which page of a list is wanted. `N` numbers say where the page before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page<const N: usize> {
+pub struct Window<const N: usize> {
     /// How many items at most.
     pub limit: u32,
     /// The position of the last item already seen.
     pub after: Option<[i64; N]>,
 }
 
-impl<const N: usize> Page<N> {
+impl<const N: usize> Window<N> {
     /// Reads `limit` and `cursor`. `list` names the list, so that another's cursor is refused.
     pub fn from_params(params: &mut Params, list: &str) -> Self {
         let limit = params.optional::<u32>("limit").unwrap_or(DEFAULT_LIMIT);
@@ -34,6 +35,12 @@ impl<const N: usize> Page<N> {
             params.error("cursor", "invalid_value", "is not a cursor of this list");
         }
         Self { limit, after }
+    }
+
+    /// The one number of the position, where it is one.
+    #[must_use]
+    pub fn before(&self) -> Option<i64> {
+        self.after.as_ref().and_then(|after| after.first()).copied()
     }
 
     /// How many rows to fetch: one more than is shown tells whether there are more.
@@ -58,6 +65,31 @@ impl<const N: usize> Page<N> {
     }
 }
 
+/// The parameters of every list, as the document shows them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)]
+pub struct Paging {
+    /// How many items at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The half-open stretch of time of a list or report, as the document shows it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code)]
+pub struct Between {
+    /// Not before this instant.
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// Before this instant.
+    #[param(format = DateTime)]
+    to: Option<String>,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct List<T> {
@@ -78,6 +110,13 @@ impl<T> List<T> {
     pub fn whole(items: Vec<T>) -> Self {
         let total = u64::try_from(items.len()).ok();
         Self { items, total, has_more: false, next_cursor: None }
+    }
+
+    /// A page as the domain gives it.
+    pub fn from_page<R>(list: &str, page: Page<R>, item: impl FnMut(R) -> T) -> Self {
+        let next_cursor = page.next.map(|next| encode(&[next], list));
+        let items = page.items.into_iter().map(item).collect();
+        Self { items, total: None, has_more: next_cursor.is_some(), next_cursor }
     }
 
     /// The same page, saying how many items there are in all.
@@ -124,9 +163,9 @@ fn decode<const N: usize>(text: &str, list: &str) -> Option<[i64; N]> {
 mod tests {
     use super::*;
 
-    fn page(query: &str) -> Result<Page<2>, String> {
+    fn page(query: &str) -> Result<Window<2>, String> {
         let mut params = Params::parse(query);
-        let page = Page::from_params(&mut params, "things");
+        let page = Window::from_params(&mut params, "things");
         params.finish().map(|()| page).map_err(|error| error.to_string())
     }
 

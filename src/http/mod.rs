@@ -16,6 +16,7 @@ pub mod failure;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod input;
 pub mod list;
 pub mod metrics;
 pub mod openapi;

@@ -9,7 +9,7 @@ use super::error::ApiError;
 
 /// An answer with a JSON body.
 #[derive(Debug)]
-pub struct Reply<T>(StatusCode, T);
+pub struct Reply<T>(pub StatusCode, pub T);
 
 /// What a handler of the API returns.
 pub type Answer<T> = Result<Reply<T>, ApiError>;

@@ -8,7 +8,9 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::base::id::IdKind;
-use crate::base::{Credits, Currency, Id, Money, Quantity, Timestamp, Zone};
+use super::input::Timezone;
+use crate::base::{Credits, Currency, Id, Money, Quantity, Timestamp};
+use crate::catalog::rules::Code;
 use crate::identity::{Role, Scope, Scopes};
 
 fn decimal(description: &str) -> RefOr<Schema> {
@@ -49,6 +51,15 @@ impl PartialSchema for Quantity {
 }
 impl ToSchema for Quantity {}
 
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        text("The short name of a meter, rate card or plan.", "voice")
+            .pattern(Some("^[a-z][a-z0-9_]{0,31}$"))
+            .into()
+    }
+}
+impl ToSchema for Code {}
+
 impl PartialSchema for Currency {
     fn schema() -> RefOr<Schema> {
         text("An ISO 4217 currency code.", "EUR").pattern(Some("^[A-Z]{3}$")).into()
@@ -81,12 +92,12 @@ impl PartialSchema for Timestamp {
 }
 impl ToSchema for Timestamp {}
 
-impl PartialSchema for Zone {
+impl PartialSchema for Timezone {
     fn schema() -> RefOr<Schema> {
         text("An IANA timezone.", "Europe/Madrid").into()
     }
 }
-impl ToSchema for Zone {}
+impl ToSchema for Timezone {}
 
 impl<K: IdKind> PartialSchema for Id<K> {
     fn schema() -> RefOr<Schema> {
