@@ -3,4 +3,5 @@
 
 mod ledger_kit;
 mod ledger_rules;
+mod ledger_sim;
 mod writer;
