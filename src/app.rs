@@ -216,6 +216,13 @@ impl RunningApp {
         format!("http://{}", self.addr)
     }
 
+    /// Stops at once; requests that run are cut off. For tests.
+    pub fn kill(&self) {
+        self.ticker.abort();
+        // the command is sent now; the answer to it may come when nobody waits any more
+        drop(self.handle.stop(false));
+    }
+
     /// Stops taking requests, lets those that run end, and writes down what is still in memory.
     pub async fn stop(self) {
         self.handle.stop(true).await;
@@ -280,6 +287,8 @@ fn state(
         batch_body_limit: server.batch_body_limit_bytes,
         metrics_token: server.metrics_token.as_ref().map(|token| token.expose().to_owned()),
         currency: config.credits.currency,
+        credits_per_unit: config.credits.per_unit,
+        max_batch: config.usage.max_batch,
         welcome: welcome(config),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();

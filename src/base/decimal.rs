@@ -123,6 +123,31 @@ pub fn write_scaled(out: &mut impl fmt::Write, value: i64, places: u32) -> fmt::
     write!(out, ".{fraction:0width$}")
 }
 
+/// The longest text of a six-place decimal of 64 bits: sign, thirteen digits, point, six digits.
+const LONGEST: usize = 21;
+
+/// A printed decimal, kept in place: many are printed per answer.
+#[derive(Default)]
+struct Printed {
+    bytes: [u8; LONGEST],
+    len: usize,
+}
+
+impl Printed {
+    fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Printed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.len + text.len();
+        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}
+
 macro_rules! six_places {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -210,7 +235,9 @@ macro_rules! six_places {
                 if self.0 % MICROS == 0 {
                     return serializer.serialize_i64(self.0 / MICROS);
                 }
-                let raw = RawValue::from_string(self.to_string()).map_err(serde::ser::Error::custom)?;
+                let mut text = Printed::default();
+                fmt::write(&mut text, format_args!("{self}")).map_err(serde::ser::Error::custom)?;
+                let raw: &RawValue = serde_json::from_str(text.as_str()).map_err(serde::ser::Error::custom)?;
                 raw.serialize(serializer)
             }
         }

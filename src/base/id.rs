@@ -162,8 +162,7 @@ impl<K: IdKind> Serialize for Id<K> {
 
 impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        super::text::parsed(deserializer)
     }
 }
 

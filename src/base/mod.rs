@@ -9,6 +9,7 @@ pub mod id;
 pub mod mode;
 pub mod money;
 pub mod page;
+pub mod text;
 pub mod time;
 
 pub use clock::{Clock, SystemClock, TestClock};
@@ -18,4 +19,5 @@ pub use id::{Id, IdError};
 pub use mode::{Mode, ModeError};
 pub use money::{Currency, Money, MoneyError};
 pub use page::Page;
+pub use text::Text;
 pub use time::{Day, Timestamp, Zone};

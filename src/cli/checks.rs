@@ -109,7 +109,8 @@ fn clock(file: &Path) -> Result<Finding, Failure> {
 
 /// Looks at the file as it is: opening it as the server does would bring it up to date.
 fn schema(file: &Path) -> Result<Finding, Failure> {
-    let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // not read-only: that cannot open a file in WAL mode whose log is gone
+    let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(Finding {
         good: usize::try_from(found).is_ok_and(|found| found <= SCHEMA_VERSION),

@@ -5,6 +5,7 @@ mod checks;
 mod serve;
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -120,8 +121,13 @@ impl Common {
 
 /// Logs go to standard error.
 fn init_log(config: &Config) {
-    let filter = EnvFilter::builder().parse_lossy(&config.log.level);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // the server's own lines say what theirs would; the configuration can ask for them again
+    let filter = format!("actix_server=warn,rusqlite_migration=warn,{}", config.log.level);
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // fails only when there is a log already
     let _ = match config.log.format {
         LogFormat::Text => builder.try_init(),

@@ -50,12 +50,17 @@ impl Access {
     /// A signed-in person.
     pub const PERSON: Self = Self { on_behalf: OnBehalf::Oneself, scope: None, session_only: true };
     /// Usage of one organization, as far as the caller sees.
-    pub const USAGE: Self =
-        Self { on_behalf: OnBehalf::Usage, scope: Some(Scope::UsageRead), session_only: false };
+    pub const USAGE: Self = Self::usage(Scope::UsageRead);
 
     /// Whoever watches the server.
     pub const MONITORING: Self =
         Self { on_behalf: OnBehalf::Monitoring, scope: Some(Scope::UsageRead), session_only: false };
+
+    /// Usage of one organization, as far as the caller sees: all of it with a scope, a member the own workspaces.
+    #[must_use]
+    pub const fn usage(scope: Scope) -> Self {
+        Self { on_behalf: OnBehalf::Usage, scope: Some(scope), session_only: false }
+    }
 
     /// One organization, with a scope.
     #[must_use]
@@ -130,7 +135,7 @@ impl Access {
             }
             OnBehalf::Usage => {
                 let meant = principal.organization(named)?;
-                reach = principal.may_read_usage(meant)?;
+                reach = principal.reach(self.scope.unwrap_or(Scope::UsageRead), meant)?;
                 organization = Some(meant);
             }
             OnBehalf::Items => {

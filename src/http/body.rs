@@ -58,21 +58,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = Extracting<Self>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let media_type = media_type(req);
-        let declared = content_length(req);
-        let payload = payload.take();
-        let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
-        Box::pin(async move {
-            let bytes = read(declared, payload, limit).await?;
-            if bytes.is_empty() {
-                return decode(b"{}").map(Self);
-            }
-            if !is_json(&media_type) {
-                return Err(ApiError::new(Code::UnsupportedMediaType));
-            }
-            decode(&bytes).map(Self)
-        })
+        let bytes = json_bytes(req, payload);
+        Box::pin(async move { decode(&bytes.await?).map(Self) })
     }
+}
+
+/// The bytes of a JSON body within the limit for ordinary ones; `{}` where there is none at all.
+pub(super) fn json_bytes(req: &HttpRequest, payload: &mut Payload) -> Extracting<Bytes> {
+    let media_type = media_type(req);
+    let declared = content_length(req);
+    let payload = payload.take();
+    let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
+    Box::pin(async move {
+        let bytes = read(declared, payload, limit).await?;
+        if bytes.is_empty() {
+            return Ok(Bytes::from_static(b"{}"));
+        }
+        if !is_json(&media_type) {
+            return Err(ApiError::new(Code::UnsupportedMediaType));
+        }
+        Ok(bytes)
+    })
 }
 
 /// True for `application/json` and its kind (`application/cloudevents+json`).
@@ -149,23 +155,28 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 /// # Errors
 /// The fields that are wrong, in the order in which they were found; never empty.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Result<T, Vec<FieldError>> {
+    // derived types take an array of their fields, too; the API does not
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|byte| *byte != b'{') {
+        return Err(vec![Flaw::at("", "must be an object").into_field(prefix)]);
+    }
     // the path to a wrong field costs time to track, so only a body known to be wrong is parsed that way
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),
-        Err(_) => Err(field_errors::<T>(bytes, prefix)),
+        Err(_) => Err(flaws(bytes, prefix, |bytes| first_flaw::<T>(bytes))),
     }
 }
 
-/// Parses again and again, each time without the fields already found wrong.
-fn field_errors<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Vec<FieldError> {
+/// Everything that is wrong with JSON that did not parse: parses again and again, each time without the fields already
+/// found wrong. `first` is [`first_flaw`] of the type that was wanted.
+pub fn flaws(bytes: &[u8], prefix: &str, first: impl Fn(&[u8]) -> Option<Flaw>) -> Vec<FieldError> {
     let Ok(Members(mut members)) = serde_json::from_slice::<Members>(bytes) else {
-        let error = first_error::<T>(bytes).unwrap_or_else(|| Flaw::at("", "must be an object"));
-        return vec![error.into_field(prefix)];
+        return vec![Flaw::at("", "must be an object").into_field(prefix)];
     };
     let mut errors: Vec<FieldError> = Vec::new();
     let mut text = bytes.to_vec();
     while errors.len() < MAX_FIELD_ERRORS {
-        let Some(flaw) = first_error::<T>(&text) else { break };
+        let Some(flaw) = first(&text) else { break };
         let member = flaw.member().to_owned();
         let missing = flaw.code == "required" && flaw.path == member;
         let known = errors.iter().any(|e| e.param == joined(prefix, &flaw.path));
@@ -173,7 +184,7 @@ fn field_errors<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Vec<FieldErr
             errors.push(flaw.into_field(prefix));
         }
         members.retain(|(name, _)| *name != member);
-        if (missing || known) && !fill::<T>(&mut members, &member) {
+        if (missing || known) && !fill(&mut members, &member, &first) {
             break;
         }
         text = to_text(&members);
@@ -186,11 +197,15 @@ fn field_errors<T: DeserializeOwned>(bytes: &[u8], prefix: &str) -> Vec<FieldErr
 
 /// Puts something in the place of a required field, so that the others can be looked at. False when nothing
 /// fits it.
-fn fill<T: DeserializeOwned>(members: &mut Vec<(String, Box<RawValue>)>, name: &str) -> bool {
+fn fill(
+    members: &mut Vec<(String, Box<RawValue>)>,
+    name: &str,
+    first: &impl Fn(&[u8]) -> Option<Flaw>,
+) -> bool {
     for candidate in ["null", "\"\"", "0", "false", "[]", "{}"] {
         let Ok(value) = RawValue::from_string(candidate.to_owned()) else { return false };
         members.push((name.to_owned(), value));
-        let fits = first_error::<T>(&to_text(members)).is_none_or(|flaw| flaw.member() != name);
+        let fits = first(&to_text(members)).is_none_or(|flaw| flaw.member() != name);
         if fits {
             return true;
         }
@@ -214,7 +229,7 @@ fn to_text(members: &[(String, Box<RawValue>)]) -> Vec<u8> {
 }
 
 /// What the parser stumbled over.
-struct Flaw {
+pub struct Flaw {
     path: String,
     code: &'static str,
     message: String,
@@ -245,7 +260,8 @@ fn joined(prefix: &str, path: &str) -> String {
     }
 }
 
-fn first_error<T: DeserializeOwned>(bytes: &[u8]) -> Option<Flaw> {
+/// The first thing that keeps `bytes` from being a `T`.
+pub fn first_flaw<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Flaw> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let error = match serde_path_to_error::deserialize::<_, T>(&mut parser) {
         Ok(_) => return None,

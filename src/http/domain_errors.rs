@@ -1,14 +1,29 @@
 //! What each error of the domain is to a client. Every variant is listed: a new one has to be thought about here.
 
-use crate::base;
+use crate::base::{self, Credits};
 use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
+use crate::grants::Class;
 use crate::identity::Error as IdentityError;
+use crate::metering::VoidError;
 use crate::onboarding::Error as OnboardingError;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
 
 use super::error::{ApiError, Code, FieldError};
+
+/// More is to be taken back than there is.
+fn not_enough(class: Class, available: Credits) -> ApiError {
+    #[derive(serde::Serialize)]
+    struct Details {
+        class: &'static str,
+        available: Credits,
+    }
+    ApiError::new(Code::NotEnoughCredit)
+        .param("credits")
+        .message(format!("Only {available} credits of class {class} can be taken back."))
+        .details(&Details { class: class.name(), available })
+}
 
 /// Rounds up, so that whoever waits that long may come again.
 fn seconds(ms: i64) -> u64 {
@@ -86,11 +101,7 @@ impl From<WalletError> for ApiError {
         match error {
             WalletError::Db(error) => error.into(),
             WalletError::NoWallet => Self::new(Code::NotFound).message("There is no such organization."),
-            WalletError::NotEnough { class, available } => Self::field(
-                "credits",
-                "not_enough",
-                format!("takes back more than there is: {available} credits of class {class} are left"),
-            ),
+            WalletError::NotEnough { class, available } => not_enough(class, available),
             WalletError::NotPositive => Self::field("credits", "invalid_value", "must be above zero"),
             WalletError::TooLarge => Self::field("credits", "too_large", "is too large for the balance"),
             WalletError::ExpiryInThePast => Self::field("expires_at", "in_the_past", "must be in the future"),
@@ -118,6 +129,16 @@ impl From<OnboardingError> for ApiError {
                 Self::field("rate_card", "unknown", "is not the code of a rate card")
             }
             OnboardingError::UnknownPlan => Self::field("plan", "unknown", "is not the code of a plan"),
+        }
+    }
+}
+
+impl From<VoidError> for ApiError {
+    fn from(error: VoidError) -> Self {
+        match error {
+            VoidError::NotFound => Self::new(Code::NotFound).message("There is no event with this id."),
+            VoidError::Wallet(error) => error.into(),
+            VoidError::Db(error) => error.into(),
         }
     }
 }

@@ -68,6 +68,10 @@ codes! {
     AlreadyExists = "already_exists", CONFLICT, "There is one already.";
     IdempotencyConflict = "idempotency_conflict", CONFLICT,
         "This idempotency key was used for a different request.";
+    IdempotencyKeyRequired = "idempotency_key_required", BAD_REQUEST,
+        "Send the header Idempotency-Key, so that the request can safely be sent again.";
+    NotEnoughCredit = "not_enough_credit", UNPROCESSABLE_ENTITY, "There is less credit than that.";
+    BatchTooLarge = "batch_too_large", PAYLOAD_TOO_LARGE, "There are too many events in one request.";
     NotTestMode = "not_test_mode", CONFLICT, "This works only in test mode.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,

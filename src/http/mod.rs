@@ -16,6 +16,7 @@ pub mod failure;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod idempotent;
 pub mod input;
 pub mod list;
 pub mod metrics;
@@ -67,6 +68,10 @@ pub struct Settings {
     pub metrics_token: Option<String>,
     /// The currency of organizations made without one.
     pub currency: Currency,
+    /// How many credits one unit of currency buys.
+    pub credits_per_unit: i64,
+    /// Events in one request.
+    pub max_batch: usize,
     /// What every new organization gets.
     pub welcome: Welcome,
 }

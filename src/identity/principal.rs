@@ -186,12 +186,20 @@ impl Principal {
     /// # Errors
     /// The first reason why none.
     pub fn may_read_usage(&self, organization: OrganizationId) -> Result<Reach, Denied> {
+        self.reach(Scope::UsageRead, organization)
+    }
+
+    /// How much of the organization's usage they may see where `scope` lets one see all of it.
+    ///
+    /// # Errors
+    /// The first reason why none.
+    pub fn reach(&self, scope: Scope, organization: OrganizationId) -> Result<Reach, Denied> {
         if let Some(Membership { role: Role::Member, workspaces, .. }) = self.membership(organization)
             && !self.is_operator()
         {
             return Ok(Reach::Workspaces(workspaces.clone()));
         }
-        self.may(Scope::UsageRead, organization)?;
+        self.may(scope, organization)?;
         Ok(Reach::Organization)
     }
 

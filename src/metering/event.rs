@@ -66,7 +66,7 @@ pub struct UsageEvent {
     pub carrier_cost: Option<Credits>,
     /// Charge in any case, or refuse what is not covered.
     pub mode: Mode,
-    /// Other attributes and metadata: a JSON object, kept as it came.
+    /// Other attributes and metadata: see [`Extra`](super::Extra).
     pub extra: Option<Box<str>>,
 }
 

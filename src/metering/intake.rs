@@ -151,10 +151,7 @@ fn price(
     billed: Quantity,
     included: Quantity,
 ) -> Result<Rated, Refusal> {
-    let allowance_left = pricing.allowance.map(|allowance| {
-        // a plan change may leave less than was used already
-        allowance.checked_sub(included).filter(|left| left.is_positive()).unwrap_or(Quantity::ZERO)
-    });
+    let allowance_left = pricing::left_of(pricing.allowance, included);
     let input = RatingInput {
         quantity: event.quantity,
         toll_free_inbound: event.toll_free && event.flags() & flag::OUTBOUND == 0,

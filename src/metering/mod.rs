@@ -2,6 +2,7 @@
 
 mod event;
 mod external;
+mod extra;
 mod ids;
 mod intake;
 mod pricing;
@@ -17,8 +18,9 @@ pub use event::{
     Digests, Direction, Mode, OrganizationRef, Outcome, Receipt, ReceiptItem, Refusal, UsageEvent,
 };
 pub use external::{ExternalId, MAX_EXTERNAL_ID};
+pub use extra::Extra;
 pub use intake::{EventIn, Intake, Limits, estimate, record};
-pub use pricing::{Pricing, cycle_start};
+pub use pricing::{Pricing, Quote, cycle_end, cycle_start, quote};
 pub use row::{EventRow, ItemRow};
 pub use void::{VoidError, void_event};
 

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use super::sql::TermsRow;
-use crate::base::id::{MeterId, RateCardId, RateVersionId};
-use crate::base::{Quantity, Timestamp, Zone};
+use rusqlite::Connection;
+
+use super::event::OrganizationRef;
+use super::sql::{self, TermsRow};
+use crate::base::id::{MeterId, OrganizationId, RateCardId, RateVersionId};
+use crate::base::{Credits, Quantity, Timestamp, Zone};
 use crate::catalog::Snapshot;
 use crate::catalog::rules::{Interval, PlanTerms, Rate};
+use crate::db::DbError;
 
 /// What prices one use of a meter.
 #[derive(Debug, Clone)]
@@ -42,6 +46,54 @@ pub(super) fn pricing<'c>(
     Some(Pricing { rate_version, rate, allowance, cycle_start })
 }
 
+/// What the next unit of a meter costs an organization, and what is left of its allowance.
+#[derive(Debug, Clone)]
+pub struct Quote<'c> {
+    /// The version of the rate card.
+    pub rate_version: RateVersionId,
+    /// Its rate for the meter.
+    pub rate: &'c Rate,
+    /// The price of the next unit beyond the allowance, in credits per [`Rate::unit_size`].
+    pub price: Credits,
+    /// What the plan includes in a cycle; `None` where no plan includes any.
+    pub allowance: Option<Quantity>,
+    /// What is left of it; nothing where there is none.
+    pub allowance_left: Quantity,
+}
+
+/// How a meter is priced for an organization at a time; `None` where nothing prices it.
+///
+/// # Errors
+/// When the database fails.
+pub fn quote<'c>(
+    conn: &Connection,
+    catalog: &'c Snapshot,
+    organization: OrganizationId,
+    meter: MeterId,
+    at: Timestamp,
+) -> Result<Option<Quote<'c>>, DbError> {
+    let Some(row) = sql::organization(conn, &OrganizationRef::Id(organization))? else { return Ok(None) };
+    let terms = sql::price_terms(conn, organization)?;
+    let Some(found) = pricing(catalog, &terms, &row.zone, meter, at) else { return Ok(None) };
+    let (billed, included) = match found.cycle_start {
+        Some(start) => sql::cycle_usage(conn, organization, meter, start)?,
+        None => Default::default(),
+    };
+    Ok(Some(Quote {
+        rate_version: found.rate_version,
+        rate: found.rate,
+        price: found.rate.price.after(billed),
+        allowance: found.allowance,
+        allowance_left: left_of(found.allowance, included).unwrap_or(Quantity::ZERO),
+    }))
+}
+
+/// What is left of an allowance of which `used` is used; a plan change may leave less than was used already.
+pub(super) fn left_of(allowance: Option<Quantity>, used: Quantity) -> Option<Quantity> {
+    let left = |allowance: Quantity| allowance.checked_sub(used).filter(|left| left.is_positive());
+    allowance.map(|allowance| left(allowance).unwrap_or(Quantity::ZERO))
+}
+
 /// The plan in force at a time, and the anchor of its cycles.
 fn plan_at<'c>(
     catalog: &'c Snapshot,
@@ -63,16 +115,31 @@ fn card_of(catalog: &Snapshot, terms: Option<&TermsRow>, plan: Option<&PlanTerms
 /// The start of the cycle that `at` falls in, for cycles anchored at `anchor`.
 #[must_use]
 pub fn cycle_start(zone: &Zone, anchor: Timestamp, interval: Interval, at: Timestamp) -> Timestamp {
+    zone.months_after(anchor, cycle_months(zone, anchor, interval, at))
+}
+
+/// The end of that cycle: the start of the next.
+#[must_use]
+pub fn cycle_end(zone: &Zone, anchor: Timestamp, interval: Interval, at: Timestamp) -> Timestamp {
+    zone.months_after(anchor, cycle_months(zone, anchor, interval, at) + months(interval))
+}
+
+const fn months(interval: Interval) -> i32 {
+    match interval {
+        Interval::Month => 1,
+        Interval::Year => 12,
+    }
+}
+
+/// How many months after the anchor the cycle that `at` falls in starts.
+fn cycle_months(zone: &Zone, anchor: Timestamp, interval: Interval, at: Timestamp) -> i32 {
     let (from, to) = (zone.local(anchor), zone.local(at));
-    let months = (i32::from(to.year()) - i32::from(from.year())) * 12 + i32::from(to.month())
+    let apart = (i32::from(to.year()) - i32::from(from.year())) * 12 + i32::from(to.month())
         - i32::from(from.month());
-    let (step, guess) = match interval {
-        Interval::Month => (1, months),
-        Interval::Year => (12, months.div_euclid(12) * 12),
-    };
+    let step = months(interval);
+    let guess = apart.div_euclid(step) * step;
     // the calendar month is right or, when its anchor day is still ahead, one too far
-    let start = zone.months_after(anchor, guess);
-    if start <= at { start } else { zone.months_after(anchor, guess - step) }
+    if zone.months_after(anchor, guess) <= at { guess } else { guess - step }
 }
 
 /// An organization as pricing sees it.
@@ -119,6 +186,9 @@ mod tests {
             let at = anchor.plus_ms(later);
             let start = cycle_start(&zone, anchor, Interval::Month, at);
             proptest::prop_assert!(anchor <= start && start <= at);
+            let end = cycle_end(&zone, anchor, Interval::Month, at);
+            proptest::prop_assert!(at < end);
+            proptest::prop_assert_eq!(cycle_start(&zone, anchor, Interval::Month, end), end);
             proptest::prop_assert!(at.millis() - start.millis() <= 32 * crate::base::time::DAY_MS);
         }
     }

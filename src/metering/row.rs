@@ -74,7 +74,7 @@ pub struct EventRow {
     pub corrects: Option<i64>,
     /// The start of the cycle that its quantity was counted in, for allowances and tiers.
     pub cycle_start: Option<Timestamp>,
-    /// Carrier cost in micro-credits, other attributes, metadata: JSON.
+    /// Carrier cost, other attributes, metadata: see [`Extra`](super::Extra).
     pub extra: Option<Box<str>>,
 }
 

@@ -1,7 +1,11 @@
-//! Tests.
+//! Tests through the front door: a real server on a free port, a clock that stands still until told.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod api;
+mod cli;
+mod helpers;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod tidy;
 mod writer;

@@ -8,6 +8,7 @@ mod keys;
 mod organizations;
 mod plans;
 mod sessions;
+mod usage_events;
 mod users;
 mod workspaces;
 
@@ -25,4 +26,5 @@ pub fn routes(table: &mut Table) {
     catalog::routes(table);
     audit::routes(table);
     clock::routes(table);
+    usage_events::routes(table);
 }

@@ -1,0 +1,105 @@
+//! Requests that move credit carry a key, so that sending them again is safe.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::State;
+use super::access::Admitted;
+use super::body;
+use super::error::{ApiError, Code};
+use super::reply::Reply;
+use crate::db::WriteTx;
+use crate::idempotency::{self, Begin, Fingerprint, Key, Owner, Request};
+
+/// The header with the key.
+pub const HEADER: &str = "idempotency-key";
+/// Says that an answer was given before.
+pub const REPLAYED: &str = "idempotency-replayed";
+
+/// A JSON body with the key that makes sending it again safe. Without a key the request is refused.
+pub struct Keyed<T> {
+    /// The body.
+    pub value: T,
+    key: Key,
+    fingerprint: Fingerprint,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Keyed<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = key(req);
+        let bytes = body::json_bytes(req, payload);
+        let (method, path) = (req.method().clone(), req.path().to_owned());
+        Box::pin(async move {
+            let key =
+                key?.ok_or_else(|| ApiError::new(Code::IdempotencyKeyRequired).param("Idempotency-Key"))?;
+            let bytes = bytes.await?;
+            let value = body::decode(&bytes)?;
+            let fingerprint = Fingerprint::of(&[method.as_str().as_bytes(), path.as_bytes(), &bytes]);
+            Ok(Self { value, key, fingerprint })
+        })
+    }
+}
+
+/// The key of a request, if it has one.
+fn key(req: &HttpRequest) -> Result<Option<Key>, ApiError> {
+    let Some(value) = req.headers().get(HEADER) else { return Ok(None) };
+    let key = value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        ApiError::new(Code::InvalidHeader)
+            .param("Idempotency-Key")
+            .message(format!("Idempotency-Key {}.", idempotency::KeyError))
+    });
+    key.map(Some)
+}
+
+impl<T: Send + 'static> Keyed<T> {
+    /// Carries `operation` out once: its change and its answer are stored together, and the same request gets the
+    /// same answer again.
+    ///
+    /// # Errors
+    /// The operation's own, after which nothing is stored; `idempotency_conflict` when the key was used for another
+    /// request.
+    pub async fn once<A, F>(
+        self,
+        state: &State,
+        admitted: &Admitted,
+        operation: F,
+    ) -> Result<HttpResponse, ApiError>
+    where
+        A: Serialize,
+        F: FnOnce(&WriteTx<'_>, T) -> Result<Reply<A>, ApiError> + Send + 'static,
+    {
+        let operator = admitted.principal()?.is_operator();
+        let owner = Owner::of(operator, admitted.organization_if_named())
+            .ok_or_else(|| ApiError::new(Code::OrganizationRequired))?;
+        let Self { value, key, fingerprint } = self;
+        let request = Request { owner, key, fingerprint };
+        let done = state.db.write(move |tx| -> Result<_, ApiError> {
+            match idempotency::begin(tx, &request)? {
+                Begin::Replay { status, body } => return Ok((status, body, true)),
+                Begin::Conflict => {
+                    return Err(ApiError::new(Code::IdempotencyConflict).param("Idempotency-Key"));
+                }
+                Begin::New => {}
+            }
+            let Reply(status, answer) = operation(tx, value)?;
+            let body = serde_json::to_vec(&answer).map_err(ApiError::internal)?;
+            idempotency::finish(tx, &request, status.as_u16(), &body)?;
+            Ok((status.as_u16(), body, false))
+        });
+        let (status, body, replayed) = done.await?;
+        let mut response = HttpResponse::build(StatusCode::from_u16(status).map_err(ApiError::internal)?);
+        response.insert_header((header::CONTENT_TYPE, "application/json"));
+        if replayed {
+            response.insert_header((REPLAYED, "true"));
+        }
+        Ok(response.body(body))
+    }
+}
