@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 use clap::Subcommand;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Common, Failure, Outcome};
+use super::{Common, Failure, Outcome, existing_file};
 use crate::base::{Clock, SystemClock};
 use crate::config::Config;
-use crate::db::{FILE_NAME, SCHEMA_VERSION};
+use crate::db::SCHEMA_VERSION;
 use crate::metering;
 
 const WAIT: Duration = Duration::from_secs(5);
@@ -63,11 +63,6 @@ pub(super) fn verify(common: &Common) -> Outcome {
         summary.rollups,
     );
     Ok(ExitCode::SUCCESS)
-}
-
-fn existing_file(config: &Config) -> Result<std::path::PathBuf, Failure> {
-    let file = config.database.data_dir.join(FILE_NAME);
-    if file.is_file() { Ok(file) } else { Err(format!("there is no database at {}", file.display()).into()) }
 }
 
 /// What one look at the machine found.

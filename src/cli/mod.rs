@@ -2,6 +2,7 @@
 
 mod admin;
 mod checks;
+mod import;
 mod serve;
 
 use std::error::Error;
@@ -17,6 +18,7 @@ use crate::app::{Clocks, Opened};
 use crate::base::Clock;
 use crate::bench;
 use crate::config::{Argument, Config, LogFormat};
+use crate::db::FILE_NAME;
 
 /// Why a command failed, as it is printed.
 type Failure = Box<dyn Error + Send + Sync>;
@@ -60,6 +62,9 @@ enum Command {
     Config(checks::ConfigCommand),
     /// Re-derive every balance, counter and rollup, and walk the hash chain; names the first misfit
     Verify,
+    /// Bring records in; works beside a running server
+    #[command(subcommand)]
+    Import(import::Import),
     /// Check disk space, file permissions, schema and clock
     Doctor,
     /// Ask a running server whether it is ready; for container health checks
@@ -78,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Migrate => checks::migrate(&cli.common),
         Command::Config(command) => command.run(&cli.common),
         Command::Verify => checks::verify(&cli.common),
+        Command::Import(command) => command.run(&cli.common),
         Command::Doctor => checks::doctor(&cli.common),
         Command::Healthcheck => checks::healthcheck(&cli.common),
         Command::Bench(options) => measure(&options, &cli.common),
@@ -117,6 +123,12 @@ impl Common {
         clocks.restore(&opened.db)?;
         Ok((config, opened))
     }
+}
+
+/// The database file of this configuration: a command that looks at a book does not begin one.
+fn existing_file(config: &Config) -> Result<PathBuf, Failure> {
+    let file = config.database.data_dir.join(FILE_NAME);
+    if file.is_file() { Ok(file) } else { Err(format!("there is no database at {}", file.display()).into()) }
 }
 
 /// Logs go to standard error.

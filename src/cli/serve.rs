@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Common, Failure, Outcome, init_log};
 use crate::app::{self, Clocks, RunningApp};
@@ -25,9 +25,11 @@ impl Serve {
         init_log(&config);
         let clocks = Clocks::of(config.server.mode);
         actix_web::rt::System::new().block_on(async move {
+            // before anybody is told that the server is there, and may want to end it
+            let signals = Signals::new()?;
             let app = app::start(config, clocks).await?;
             announce(&app)?;
-            wait_for_signal().await?;
+            signals.wait().await;
             tracing::info!("stopping");
             app.stop().await;
             Ok(ExitCode::SUCCESS)
@@ -47,12 +49,23 @@ fn announce(app: &RunningApp) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn wait_for_signal() -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What ends a server in order.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on these signals are heard, whenever [`Signals::wait`] is called.
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Until the first of them.
+    pub(super) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -4,8 +4,10 @@
 mod api;
 mod cli;
 mod helpers;
+mod import;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod process;
 mod tidy;
 mod writer;

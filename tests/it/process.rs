@@ -1,0 +1,118 @@
+//! The program itself, run as a process of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The program under test.
+pub fn tollbook() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollbook"));
+    // settings of whoever runs the tests are not the tests' concern
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOLLBOOK_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A data directory, and the program run on it.
+pub struct Installation {
+    dir: tempfile::TempDir,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Installation {
+    /// An empty one with these settings.
+    pub fn new(env: &[(&'static str, &str)]) -> Self {
+        let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { dir: tempfile::tempdir().expect("a directory"), env }
+    }
+
+    /// A path in a directory of this test's own, outside the data.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = tollbook();
+        command.args(args).arg("--data").arg(self.data());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command that has to succeed, with this on its standard input; gives its standard output.
+    pub fn run_with(&self, args: &[&str], input: &str) -> String {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("spawn");
+        child.stdin.take().expect("stdin").write_all(input.as_bytes()).expect("write");
+        let output = child.wait_with_output().expect("output");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+    }
+
+    /// [`Installation::run_with`] nothing on standard input.
+    pub fn run(&self, args: &[&str]) -> String {
+        self.run_with(args, "")
+    }
+
+    /// Runs a command, however it ends.
+    pub fn output(&self, args: &[&str]) -> Output {
+        self.command(args).stdin(Stdio::null()).output().expect("run")
+    }
+
+    /// Starts a server on a free port and waits until it listens.
+    pub fn serve(&self) -> Server {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).expect("log");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().expect("spawn");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let url = line.trim_end().strip_prefix("listening on ");
+        let url = url.unwrap_or_else(|| panic!("{line:?}\n{}", read(&self.path("log")))).to_owned();
+        Server { child, url }
+    }
+
+    /// A server has been here once: the catalog is filled.
+    pub fn prepare(&self) {
+        self.serve().stop();
+    }
+}
+
+pub fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub url: String,
+}
+
+impl Server {
+    /// SIGKILL: no chance to tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// SIGTERM, which ends it in order.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        assert!(sent.success());
+        assert!(self.child.wait().expect("wait").success(), "SIGTERM ends it with 0");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
