@@ -7,8 +7,8 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaTy
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::base::id::IdKind;
 use super::input::Timezone;
+use crate::base::id::IdKind;
 use crate::base::{Credits, Currency, Id, Money, Quantity, Timestamp};
 use crate::catalog::rules::Code;
 use crate::identity::{Role, Scope, Scopes};

@@ -94,7 +94,6 @@ async fn list(
     state: web::Data<State>,
     Query(ListQuery(filter, window)): Query<ListQuery>,
 ) -> Answer<List<Entry>> {
-    let page =
-        state.db.read(move |tx| audit::list(tx, &filter, window.before(), window.limit)).await?;
+    let page = state.db.read(move |tx| audit::list(tx, &filter, window.before(), window.limit)).await?;
     Ok(Reply::ok(List::from_page(LIST, page, Entry::from)))
 }

@@ -6,9 +6,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::base::id::{
-    MeterId, PlanId, PlanVersionId, RateCardId, RateVersionId,
-};
+use crate::base::id::{MeterId, PlanId, PlanVersionId, RateCardId, RateVersionId};
 use crate::base::{Credits, Money, Quantity, Timestamp};
 use crate::catalog::rules::{Code, PlanTerms, Price, Rate};
 use crate::catalog::{self, NewMeter, NewPlanVersion, NewRateVersion};
@@ -210,10 +208,7 @@ async fn list_rate_cards(state: web::Data<State>) -> Answer<List<RateCard>> {
 #[utoipa::path(get, path = "/admin/catalog/rate-cards/{id}", tag = "catalog",
     params(("id" = String, Path, description = "The card's code.")),
     responses((status = 200, description = "The rate card.", body = RateCard)))]
-async fn get_rate_card(
-    state: web::Data<State>,
-    PathId(code): PathId<Code>,
-) -> Answer<RateCard> {
+async fn get_rate_card(state: web::Data<State>, PathId(code): PathId<Code>) -> Answer<RateCard> {
     let catalog = state.db.read_blocking(|tx| state.catalog.get(tx))?;
     let found = catalog.rate_card_by_code(code.as_str()).map(|card| rate_card(card, state.clock.now()));
     found.map(Reply::ok).ok_or_else(|| ApiError::new(ErrorCode::NotFound))

@@ -54,25 +54,27 @@ async fn get(state: web::Data<State>) -> Answer<Time> {
 #[utoipa::path(post, path = "/admin/clock", tag = "admin", request_body = Advance,
     responses((status = 200, description = "The new time.", body = Time),
         (status = 409, description = "`not_test_mode`")))]
-async fn advance(
-    state: web::Data<State>,
-    admitted: Admitted,
-    Json(input): Json<Advance>,
-) -> Answer<Time> {
+async fn advance(state: web::Data<State>, admitted: Admitted, Json(input): Json<Advance>) -> Answer<Time> {
     let by = admitted.by()?;
     let clock = state.test_clock.clone().ok_or_else(|| ApiError::new(Code::NotTestMode))?;
     let before = state.clock.now();
     let by_ms = match (input.advance_seconds, input.to) {
         (Some(seconds), None) => seconds.checked_mul(SECOND_MS).unwrap_or(i64::MAX),
         (None, Some(to)) => to.millis().saturating_sub(before.millis()),
-        (Some(_), Some(_)) => return Err(ApiError::field("to", "conflict", "does not go with advance_seconds")),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::field("to", "conflict", "does not go with advance_seconds"));
+        }
         (None, None) => {
             return Err(ApiError::field("advance_seconds", "required", "or to is required"));
         }
     };
     if by_ms <= 0 || by_ms > MOST_SECONDS * SECOND_MS {
         let field = if input.to.is_some() { "to" } else { "advance_seconds" };
-        return Err(ApiError::field(field, "invalid_value", "must move the clock forward, by at most ten years"));
+        return Err(ApiError::field(
+            field,
+            "invalid_value",
+            "must move the clock forward, by at most ten years",
+        ));
     }
     let after = before.plus_ms(by_ms);
     // written first: whatever happens next has happened at a time that a restart knows

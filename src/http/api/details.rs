@@ -95,11 +95,7 @@ async fn get(state: web::Data<State>, admitted: Admitted) -> Answer<Details> {
 /// Replace the billing details; a field that is left out becomes empty
 #[utoipa::path(put, path = "/billing/details", tag = "billing", request_body = Details,
     responses((status = 200, description = "The details.", body = Details)))]
-async fn put(
-    state: web::Data<State>,
-    admitted: Admitted,
-    Json(input): Json<Details>,
-) -> Answer<Details> {
+async fn put(state: web::Data<State>, admitted: Admitted, Json(input): Json<Details>) -> Answer<Details> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let details = BillingDetails::from(input);
     let changed =

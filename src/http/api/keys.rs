@@ -119,11 +119,7 @@ struct NewOwn {
 /// Issue a key for one's organization
 #[utoipa::path(post, path = "/keys", tag = "keys", request_body = NewOwn,
     responses((status = 201, description = "Issued; the key is shown this once.", body = Issued)))]
-async fn issue_own(
-    state: web::Data<State>,
-    admitted: Admitted,
-    Json(input): Json<NewOwn>,
-) -> Answer<Issued> {
+async fn issue_own(state: web::Data<State>, admitted: Admitted, Json(input): Json<NewOwn>) -> Answer<Issued> {
     let owner = KeyOwner::Organization(admitted.organization()?);
     let issuer = issuer(&admitted)?;
     let new = NewKey { owner, mode: state.settings.mode, scopes: input.scopes, name: input.name };
@@ -236,17 +232,13 @@ struct New {
 /// Issue a key, for the operator or for an organization
 #[utoipa::path(post, path = "/admin/keys", tag = "admin", request_body = New,
     responses((status = 201, description = "Issued; the key is shown this once.", body = Issued)))]
-async fn issue(
-    state: web::Data<State>,
-    admitted: Admitted,
-    Json(input): Json<New>,
-) -> Answer<Issued> {
+async fn issue(state: web::Data<State>, admitted: Admitted, Json(input): Json<New>) -> Answer<Issued> {
     let by = admitted.by()?;
     let whose: Option<OrganizationRef> = match &input.organization {
         None => None,
-        Some(text) => Some(
-            text.parse().map_err(|e| ApiError::field("organization", "invalid_value", format!("{e}")))?,
-        ),
+        Some(text) => {
+            Some(text.parse().map_err(|e| ApiError::field("organization", "invalid_value", format!("{e}")))?)
+        }
     };
     let mode = state.settings.mode;
     let issued = state.db.write(move |tx| -> Result<_, ApiError> {
@@ -282,11 +274,7 @@ async fn rotate(
 #[utoipa::path(delete, path = "/admin/keys/{id}", tag = "admin",
     params(("id" = ApiKeyId, Path, description = "The key.")),
     responses((status = 200, description = "The revoked key.", body = Key)))]
-async fn revoke(
-    state: web::Data<State>,
-    admitted: Admitted,
-    PathId(id): PathId<ApiKeyId>,
-) -> Answer<Key> {
+async fn revoke(state: web::Data<State>, admitted: Admitted, PathId(id): PathId<ApiKeyId>) -> Answer<Key> {
     let by = admitted.by()?;
     let revoked = state.db.write(move |tx| -> Result<_, ApiError> {
         let owner = keys::find(tx.conn()?, id)?.owner;

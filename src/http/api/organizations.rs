@@ -144,9 +144,8 @@ async fn list(
             terms.push(metering::price_terms(tx, organization.id, tx.now())?);
         }
         let mut terms = terms.into_iter();
-        let list = List::from_page(LIST, page, |organization| {
-            view(organization, &catalog, terms.next().flatten())
-        });
+        let list =
+            List::from_page(LIST, page, |organization| view(organization, &catalog, terms.next().flatten()));
         Ok(list.with_total(u64::try_from(total).unwrap_or(0)))
     });
     Ok(Reply::ok(list.await?))
@@ -174,11 +173,7 @@ struct New {
 #[utoipa::path(post, path = "/admin/organizations", tag = "admin", request_body = New,
     responses((status = 201, description = "Created.", body = Organization),
         (status = 409, description = "There is one with this `external_id`.")))]
-async fn create(
-    state: web::Data<State>,
-    admitted: Admitted,
-    Json(input): Json<New>,
-) -> Answer<Organization> {
+async fn create(state: web::Data<State>, admitted: Admitted, Json(input): Json<New>) -> Answer<Organization> {
     let by = admitted.by()?;
     let defaults = state.db.read_blocking(|tx| settings::defaults(tx))?;
     let currency = input.currency.or(defaults.as_ref().map(|d| d.currency));
@@ -200,10 +195,7 @@ async fn create(
 #[utoipa::path(get, path = "/admin/organizations/{id}", tag = "admin",
     params(("id" = String, Path, description = "`org_…`, or `ext:` and the platform's own id.")),
     responses((status = 200, description = "The organization.", body = Organization)))]
-async fn get(
-    state: web::Data<State>,
-    PathId(name): PathId<OrganizationRef>,
-) -> Answer<Organization> {
+async fn get(state: web::Data<State>, PathId(name): PathId<OrganizationRef>) -> Answer<Organization> {
     let found = state.db.read_blocking(|tx| organizations::find(tx, &name))?;
     Ok(Reply::ok(show(&state, found)?))
 }
@@ -233,11 +225,8 @@ async fn change(
     Json(input): Json<Changes>,
 ) -> Answer<Organization> {
     let by = admitted.by()?;
-    let change = Change {
-        name: input.name,
-        external_id: input.external_id,
-        zone: input.timezone.map(|zone| zone.0),
-    };
+    let change =
+        Change { name: input.name, external_id: input.external_id, zone: input.timezone.map(|zone| zone.0) };
     let changed = state.db.write(move |tx| -> Result<_, ApiError> {
         let id = organizations::find(tx.conn()?, &name)?.id;
         let has_usage = metering::has_usage(tx.conn()?, id)?;

@@ -74,8 +74,7 @@ async fn list(
     state: web::Data<State>,
     Query(ListQuery(operators, window)): Query<ListQuery>,
 ) -> Answer<List<User>> {
-    let page =
-        state.db.read(move |tx| users::list(tx, operators, window.before(), window.limit)).await?;
+    let page = state.db.read(move |tx| users::list(tx, operators, window.before(), window.limit)).await?;
     Ok(Reply::ok(List::from_page(LIST, page, User::from)))
 }
 
@@ -153,11 +152,7 @@ async fn get(state: web::Data<State>, PathId(id): PathId<UserId>) -> Answer<User
     params(("id" = UserId, Path, description = "The person.")),
     responses((status = 200, description = "The person.", body = User),
         (status = 409, description = "The last operator has to stay.")))]
-async fn disable(
-    state: web::Data<State>,
-    admitted: Admitted,
-    PathId(id): PathId<UserId>,
-) -> Answer<User> {
+async fn disable(state: web::Data<State>, admitted: Admitted, PathId(id): PathId<UserId>) -> Answer<User> {
     let by = admitted.by()?;
     Ok(Reply::ok(state.db.write(move |tx| users::disable(tx, &by, id)).await?.into()))
 }
@@ -166,11 +161,7 @@ async fn disable(
 #[utoipa::path(post, path = "/admin/users/{id}/enable", tag = "admin",
     params(("id" = UserId, Path, description = "The person.")),
     responses((status = 200, description = "The person.", body = User)))]
-async fn enable(
-    state: web::Data<State>,
-    admitted: Admitted,
-    PathId(id): PathId<UserId>,
-) -> Answer<User> {
+async fn enable(state: web::Data<State>, admitted: Admitted, PathId(id): PathId<UserId>) -> Answer<User> {
     let by = admitted.by()?;
     Ok(Reply::ok(state.db.write(move |tx| users::enable(tx, &by, id)).await?.into()))
 }

@@ -64,10 +64,8 @@ async fn list(
     Query(ListQuery(window)): Query<ListQuery>,
 ) -> Answer<List<Workspace>> {
     let organization = admitted.organization()?;
-    let mut page = state
-        .db
-        .read(move |tx| workspaces::list(tx, organization, window.before(), window.limit))
-        .await?;
+    let mut page =
+        state.db.read(move |tx| workspaces::list(tx, organization, window.before(), window.limit)).await?;
     page.items.retain(|workspace| admitted.reach.covers(Some(workspace.id)));
     Ok(Reply::ok(List::from_page(LIST, page, Workspace::from)))
 }
