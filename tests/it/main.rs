@@ -4,4 +4,5 @@
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod verify_tampering;
 mod writer;
