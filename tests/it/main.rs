@@ -10,4 +10,5 @@ mod ledger_rules;
 mod ledger_sim;
 mod process;
 mod tidy;
+mod verify_tampering;
 mod writer;
