@@ -4,7 +4,8 @@
 //! answer; only the writer and slow reads are elsewhere. `serve`, the demo and the tests all start it here.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::base::{Clock, Mode, SystemClock, TestClock};
 use crate::catalog::{CatalogError, CatalogPart, seed};
 use crate::config::Config;
-use crate::db::{Db, DbError, DbOptions, Parts};
+use crate::db::{Db, DbError, DbOptions, FILE_NAME, Parts};
 use crate::http::metrics::Metrics;
 use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
@@ -33,7 +34,7 @@ use crate::wallet::Wallets;
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
 /// How often what is due is done: used keys noted, expired credit moved, old rows forgotten.
-const TICK: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_mins(1);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -144,9 +145,7 @@ impl Opened {
             wal_limit_bytes: config.database.wal_limit_mib << 20,
         };
         let dir = &config.database.data_dir;
-        // the book is nobody else's to read
-        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|e| DbError::io(dir, &e))?;
+        keep_private(dir).map_err(|e| DbError::io(dir, &e))?;
         let db = Db::open(dir, &options, clock, parts)?;
         Ok(Self { db, generation })
     }
@@ -173,7 +172,7 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let db = opened.db.clone();
     clocks.restore(&db)?;
     seed_catalog(&db, &config).await?;
-    let setup_token = db.write(|tx| setup::mint(tx)).await?;
+    let setup_token = db.write(setup::mint).await?;
     let listener = listen(config.server.listen)?;
     let addr = listener.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
     let table = Arc::new(http::table());
@@ -211,6 +210,15 @@ impl RunningApp {
             tracing::warn!(%error, "uses of keys not noted");
         }
     }
+}
+
+/// The book is nobody else's to read: makes the directory and the file, where they are not there yet, for this user
+/// alone. The log and its index get the file's permissions from the engine.
+fn keep_private(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).open(dir.join(FILE_NAME))?;
+    Ok(())
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
