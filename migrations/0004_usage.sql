@@ -47,6 +47,7 @@ CREATE TABLE usage_items (
     prev_line       INTEGER,
     prev_of_day     INTEGER,
     corrects        INTEGER,                    -- the event that this one takes back
+    cycle_start     INTEGER,                    -- of the cycle (cycle_usage) that it was counted in, if it was
     extra           TEXT                        -- JSON: carrier cost, other attributes, metadata
 ) STRICT;
 

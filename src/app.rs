@@ -5,7 +5,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::base::{Clock, Mode, SystemClock, TestClock};
 use crate::catalog::{CatalogError, CatalogPart, seed};
 use crate::config::Config;
-use crate::db::{Db, DbError, DbOptions, FILE_NAME, Parts};
+use crate::db::{Db, DbError, DbOptions, DirLock, FILE_NAME, Parts};
 use crate::http::metrics::Metrics;
 use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
@@ -51,6 +51,9 @@ pub enum StartError {
     /// The address cannot be listened on, or a thread cannot be started.
     #[error("{0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// Another server works on this data.
+    #[error("{0} is in use by another server")]
+    InUse(PathBuf),
     /// The counters.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -69,6 +72,8 @@ pub struct RunningApp {
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     ticker: JoinHandle<()>,
+    // last: the next server may have the data when everything else has gone
+    _lock: DirLock,
 }
 
 /// The clock of a process, and the same clock where it can be moved.
@@ -145,7 +150,8 @@ impl Opened {
             wal_limit_bytes: config.database.wal_limit_mib << 20,
         };
         let dir = &config.database.data_dir;
-        keep_private(dir).map_err(|e| DbError::io(dir, &e))?;
+        make_dir(dir)?;
+        make_file(dir)?;
         let db = Db::open(dir, &options, clock, parts)?;
         Ok(Self { db, generation })
     }
@@ -155,6 +161,33 @@ impl Opened {
     pub fn door(&self, config: &Config) -> Authenticator {
         Authenticator::new(self.db.clone(), &self.generation, door_options(config))
     }
+}
+
+/// Makes the data directory. The book is nobody else's to read.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_dir(dir: &Path) -> Result<(), DbError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|e| DbError::io(dir, &e))
+}
+
+/// Makes the database file where it is not there yet, for this user alone: the directory may be somebody else's. The log
+/// and its index get the file's permissions from the engine.
+fn make_file(dir: &Path) -> Result<(), DbError> {
+    let file = dir.join(FILE_NAME);
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create(true).truncate(false).mode(0o600).open(&file);
+    made.map(|_| ()).map_err(|e| DbError::io(&file, &e))
+}
+
+/// Takes a data directory for this process alone to serve.
+///
+/// # Errors
+/// [`StartError::InUse`] when another has it.
+pub fn take_dir(dir: &Path) -> Result<DirLock, StartError> {
+    make_dir(dir)?;
+    DirLock::acquire(dir)?.ok_or_else(|| StartError::InUse(dir.to_owned()))
 }
 
 /// What every new organization gets under this configuration.
@@ -168,6 +201,7 @@ pub fn welcome(config: &Config) -> Welcome {
 /// # Errors
 /// When the database or the address cannot be used.
 pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartError> {
+    let lock = take_dir(&config.database.data_dir)?;
     let opened = Opened::new(&config, clocks.clock.clone(), true)?;
     let db = opened.db.clone();
     clocks.restore(&db)?;
@@ -182,7 +216,7 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let server = actix_web::rt::spawn(server);
     let ticker = actix_web::rt::spawn(tick(state.clone()));
     let setup_token = setup_token.map(|secret| secret.expose().to_owned());
-    Ok(RunningApp { addr, state, table, setup_token, handle, server, ticker })
+    Ok(RunningApp { addr, state, table, setup_token, handle, server, ticker, _lock: lock })
 }
 
 impl RunningApp {
@@ -210,15 +244,6 @@ impl RunningApp {
             tracing::warn!(%error, "uses of keys not noted");
         }
     }
-}
-
-/// The book is nobody else's to read: makes the directory and the file, where they are not there yet, for this user
-/// alone. The log and its index get the file's permissions from the engine.
-fn keep_private(dir: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).open(dir.join(FILE_NAME))?;
-    Ok(())
 }
 
 fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod base;
+pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod config;

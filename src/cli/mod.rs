@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::{Clocks, Opened};
 use crate::base::Clock;
+use crate::bench;
 use crate::config::{Argument, Config, LogFormat};
 
 /// Why a command failed, as it is printed.
@@ -63,6 +64,8 @@ enum Command {
     Doctor,
     /// Ask a running server whether it is ready; for container health checks
     Healthcheck,
+    /// Measure what this machine does, on a fresh database in a temporary directory (or one in `--data`)
+    Bench(bench::Options),
 }
 
 /// Runs what the command line asks for.
@@ -77,11 +80,18 @@ pub fn run() -> ExitCode {
         Command::Verify => checks::verify(&cli.common),
         Command::Doctor => checks::doctor(&cli.common),
         Command::Healthcheck => checks::healthcheck(&cli.common),
+        Command::Bench(options) => measure(&options, &cli.common),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("tollbook: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// `tollbook bench`. A missed bar is a figure, not a failure.
+fn measure(options: &bench::Options, common: &Common) -> Outcome {
+    bench::run(options, common.data.as_deref())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Common {

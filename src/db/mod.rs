@@ -5,7 +5,9 @@
 
 mod checkpoint;
 mod connection;
+mod copy;
 mod error;
+mod lock;
 mod migrate;
 mod part;
 mod read;
@@ -15,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use connection::FILE_NAME;
+pub use copy::copy;
 pub use error::DbError;
+pub use lock::DirLock;
 pub use migrate::SCHEMA_VERSION;
 pub use part::{Part, Parts};
 pub use read::ReadTx;

@@ -7,16 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
 use super::DbOptions;
 use super::error::DbError;
 use super::part::{Part, Parts};
+use crate::base::time::DAY_MS;
 use crate::base::{Clock, Timestamp};
 
 /// How much work one commit takes on: enough to share the cost of the disk, little enough to stay quick.
 const COMMIT_WEIGHT: usize = 4_096;
+
+/// How far a clock may have been set back between two runs without time running backwards in the book.
+const CLOCK_TOLERANCE_MS: i64 = DAY_MS;
 
 thread_local! {
     /// Pages in the write-ahead log after this thread's last commit.
@@ -158,6 +162,7 @@ impl Writer {
             LOG_PAGES.set(pages);
             Ok(())
         }));
+        let latest = resume_time(&conn, clock.now())?;
         let page_bytes: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let loop_ = Loop {
             conn,
@@ -167,7 +172,7 @@ impl Writer {
             counters: counters.clone(),
             log_limit_pages: i32::try_from(options.wal_limit_bytes / page_bytes.unsigned_abs().max(1))
                 .unwrap_or(i32::MAX),
-            latest: Timestamp::from_millis(i64::MIN),
+            latest,
             data_version: None,
         };
         let thread = std::thread::Builder::new()
@@ -247,6 +252,20 @@ where
         (outcome, answer)
     });
     (Job { weight, run }, receiver)
+}
+
+/// The time to go on from: that of the newest commit, where the clock has been set back a little since. A newest commit
+/// far ahead of the clock was made while the clock was wrong; waiting for it would stop the book.
+fn resume_time(conn: &Connection, now: Timestamp) -> Result<Timestamp, DbError> {
+    let newest: Option<Timestamp> = conn
+        .query_row("SELECT committed_at FROM commits ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
+        .optional()?;
+    let Some(newest) = newest.filter(|newest| *newest > now) else { return Ok(now) };
+    if newest > now.plus_ms(CLOCK_TOLERANCE_MS) {
+        tracing::warn!(%newest, %now, "the newest commit is from the future: is the clock right?");
+        return Ok(now);
+    }
+    Ok(newest)
 }
 
 impl Drop for Writer {

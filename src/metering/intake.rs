@@ -22,6 +22,8 @@ use crate::db::{DbError, Part, ReadTx, WriteTx};
 use crate::ledger::{self, Journal};
 use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
+/// The most that one event may cost: 10⁹ credits, as the most that a price may be.
+const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
 
@@ -161,7 +163,7 @@ fn price(
         allowance_left,
         used_in_cycle: billed,
     };
-    rate(pricing.rate, &input).map_err(|_| Refusal::Unpriceable)
+    rate(pricing.rate, &input).ok().filter(|rated| rated.total <= MAX_CHARGE).ok_or(Refusal::Unpriceable)
 }
 
 impl Intake {
@@ -272,7 +274,8 @@ impl Intake {
         let Some(wallet) = context.wallets.get(context.conn, organization)? else {
             return Ok(Some(Refusal::UnknownOrganization));
         };
-        if wallet.balance().checked_sub(rated.total).is_none() {
+        let lowest = wallet::MAX_BALANCE.checked_neg();
+        if wallet.balance().checked_sub(rated.total) < lowest {
             return Ok(Some(Refusal::Unpriceable));
         }
         if event.flags() & flag::ENFORCE == 0 {
@@ -281,7 +284,8 @@ impl Intake {
         if terms.suspended {
             return Ok(Some(Refusal::Suspended));
         }
-        let available = wallet.available(&work);
+        let available = wallet.available(&work).max(Credits::ZERO);
+        // what costs nothing (an included minute) is covered, whatever is owed for other work
         if available < rated.total {
             return Ok(Some(Refusal::InsufficientCredits { available, required: rated.total }));
         }
@@ -376,6 +380,7 @@ impl Intake {
             prev_line: 0,
             prev_of_day,
             corrects: None,
+            cycle_start: charge.pricing.cycle_start,
             extra: event.extra.clone(),
         })
     }
@@ -397,10 +402,10 @@ impl Intake {
         let counted = rows.iter().filter(|row| row.kind.counts_quantity());
         let charged: i64 = counted.map(|row| row.quantity.micros()).sum();
         let sums = self.rollups.entry(key).or_default();
-        sums.credits += rows.iter().map(|row| row.credits.micros()).sum::<i64>();
-        sums.quantity += charged;
-        sums.reported += event.reported.micros();
-        sums.events += sign;
+        for row in rows {
+            sums.add(Rollup::of_item(row));
+        }
+        sums.add(Rollup { reported: event.reported.micros(), events: sign, ..Rollup::default() });
         if let Some(chain) = self.days.get_mut(&(event.day, head.organization)) {
             chain.row.last_head = head.id;
             chain.row.events += 1;
@@ -579,25 +584,18 @@ impl Intake {
         rated: &Rated,
     ) {
         let Some(start) = pricing.cycle_start else { return };
-        // a cycle that overflows 64 bits of millionths cannot have been priced
-        let billed = billed.checked_add(rated.tier_used).unwrap_or(billed);
-        let included = included.checked_add(rated.allowance_used).unwrap_or(included);
+        let sum = |a: Quantity, b: Quantity| Quantity::from_micros(a.micros().saturating_add(b.micros()));
+        let billed = sum(billed, rated.tier_used);
+        let included = sum(included, rated.allowance_used);
         self.cycles.insert((organization, meter, start), Cycle { billed, included, dirty: true });
     }
 
     /// Takes a voided event's quantities out of its cycle.
-    pub(super) fn uncount(
-        &mut self,
-        conn: &Connection,
-        catalog: &Snapshot,
-        rows: &[ItemRow],
-    ) -> Result<(), DbError> {
+    pub(super) fn uncount(&mut self, conn: &Connection, rows: &[ItemRow]) -> Result<(), DbError> {
         let Some((head, event)) = rows.first().and_then(|row| Some((row, row.event.as_ref()?))) else {
             return Ok(());
         };
-        let Some(terms) = self.terms(conn, head.organization)? else { return Ok(()) };
-        let pricing = pricing::pricing(catalog, &terms.periods, &terms.zone, head.meter, event.occurred_at);
-        let Some(start) = pricing.and_then(|pricing| pricing.cycle_start) else { return Ok(()) };
+        let Some(start) = event.cycle_start else { return Ok(()) };
         let (mut billed, mut included) = self.cycle(conn, head.organization, head.meter, Some(start))?;
         for row in rows {
             match row.kind {

@@ -34,32 +34,16 @@ pub(super) fn pricing<'c>(
     let card = card_of(catalog, in_force, plan.map(|(_, terms)| terms))?;
     let (rate_version, rate) = catalog.rate(card, meter, at)?;
     let allowance = plan.and_then(|(_, terms)| terms.allowances.get(&rate.meter).copied());
-    let tiered = rate.price.is_tiered();
-    let cycle_start = counted_cycle(catalog, terms, zone, meter, at, tiered);
+    // the plan's cycle, else the calendar month
+    let cycle_start = (allowance.is_some() || rate.price.is_tiered()).then(|| match plan {
+        Some((anchor, terms)) => cycle_start(zone, anchor, terms.interval, at),
+        None => zone.start_of(zone.day_of(at).first_of_month()),
+    });
     Some(Pricing { rate_version, rate, allowance, cycle_start })
 }
 
-/// The start of the cycle that usage of a meter is counted in: the plan's, else the calendar month. `None` where
-/// nothing depends on what was used, because the plan includes none and the price is not `tiered`.
-pub(super) fn counted_cycle(
-    catalog: &Snapshot,
-    terms: &[TermsRow],
-    zone: &Zone,
-    meter: MeterId,
-    at: Timestamp,
-    tiered: bool,
-) -> Option<Timestamp> {
-    let plan = plan_at(catalog, terms, at);
-    let code = &catalog.meter(meter)?.code;
-    let included = plan.is_some_and(|(_, terms)| terms.allowances.contains_key(code));
-    (included || tiered).then(|| match plan {
-        Some((anchor, terms)) => cycle_start(zone, anchor, terms.interval, at),
-        None => zone.start_of(zone.day_of(at).first_of_month()),
-    })
-}
-
 /// The plan in force at a time, and the anchor of its cycles.
-pub(super) fn plan_at<'c>(
+fn plan_at<'c>(
     catalog: &'c Snapshot,
     terms: &[TermsRow],
     at: Timestamp,

@@ -131,11 +131,7 @@ pub fn usage(conn: &Connection, organization: OrganizationId, query: &Query) -> 
                 by(Dimension::Number).then_some(key.number),
                 by(Dimension::Workspace).then_some(key.workspace),
             );
-            let total = groups.entry(group).or_default();
-            total.quantity += sums.quantity;
-            total.reported += sums.reported;
-            total.credits += sums.credits;
-            total.events += sums.events;
+            groups.entry(group).or_default().add(sums);
         })?;
     }
     let mut names = HashMap::new();

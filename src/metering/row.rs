@@ -72,6 +72,8 @@ pub struct EventRow {
     pub prev_of_day: i64,
     /// The event that this one takes back.
     pub corrects: Option<i64>,
+    /// The start of the cycle that its quantity was counted in, for allowances and tiers.
+    pub cycle_start: Option<Timestamp>,
     /// Carrier cost in micro-credits, other attributes, metadata: JSON.
     pub extra: Option<Box<str>>,
 }
@@ -109,6 +111,7 @@ impl ItemRow {
             .int(event.prev_line)
             .int(event.prev_of_day)
             .maybe_int(event.corrects)
+            .maybe_int(event.cycle_start.map(Timestamp::millis))
             .maybe_text(event.extra.as_deref());
     }
 

@@ -143,8 +143,8 @@ fn insert_head(conn: &Connection, row: &ItemRow, event: &EventRow) -> Result<(),
         "INSERT INTO usage_items (id, organization_id, kind, meter_id, quantity, credits, account_id, rate_version_id,
                                   event_id, fingerprint, occurred_at, posted_at, day, reported, agent_id, number_id,
                                   workspace_id, call_id, flags, items, total, balance_after, prev_line, prev_of_day,
-                                  corrects, extra)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  corrects, cycle_start, extra)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         row.id,
@@ -172,6 +172,7 @@ fn insert_head(conn: &Connection, row: &ItemRow, event: &EventRow) -> Result<(),
         event.prev_line,
         event.prev_of_day,
         event.corrects,
+        event.cycle_start,
         event.extra
     ])?;
     Ok(())
@@ -221,6 +222,7 @@ fn event_from_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         prev_line: row.get("prev_line")?,
         prev_of_day: row.get("prev_of_day")?,
         corrects: row.get("corrects")?,
+        cycle_start: row.get("cycle_start")?,
         extra: row.get::<_, Option<String>>("extra")?.map(String::into_boxed_str),
     })
 }
@@ -333,13 +335,30 @@ pub(super) struct Rollup {
     pub events: i64,
 }
 
+impl Rollup {
+    /// Never reaches the end of the range: what one day may hold is bounded where usage is taken in.
+    pub(super) fn add(&mut self, other: Self) {
+        self.quantity = self.quantity.saturating_add(other.quantity);
+        self.reported = self.reported.saturating_add(other.reported);
+        self.credits = self.credits.saturating_add(other.credits);
+        self.events = self.events.saturating_add(other.events);
+    }
+
+    /// What one item adds.
+    pub(super) fn of_item(row: &ItemRow) -> Self {
+        let quantity = if row.kind.counts_quantity() { row.quantity.micros() } else { 0 };
+        Self { quantity, credits: row.credits.micros(), ..Self::default() }
+    }
+}
+
 pub(super) fn add_rollup(conn: &Connection, key: &RollupKey, sums: Rollup) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO usage_rollups (day, organization_id, meter_id, agent_id, number_id, workspace_id,
                                     quantity, reported, credits, events)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity, reported = reported + excluded.reported,
-                                   credits = credits + excluded.credits, events = events + excluded.events",
+         ON CONFLICT DO UPDATE SET
+             quantity = quantity + excluded.quantity, reported = reported + excluded.reported,
+             credits = credits + excluded.credits, events = events + excluded.events",
     )?
     .execute(params![
         key.day,

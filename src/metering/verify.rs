@@ -1,20 +1,16 @@
 //! `tollbook verify`: re-derives every balance, counter and rollup, and walks the hash chain.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
-use super::pricing;
 use super::row::ItemRow;
-use super::sql::{self, DayRow, Rollup, RollupKey, TermsRow};
+use super::sql::{self, DayRow, Rollup, RollupKey};
 use crate::base::id::{MeterId, OrganizationId};
-use crate::base::{Day, Quantity, Timestamp, Zone};
-use crate::catalog::Snapshot;
+use crate::base::{Day, Quantity, Timestamp};
 use crate::db::DbError;
 use crate::ledger::Transaction;
 use crate::ledger::verify::{BookSummary, VerifyError, accounts, expect_equal, walk_chain};
-use crate::metering::event::OrganizationRef;
 use crate::metering::rating::ItemKind;
 use crate::wallet::{self, Derived};
 
@@ -74,7 +70,6 @@ struct OpenEvent {
 
 fn walk(conn: &Connection, book: &mut BookSummary) -> Result<Lines, VerifyError> {
     let lines = std::cell::RefCell::new(Lines::default());
-    let mut terms = TermsCache { catalog: Snapshot::load(conn)?, organizations: HashMap::new() };
     let mut statement = conn.prepare(sql::ALL_ITEMS)?;
     let mut rows = statement.query([])?;
     // an item is looked at when the chain asks for the one after it, so lines are seen in their order
@@ -83,7 +78,7 @@ fn walk(conn: &Connection, book: &mut BookSummary) -> Result<Lines, VerifyError>
         conn,
         |canon| {
             if let Some(row) = waiting.take() {
-                lines.borrow_mut().item(conn, &mut terms, &row)?;
+                lines.borrow_mut().item(&row)?;
             }
             let Some(row) = next(conn, rows.next()?)? else { return Ok(None) };
             canon.clear();
@@ -126,7 +121,7 @@ impl Lines {
         self.line(t.organization, "transactions", t.id.number(), t.prev_line, amount, after)
     }
 
-    fn item(&mut self, conn: &Connection, terms: &mut TermsCache, row: &ItemRow) -> Result<(), VerifyError> {
+    fn item(&mut self, row: &ItemRow) -> Result<(), VerifyError> {
         self.items += 1;
         if let Some(event) = &row.event {
             self.closed()?;
@@ -145,10 +140,9 @@ impl Lines {
                 number: event.number.map_or(0, crate::base::Id::number),
                 workspace: event.workspace.map_or(0, crate::base::Id::number),
             };
-            let sums = self.rollups.entry(key).or_default();
-            sums.reported += event.reported.micros();
-            sums.events += if event.corrects.is_some() { -1 } else { 1 };
-            let cycle = terms.cycle(conn, row, event.occurred_at)?;
+            let events = if event.corrects.is_some() { -1 } else { 1 };
+            let of_event = Rollup { reported: event.reported.micros(), events, ..Rollup::default() };
+            self.rollups.entry(key).or_default().add(of_event);
             self.open = Some(OpenEvent {
                 head: row.id,
                 is_void: event.corrects.is_some(),
@@ -157,7 +151,7 @@ impl Lines {
                 key,
                 left: event.items,
                 credits_left: total,
-                cycle,
+                cycle: event.cycle_start,
             });
         }
         let Some(open) = &mut self.open else {
@@ -166,17 +160,14 @@ impl Lines {
         expect_equal("usage_items", row.id, "its event", &row.head.unwrap_or(row.id), &open.head)?;
         open.left -= 1;
         open.credits_left -= row.credits.micros();
-        let sums = self.rollups.entry(open.key).or_default();
-        sums.credits += row.credits.micros();
-        if row.kind.counts_quantity() {
-            sums.quantity += row.quantity.micros();
-            open.charged += row.quantity.micros();
-        }
+        let of_item = Rollup::of_item(row);
+        open.charged += of_item.quantity;
+        self.rollups.entry(open.key).or_default().add(of_item);
         if let Some(start) = open.cycle {
             let cycle = self.cycles.entry((row.organization, row.meter, start)).or_default();
             match row.kind {
-                ItemKind::Included => cycle.1 += row.quantity.micros(),
-                ItemKind::Base | ItemKind::Overage => cycle.0 += row.quantity.micros(),
+                ItemKind::Included => cycle.1 = cycle.1.saturating_add(row.quantity.micros()),
+                ItemKind::Base | ItemKind::Overage => cycle.0 = cycle.0.saturating_add(row.quantity.micros()),
                 ItemKind::Surcharge | ItemKind::PassThrough | ItemKind::Byok => {}
             }
         }
@@ -193,38 +184,6 @@ impl Lines {
         }
         expect_equal("usage_items", open.head, "items still missing", &open.left, &0)?;
         expect_equal("usage_items", open.head, "credits not in its items", &open.credits_left, &0)
-    }
-}
-
-/// Which cycle an event was counted in.
-struct TermsCache {
-    catalog: Snapshot,
-    organizations: HashMap<OrganizationId, (Zone, Vec<TermsRow>)>,
-}
-
-impl TermsCache {
-    fn cycle(
-        &mut self,
-        conn: &Connection,
-        row: &ItemRow,
-        at: Timestamp,
-    ) -> Result<Option<Timestamp>, VerifyError> {
-        let (zone, terms) = match self.organizations.entry(row.organization) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let found =
-                    sql::organization(conn, &OrganizationRef::Id(row.organization))?.ok_or_else(|| {
-                        VerifyError::misfit("organizations", row.organization, "does not exist")
-                    })?;
-                place.insert((found.zone, sql::price_terms(conn, row.organization)?))
-            }
-        };
-        let tiered = self
-            .catalog
-            .rate_version(row.rate_version)
-            .and_then(|(_, version)| version.rate(row.meter))
-            .is_some_and(|rate| rate.price.is_tiered());
-        Ok(pricing::counted_cycle(&self.catalog, terms, zone, row.meter, at, tiered))
     }
 }
 
@@ -265,12 +224,14 @@ fn compare_days(conn: &Connection, lines: &Lines) -> Result<(), VerifyError> {
 fn compare_cycles(conn: &Connection, lines: &Lines) -> Result<(), VerifyError> {
     let mut statement = conn.prepare(sql::ALL_CYCLES)?;
     let mut rows = statement.query([])?;
+    let mut count = 0;
     while let Some(row) = rows.next()? {
         let key: (OrganizationId, MeterId, Timestamp) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let stored: (Quantity, Quantity) = (row.get(3)?, row.get(4)?);
         let derived = lines.cycles.get(&key).copied().unwrap_or_default();
         let stored = (stored.0.micros(), stored.1.micros());
         expect_equal("cycle_usage", format!("{key:?}"), "billed and included", &stored, &derived)?;
+        count += 1;
     }
-    Ok(())
+    expect_equal("cycle_usage", "all", "how many there are", &count, &lines.cycles.len())
 }

@@ -8,7 +8,6 @@ use super::row::{EventRow, ItemRow, receipt};
 use super::sql;
 use crate::base::id::{OrganizationId, TransactionId};
 use crate::base::{Credits, Quantity};
-use crate::catalog;
 use crate::db::{DbError, WriteTx};
 use crate::ledger::{self, Journal};
 use crate::wallet::{self, Wallets};
@@ -54,7 +53,6 @@ pub fn void_event(
         return Err(VoidError::NotFound);
     };
     give_back(tx, organization, head, &original)?;
-    let catalog = catalog::snapshot(tx)?;
     let mut intake = tx.part::<Intake>()?;
     let mut wallets = tx.part::<Wallets>()?;
     let mut journal = tx.part::<Journal>()?;
@@ -89,7 +87,7 @@ pub fn void_event(
     let void = void_head.ok_or(VoidError::NotFound)?;
     wallet.usage_line(void, balance_after);
     wallets.mark(organization);
-    intake.uncount(conn, &catalog, &original)?;
+    intake.uncount(conn, &original)?;
     intake.tally(first_pending, -1);
     let answer = receipt(intake.pending_from(first_pending)).ok_or(VoidError::NotFound)?;
     sql::insert_void(conn, head.id, void)?;

@@ -23,6 +23,10 @@ use crate::db::{DbError, WriteTx};
 use crate::grants::{self, Class, DrawOrder, GrantRow, Terms};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
 
+/// No balance goes further above or below zero: 10¹¹ credits. What all wallets have moved together then stays far
+/// within 64 bits, and one absurd amount cannot make a commit fail for everybody.
+pub const MAX_BALANCE: Credits = Credits::from_micros(100_000_000_000_000_000);
+
 /// Why a change of a balance is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -108,7 +112,8 @@ pub fn credit(
     let mut journal = tx.part::<Journal>()?;
     wallets.settle(conn, &mut journal, organization, tx.now())?;
     let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
-    let balance = wallet.balance().checked_add(new.amount).ok_or(Error::TooLarge)?;
+    let balance = wallet.balance().checked_add(new.amount).filter(|after| *after <= MAX_BALANCE);
+    let balance = balance.ok_or(Error::TooLarge)?;
 
     let account = ledger::new_grant_account(conn, organization)?;
     let repaid = wallet.overdraft().min(new.amount);

@@ -4,4 +4,8 @@
 mod api;
 mod cli;
 mod helpers;
+mod ledger_kit;
+mod ledger_rules;
+mod ledger_sim;
 mod tidy;
+mod writer;

@@ -240,3 +240,32 @@ async fn what_another_process_writes_is_noticed() {
     kit.restart();
     kit.assert_sound();
 }
+
+#[tokio::test]
+async fn time_does_not_run_backwards_when_the_clock_is_set_back_over_a_restart() {
+    let mut kit = Kit::at("2026-03-11T00:00:05Z").await;
+    let org = kit.organization("acme", "UTC").await;
+    let (first, _) = kit.give(org, "100").await;
+    kit.clock.advance(-10_000);
+    kit.restart();
+    let (second, _) = kit.give(org, "50").await;
+    assert!(second.created_at >= first.created_at, "{second:?} is before {first:?}");
+    // else the second line would be missing from what was posted until the end of the day of the first
+    let filter = metering::statement::LineFilter {
+        to: Some(crate::ledger_kit::at("2026-03-11T12:00:00Z")),
+        ..Default::default()
+    };
+    let page = kit
+        .db()
+        .read_blocking(|tx| metering::statement::lines(tx.conn(), org, &filter, None, 10))
+        .expect("lines");
+    assert_eq!(page.items.len(), 2);
+    // a clock that was a year ahead when it was noticed does not stop the book for a year
+    kit.clock.advance(365 * 86_400_000);
+    kit.give(org, "1").await;
+    kit.clock.advance(-365 * 86_400_000);
+    kit.restart();
+    let (now, _) = kit.give(org, "1").await;
+    assert_eq!(now.created_at, kit.now());
+    kit.assert_sound();
+}

@@ -1,0 +1,282 @@
+//! What happens next, by chance.
+
+use std::collections::BTreeMap;
+
+use tollbook::base::{Credits, Quantity, Timestamp};
+use tollbook::metering::{Direction, ExternalId, Mode, OrganizationRef, UsageEvent};
+
+use super::model::{Credit, Model};
+use super::op::{Op, organization_id};
+use super::price::{Micros, ONE, Pass, Plan, Price, Rate, Terms, Version};
+use super::rng::Rng;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Makes operations, and keeps count of the names it gives.
+pub struct Chance {
+    pub rng: Rng,
+    made: u64,
+}
+
+impl Chance {
+    pub const fn new(seed: u64) -> Self {
+        Self { rng: Rng::new(seed), made: 0 }
+    }
+
+    const fn fresh(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    pub fn op(&mut self, model: &Model) -> Op {
+        let place = self.rng.index(model.organizations.len());
+        match self.rng.between(1, 100) {
+            1..=55 => self.record(model, place),
+            56..=65 => Op::Credit { to: place, credit: self.credit(model) },
+            66..=69 => {
+                let amount = self.rng.between(-1, 200_000_000);
+                Op::TakeBack { from: place, amount, class: self.rng.index(3) }
+            }
+            70..=79 => self.void(model, place),
+            80..=83 => Op::ExpireDue,
+            84..=87 => self.terms(model, place),
+            88..=90 => self.publish(model),
+            91 => self.plan(model),
+            92 => Op::AddMeter { code: format!("meter_{}", self.rng.between(1, 3)) },
+            93 => Op::Suspend { which: place, on: self.rng.one_in(3) },
+            94..=98 => Op::Failing((0..self.rng.between(1, 4)).map(|_| self.harmless(model)).collect()),
+            _ => match self.rng.one_in(2) {
+                true => Op::Panicking((0..2).map(|_| self.harmless(model)).collect()),
+                false => Op::ExpireDue,
+            },
+        }
+    }
+
+    /// One that is not itself a failing one.
+    fn harmless(&mut self, model: &Model) -> Op {
+        loop {
+            let op = self.op(model);
+            if !matches!(op, Op::Failing(_) | Op::Panicking(_)) {
+                return op;
+            }
+        }
+    }
+
+    fn record(&mut self, model: &Model, place: usize) -> Op {
+        let count = if self.rng.one_in(4) { self.rng.between(2, 25) } else { 1 };
+        let events: Vec<UsageEvent> = (0..count).map(|_| self.event(model, place)).collect();
+        match self.rng.between(1, 20) {
+            1..=14 => Op::Record { caller: Some(place), fallback: None, events },
+            15..=16 => Op::Record { caller: None, fallback: Some(place), events },
+            _ => {
+                // an operator names the organization of each
+                let caller = self.rng.maybe(4, |_| place);
+                let events = events
+                    .into_iter()
+                    .map(|event| UsageEvent { organization: Some(self.named(model)), ..event })
+                    .collect();
+                Op::Record { caller, fallback: Some(place), events }
+            }
+        }
+    }
+
+    fn named(&mut self, model: &Model) -> OrganizationRef {
+        let place = self.rng.index(model.organizations.len());
+        match self.rng.between(1, 10) {
+            1 => OrganizationRef::External("nobody".into()),
+            2 => OrganizationRef::Id(organization_id(99)),
+            3..=6 => OrganizationRef::Id(organization_id(place)),
+            _ => OrganizationRef::External(model.organizations[place].name.as_str().into()),
+        }
+    }
+
+    fn event(&mut self, model: &Model, place: usize) -> UsageEvent {
+        let known = &model.organizations[place].events;
+        if !known.is_empty() && self.rng.one_in(6) {
+            let again = known.values().nth(self.rng.index(known.len())).expect("one of them").said.clone();
+            if self.rng.one_in(4) {
+                return UsageEvent { quantity: self.quantity("chat"), ..again };
+            }
+            return again;
+        }
+        let meter = match self.rng.between(1, 40) {
+            1 => "nonsense".to_owned(),
+            2..=16 => "voice".to_owned(),
+            17..=24 => "chat".to_owned(),
+            _ => self.rng.pick(&model.prices.meters).clone(),
+        };
+        let id = match self.rng.between(1, 3) {
+            1 => uuid::Uuid::from_u64_pair(self.rng.next(), self.fresh()).to_string(),
+            _ => format!("event-{}", self.fresh()),
+        };
+        let small = |rng: &mut Rng, what: &str| format!("{what}-{}", rng.between(1, 3)).into_boxed_str();
+        let rng = &mut self.rng;
+        UsageEvent {
+            id: ExternalId::new(&id).expect("id"),
+            organization: None,
+            workspace: rng.maybe(2, |rng| small(rng, "workspace")),
+            agent: rng.maybe(2, |rng| small(rng, "agent")),
+            number: rng.maybe(3, |rng| small(rng, "number")),
+            call: rng.maybe(4, |rng| ExternalId::new(&small(rng, "call")).expect("id")),
+            occurred_at: Timestamp::from_millis(occurred(rng, model.now)),
+            direction: rng.maybe(2, |rng| *rng.pick(&[Direction::Inbound, Direction::Outbound])),
+            toll_free: rng.one_in(4),
+            byok: rng.one_in(6),
+            carrier_cost: rng.maybe(5, |rng| Credits::from_micros(rng.between(-1, 30_000_000))),
+            mode: if rng.one_in(3) { Mode::Enforce } else { Mode::Record },
+            extra: rng.maybe(6, |_| "{\"metadata\":{\"k\":1}}".into()),
+            quantity: self.quantity(&meter),
+            meter: meter.into_boxed_str(),
+        }
+    }
+
+    fn quantity(&mut self, meter: &str) -> Quantity {
+        let rng = &mut self.rng;
+        let micros = match rng.between(1, 60) {
+            1 => 0,
+            2 => -1,
+            3 => 2_000_000_000_000_000,
+            _ => match meter {
+                "chat" => rng.between(1, 30) * 1_000_000,
+                "number" => rng.between(1, 2_000_000),
+                "voice" | "transfer_minute" if rng.one_in(3) => rng.between(1, 4_000_000_000),
+                "voice" | "transfer_minute" => rng.between(1, 1_800) * 1_000_000,
+                _ => rng.between(1, 5_000_000_000),
+            },
+        };
+        Quantity::from_micros(micros)
+    }
+
+    fn credit(&mut self, model: &Model) -> Credit {
+        let rng = &mut self.rng;
+        let amount = match rng.between(1, 12) {
+            1 => 0,
+            2..=5 => rng.between(1, 1_000_000_000),
+            _ => rng.between(1, 600) * 1_000_000,
+        };
+        let ahead = [1, 60_000, HOUR_MS, 20 * HOUR_MS, 3 * DAY_MS, 40 * DAY_MS, -1, 0];
+        Credit {
+            amount,
+            class: rng.index(3),
+            priority: rng.maybe(6, |rng| rng.between(50, 350)),
+            expires: rng.maybe(2, |rng| model.now + rng.pick(&ahead)),
+            meters: rng.maybe(5, |rng| {
+                let mut meters: Vec<String> =
+                    (0..2).map(|_| rng.pick(&model.prices.meters).clone()).collect();
+                meters.dedup();
+                meters
+            }),
+            cost_minor: rng.maybe(3, |rng| rng.between(0, 10_000)),
+        }
+    }
+
+    fn void(&mut self, model: &Model, place: usize) -> Op {
+        let known = &model.organizations[place].events;
+        let id = match known.is_empty() || self.rng.one_in(12) {
+            true => "never-sent".to_owned(),
+            // mostly something recent
+            false => {
+                let back = if self.rng.one_in(2) { self.rng.index(known.len()) } else { 0 };
+                let mut by_line: Vec<_> = known.iter().collect();
+                by_line.sort_by_key(|(_, event)| std::cmp::Reverse(event.items[0].id));
+                by_line[back].0.clone()
+            }
+        };
+        Op::Void { of: place, id }
+    }
+
+    fn terms(&mut self, model: &Model, place: usize) -> Op {
+        let plans: Vec<&String> = model.prices.plans.keys().collect();
+        let cards: Vec<&String> = model.prices.cards.keys().collect();
+        let starts = model.now + self.later();
+        let terms = match self.rng.between(1, 6) {
+            1 => Terms { starts, plan: None, card: None },
+            2 => Terms { starts, plan: None, card: Some((*self.rng.pick(&cards)).clone()) },
+            _ => Terms { starts, plan: Some((*self.rng.pick(&plans)).clone()), card: None },
+        };
+        Op::SetTerms { of: place, terms }
+    }
+
+    fn later(&mut self) -> i64 {
+        *self.rng.pick(&[0, 0, 1, 1_000, 200_000, HOUR_MS, 3 * DAY_MS, -1, -DAY_MS])
+    }
+
+    fn publish(&mut self, model: &Model) -> Op {
+        let card = match self.rng.between(1, 4) {
+            1 => format!("own_{}", self.rng.between(1, 2)),
+            2 => "payg".to_owned(),
+            _ => (*self.rng.pick(&["starter", "growth", "scale"])).to_owned(),
+        };
+        // a new card may leave meters to the default one
+        let sparse = card.starts_with("own");
+        let meters = model.prices.meters.clone();
+        let mut rates: BTreeMap<String, Rate> = BTreeMap::new();
+        for meter in meters {
+            if !sparse || self.rng.one_in(2) {
+                rates.insert(meter, self.rate());
+            }
+        }
+        if rates.is_empty() {
+            rates.insert("chat".into(), self.rate());
+        }
+        Op::Publish { card, version: Version { starts: model.now + self.later(), rates } }
+    }
+
+    fn rate(&mut self) -> Rate {
+        let rng = &mut self.rng;
+        let increment = *rng.pick(&[1, ONE, 6 * ONE, 60 * ONE]);
+        let money = |rng: &mut Rng| Micros::from(rng.between(0, 20_000_000));
+        let tiers = |rng: &mut Rng| {
+            let mut end = 0;
+            let mut tiers: Vec<(Option<Micros>, Micros)> = (0..rng.between(0, 3))
+                .map(|_| {
+                    end += Micros::from(rng.between(1, 3_000_000_000));
+                    (Some(end), money(rng))
+                })
+                .collect();
+            tiers.push((None, money(rng)));
+            tiers
+        };
+        Rate {
+            unit: *rng.pick(&[ONE, 60 * ONE, 1_000 * ONE, 7]),
+            increment,
+            minimum: if rng.one_in(2) { 0 } else { increment * Micros::from(rng.between(0, 5)) },
+            price: match rng.between(1, 3) {
+                1 => Price::Flat(money(rng) / 1_000),
+                2 => Price::Graduated(tiers(rng)),
+                _ => Price::Volume(tiers(rng)),
+            },
+            byok: rng.maybe(3, |rng| money(rng) / 10),
+            toll_free: rng.maybe(3, |rng| money(rng) / 10),
+            pass: *rng.pick(&[Pass::Never, Pass::TollFree, Pass::Always]),
+            rounding: *rng.pick(&[1, 1, 3, 10_000, ONE]),
+        }
+    }
+
+    fn plan(&mut self, model: &Model) -> Op {
+        let code = format!("plan_{}", self.fresh());
+        let cards: Vec<&String> = model.prices.cards.keys().collect();
+        let mut allowances = BTreeMap::new();
+        for meter in ["voice", "chat", "number"] {
+            if self.rng.one_in(2) {
+                allowances.insert(meter.to_owned(), Micros::from(self.rng.between(1, 2_000_000_000)));
+            }
+        }
+        let plan = Plan { card: (*self.rng.pick(&cards)).clone(), yearly: self.rng.one_in(3), allowances };
+        Op::AddPlan { code, plan }
+    }
+}
+
+/// Mostly just now, sometimes late, early, or beyond what is taken.
+fn occurred(rng: &mut Rng, now: i64) -> i64 {
+    match rng.between(1, 20) {
+        1..=8 => now - rng.between(0, HOUR_MS),
+        9..=11 => now,
+        12..=14 => now - rng.between(0, 2 * DAY_MS),
+        15..=16 => now - rng.between(0, 35 * DAY_MS),
+        17 => now - 35 * DAY_MS - rng.between(0, 1),
+        18..=19 => now + rng.between(0, 300_000),
+        _ => now + 300_000 + rng.between(0, 1),
+    }
+}

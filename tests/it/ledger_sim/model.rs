@@ -1,0 +1,616 @@
+//! What the book should say: kept in plain structures, added up from history whenever it is asked for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tollbook::metering::{Direction, Mode, OrganizationRef, UsageEvent};
+
+use super::price::{self, Micros, Prices, Terms, Used, day_of};
+use crate::ledger_kit::GRACE_MS;
+
+const DAY_MS: i64 = 86_400_000;
+const MAX_AGE_MS: i64 = 35 * DAY_MS;
+const MAX_FUTURE_MS: i64 = 300_000;
+const MAX_QUANTITY: i64 = 1_000_000_000_000_000;
+const MAX_CHARGE: Micros = 1_000_000_000_000_000;
+const MAX_OWED: Micros = 100_000_000_000_000_000;
+
+/// Where a charge was drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    Grant(usize),
+    Overdraft,
+}
+
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// 0 free, 1 plan, 2 paid.
+    pub class: usize,
+    pub priority: Option<i64>,
+    pub expires: Option<i64>,
+    pub created: i64,
+    pub meters: Option<Vec<String>>,
+    pub original: Micros,
+    pub remaining: Micros,
+    pub expired: Micros,
+    /// Something can still be drawn from it, or come back.
+    pub open: bool,
+    /// The line it came with.
+    pub line: i64,
+}
+
+impl Grant {
+    fn is_live(&self, now: i64) -> bool {
+        self.expires.is_none_or(|at| now < at)
+    }
+
+    fn serves(&self, work: &Work<'_>) -> bool {
+        let in_time = match self.expires {
+            Some(at) if work.now >= at => work.occurred < at && work.now < at + GRACE_MS,
+            _ => true,
+        };
+        in_time && self.meters.as_ref().is_none_or(|meters| meters.iter().any(|m| m == work.meter))
+    }
+}
+
+struct Work<'a> {
+    meter: &'a str,
+    occurred: i64,
+    now: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub id: i64,
+    pub kind: &'static str,
+    pub amount: Micros,
+    pub after: Micros,
+    pub at: i64,
+    pub corrects: Option<i64>,
+    /// Of usage: the event's id, meter, reported quantity, time.
+    pub usage: Option<(String, String, Micros, i64)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub id: i64,
+    pub kind: &'static str,
+    pub quantity: Micros,
+    pub credits: Micros,
+    pub drawn: Vec<(Source, Micros)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub said: UsageEvent,
+    pub rate: String,
+    pub items: Vec<Item>,
+    pub total: Micros,
+    pub after: Micros,
+    cycle: Option<i64>,
+    of_allowance: Micros,
+    of_tiers: Micros,
+    void: Option<String>,
+}
+
+/// What reports add up: an event, or an event taken back.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    pub head: i64,
+    pub day: Date,
+    pub occurred: i64,
+    pub meter: String,
+    pub agent: String,
+    pub number: String,
+    pub workspace: String,
+    pub quantity: Micros,
+    pub reported: Micros,
+    pub credits: Micros,
+    pub events: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Organization {
+    pub name: String,
+    pub zone: TimeZone,
+    pub suspended: bool,
+    pub terms: Vec<Terms>,
+    pub grants: Vec<Grant>,
+    pub overdraft: Micros,
+    pub lines: Vec<Line>,
+    pub events: BTreeMap<String, Event>,
+    pub posted: Vec<Posted>,
+    pub cycles: BTreeMap<(String, i64), (Micros, Micros)>,
+}
+
+/// Credit to be given.
+#[derive(Clone, Debug)]
+pub struct Credit {
+    pub amount: i64,
+    pub class: usize,
+    pub priority: Option<i64>,
+    pub expires: Option<i64>,
+    pub meters: Option<Vec<String>>,
+    pub cost_minor: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub prices: Prices,
+    pub organizations: Vec<Organization>,
+    pub now: i64,
+    pub next_line: i64,
+    /// Minor units received for credit.
+    pub cash: Micros,
+}
+
+impl Organization {
+    pub fn new(name: &str, zone: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            zone: TimeZone::get(zone).expect("zone"),
+            suspended: false,
+            terms: Vec::new(),
+            grants: Vec::new(),
+            overdraft: 0,
+            lines: Vec::new(),
+            events: BTreeMap::new(),
+            posted: Vec::new(),
+            cycles: BTreeMap::new(),
+        }
+    }
+
+    /// All that is left of grants, expired or not, less what is owed.
+    pub fn balance(&self) -> Micros {
+        self.grants.iter().map(|g| g.remaining).sum::<Micros>() - self.overdraft
+    }
+
+    /// What is left of unexpired grants of a class.
+    pub fn live(&self, class: usize, now: i64) -> Micros {
+        self.grants.iter().filter(|g| g.class == class && g.is_live(now)).map(|g| g.remaining).sum()
+    }
+
+    /// The places of all grants, in the order in which they are drawn.
+    pub fn draw_order(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.grants.len()).collect();
+        places.sort_by_key(|place| {
+            let g = &self.grants[*place];
+            let turn = g.priority.unwrap_or([100, 200, 300][g.class]);
+            (turn, g.expires.unwrap_or(i64::MAX), g.created, *place)
+        });
+        places
+    }
+
+    fn line(&mut self, next: &mut i64, line: Line) {
+        assert_eq!(line.after, self.balance(), "the model adds up");
+        *next = (*next).max(line.id + 1);
+        self.lines.push(line);
+    }
+
+    /// Moves out what has expired.
+    fn settle(&mut self, next: &mut i64, now: i64) {
+        let mut any = false;
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            let rest = grant.remaining;
+            if grant.is_live(now) || rest == 0 {
+                continue;
+            }
+            grant.remaining = 0;
+            grant.expired += rest;
+            any = true;
+            let after = self.balance();
+            let (id, amount) = (*next, -rest);
+            self.line(next, Line { id, kind: "expiry", amount, after, at: now, corrects: None, usage: None });
+        }
+        if any {
+            self.close(now);
+        }
+    }
+
+    /// Grants that are used up are looked at no more.
+    fn close(&mut self, now: i64) {
+        for grant in &mut self.grants {
+            let may_return = grant.expired > 0 && grant.expires.expect("it has expired") + GRACE_MS > now;
+            if grant.remaining == 0 && !may_return {
+                grant.open = false;
+            }
+        }
+    }
+
+    fn available(&self, work: &Work<'_>) -> Micros {
+        let usable: Micros = self
+            .grants
+            .iter()
+            .filter(|g| g.serves(work))
+            .map(|g| g.remaining + if g.is_live(work.now) { 0 } else { g.expired })
+            .sum();
+        usable - self.overdraft
+    }
+
+    /// Brings expired credit back that work done before the expiry needs.
+    fn revive(&mut self, next: &mut i64, work: &Work<'_>, mut amount: Micros) {
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            if !grant.serves(work) {
+                continue;
+            }
+            amount -= grant.remaining.min(amount);
+            let back = if grant.is_live(work.now) { 0 } else { grant.expired.min(amount) };
+            if back > 0 {
+                grant.expired -= back;
+                grant.remaining += back;
+                amount -= back;
+                let after = self.balance();
+                let id = *next;
+                let line = Line {
+                    id,
+                    kind: "reversal",
+                    amount: back,
+                    after,
+                    at: work.now,
+                    corrects: None,
+                    usage: None,
+                };
+                self.line(next, line);
+            }
+        }
+    }
+
+    fn draw(&mut self, work: &Work<'_>, mut amount: Micros) -> Vec<(Source, Micros)> {
+        let mut drawn = Vec::new();
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            let part = if grant.serves(work) { grant.remaining.min(amount) } else { 0 };
+            if part > 0 {
+                grant.remaining -= part;
+                amount -= part;
+                drawn.push((Source::Grant(place), part));
+            }
+        }
+        if amount > 0 {
+            self.overdraft += amount;
+            drawn.push((Source::Overdraft, amount));
+        }
+        drawn
+    }
+
+    fn post(&mut self, event: &Event, head: i64, sign: i64) {
+        let said = &event.said;
+        let name = |id: &Option<Box<str>>| id.as_deref().unwrap_or_default().to_owned();
+        let counted = event.items.iter().filter(|i| !matches!(i.kind, "surcharge" | "pass_through"));
+        let times = Micros::from(sign);
+        self.posted.push(Posted {
+            head,
+            day: day_of(&self.zone, said.occurred_at.millis()),
+            occurred: said.occurred_at.millis(),
+            meter: said.meter.to_string(),
+            agent: name(&said.agent),
+            number: name(&said.number),
+            workspace: name(&said.workspace),
+            quantity: times * counted.map(|i| i.quantity).sum::<Micros>(),
+            reported: times * Micros::from(said.quantity.micros()),
+            credits: times * event.total,
+            events: sign,
+        });
+    }
+}
+
+/// How an answer about an event is written down, to be compared as text.
+pub fn receipt(
+    rate: &str,
+    meter: &str,
+    items: &[(i64, &str, Micros, Micros)],
+    total: Micros,
+    after: Micros,
+) -> String {
+    let mut text = format!("{meter} by {rate}:");
+    for (id, kind, quantity, credits) in items {
+        write!(text, " [{id} {kind} {quantity} {credits}]").expect("text");
+    }
+    write!(text, " = {total}, then {after}").expect("text");
+    text
+}
+
+impl Event {
+    fn receipt(&self, items: &[Item], total: Micros, after: Micros) -> String {
+        let items: Vec<_> = items.iter().map(|i| (i.id, i.kind, i.quantity, i.credits)).collect();
+        receipt(&self.rate, &self.said.meter, &items, total, after)
+    }
+}
+
+impl Model {
+    pub fn record(&mut self, caller: Option<usize>, fallback: Option<usize>, said: &UsageEvent) -> String {
+        let named = match &said.organization {
+            Some(OrganizationRef::External(name)) => self.organizations.iter().position(|o| o.name == **name),
+            Some(OrganizationRef::Id(id)) => usize::try_from(id.number() - 1).ok(),
+            None => caller.or(fallback),
+        };
+        let Some(place) = named else { return "no organization".into() };
+        if caller.is_some_and(|own| own != place) {
+            return "foreign".into();
+        }
+        if place >= self.organizations.len() {
+            return "no organization".into();
+        }
+        let mut organization = self.organizations[place].clone();
+        let answer = self.take(&mut organization, said);
+        self.organizations[place] = organization;
+        answer.unwrap_or_else(|refused| refused)
+    }
+
+    fn take(&mut self, to: &mut Organization, said: &UsageEvent) -> Result<String, String> {
+        if let Some(known) = to.events.get(&said.id.to_string()) {
+            let same = UsageEvent { organization: None, ..said.clone() } == known.said;
+            return Err(match same {
+                true => format!("duplicate {}", known.receipt(&known.items, known.total, known.after)),
+                false => "conflict".into(),
+            });
+        }
+        self.check(said)?;
+        let (found, items, of_allowance, of_tiers) = self.priced(to, said)?;
+        let total: Micros = items.iter().map(|(_, _, credits)| credits).sum();
+        let (rate, cycle) = (format!("{}/{}", found.card, found.version + 1), found.cycle);
+        let (now, occurred) = (self.now, said.occurred_at.millis());
+        to.settle(&mut self.next_line, now);
+        let work = Work { meter: &said.meter, occurred, now };
+        if to.balance() - total < -MAX_OWED {
+            return Err("unpriceable".into());
+        }
+        if said.mode == Mode::Enforce {
+            if to.suspended {
+                return Err("suspended".into());
+            }
+            let available = to.available(&work).max(0);
+            if available < total {
+                return Err(format!("insufficient {available} of {total}"));
+            }
+        }
+        if let Some(cycle) = cycle {
+            let counted = to.cycles.entry((said.meter.to_string(), cycle)).or_default();
+            counted.0 += of_tiers;
+            counted.1 += of_allowance;
+        }
+        to.revive(&mut self.next_line, &work, total);
+        let head = self.next_line;
+        let items: Vec<Item> = (head..)
+            .zip(items)
+            .map(|(id, (kind, quantity, credits))| Item {
+                id,
+                kind,
+                quantity,
+                credits,
+                drawn: to.draw(&work, credits),
+            })
+            .collect();
+        self.next_line += i64::try_from(items.len()).expect("few");
+        let after = to.balance();
+        let usage = Some(self.usage(said, 1));
+        let line = Line { id: head, kind: "usage", amount: -total, after, at: now, corrects: None, usage };
+        to.line(&mut self.next_line, line);
+        let said = UsageEvent { organization: None, ..said.clone() };
+        let event = Event { said, rate, items, total, after, cycle, of_allowance, of_tiers, void: None };
+        to.post(&event, head, 1);
+        to.close(now);
+        let answer = format!("charged {}", event.receipt(&event.items, total, after));
+        to.events.insert(event.said.id.to_string(), event);
+        Ok(answer)
+    }
+
+    fn check(&self, said: &UsageEvent) -> Result<(), String> {
+        let (quantity, occurred) = (said.quantity.micros(), said.occurred_at.millis());
+        let refused = if quantity < 0 || said.carrier_cost.is_some_and(|cost| cost.micros() < 0) {
+            "negative"
+        } else if quantity > MAX_QUANTITY {
+            "too much"
+        } else if occurred < self.now - MAX_AGE_MS {
+            "too old"
+        } else if occurred > self.now + MAX_FUTURE_MS {
+            "in the future"
+        } else if !self.prices.meters.iter().any(|m| **m == *said.meter) {
+            "no meter"
+        } else {
+            return Ok(());
+        };
+        Err(refused.into())
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn priced(
+        &self,
+        of: &Organization,
+        said: &UsageEvent,
+    ) -> Result<(price::Found<'_>, Vec<price::Item>, Micros, Micros), String> {
+        let occurred = said.occurred_at.millis();
+        let found = self.prices.find(&of.terms, &of.zone, &said.meter, occurred).ok_or("no rate")?;
+        let (billed, included) = found
+            .cycle
+            .and_then(|cycle| of.cycles.get(&(said.meter.to_string(), cycle)).copied())
+            .unwrap_or_default();
+        let used = Used {
+            quantity: Micros::from(said.quantity.micros()),
+            toll_free_inbound: said.toll_free && said.direction != Some(Direction::Outbound),
+            byok: said.byok,
+            carrier: said.carrier_cost.map(|cost| Micros::from(cost.micros())),
+        };
+        let (items, of_allowance, of_tiers) = price::rate(&found, &used, billed, included);
+        if items.iter().map(|(_, _, credits)| credits).sum::<Micros>() > MAX_CHARGE {
+            return Err("unpriceable".into());
+        }
+        Ok((found, items, of_allowance, of_tiers))
+    }
+
+    /// What an estimate should answer.
+    pub fn estimate(&self, place: usize, said: &UsageEvent) -> String {
+        if !self.prices.meters.iter().any(|m| **m == *said.meter) {
+            return "no meter".into();
+        }
+        match self.priced(&self.organizations[place], said) {
+            Err(refused) => refused,
+            Ok((found, items, _, _)) => {
+                let items: Vec<_> = items.iter().filter(|(_, q, c)| (*q, *c) != (0, 0)).collect();
+                format!("{}/{} {items:?}", found.card, found.version + 1)
+            }
+        }
+    }
+
+    #[allow(clippy::unused_self)]
+    fn usage(&self, said: &UsageEvent, sign: Micros) -> (String, String, Micros, i64) {
+        let reported = sign * Micros::from(said.quantity.micros());
+        (said.id.to_string(), said.meter.to_string(), reported, said.occurred_at.millis())
+    }
+
+    pub fn void(&mut self, place: usize, id: &str) -> Result<String, String> {
+        let now = self.now;
+        let Some(event) = self.organizations[place].events.get(id).cloned() else {
+            return Err("no such event".into());
+        };
+        if let Some(answer) = event.void {
+            return Ok(format!("again {answer}"));
+        }
+        let to = &mut self.organizations[place];
+        let mut surplus = 0;
+        for (source, amount) in event.items.iter().flat_map(|item| &item.drawn) {
+            match source {
+                Source::Grant(place) => {
+                    to.grants[*place].remaining += amount;
+                    to.grants[*place].open = true;
+                }
+                Source::Overdraft => {
+                    let repaid = to.overdraft.min(*amount);
+                    to.overdraft -= repaid;
+                    surplus += amount - repaid;
+                }
+            }
+        }
+        if surplus > 0 {
+            to.grants.push(Grant {
+                class: 2,
+                priority: None,
+                expires: None,
+                created: now,
+                meters: None,
+                original: surplus,
+                remaining: surplus,
+                expired: 0,
+                open: true,
+                line: event.items[0].id,
+            });
+        }
+        let head = self.next_line;
+        let items: Vec<Item> = (head..)
+            .zip(&event.items)
+            .map(|(id, item)| Item {
+                id,
+                kind: item.kind,
+                quantity: -item.quantity,
+                credits: -item.credits,
+                drawn: Vec::new(),
+            })
+            .collect();
+        let usage = Some(self.usage(&event.said, -1));
+        self.next_line += i64::try_from(items.len()).expect("few");
+        let to = &mut self.organizations[place];
+        let after = to.balance();
+        let corrects = Some(event.items[0].id);
+        let line = Line { id: head, kind: "reversal", amount: event.total, after, at: now, corrects, usage };
+        to.line(&mut self.next_line, line);
+        if let Some(cycle) = event.cycle {
+            let counted = to.cycles.get_mut(&(event.said.meter.to_string(), cycle)).expect("counted");
+            counted.0 -= event.of_tiers;
+            counted.1 -= event.of_allowance;
+        }
+        to.post(&event, head, -1);
+        to.close(now);
+        let answer = event.receipt(&items, -event.total, after);
+        to.events.get_mut(id).expect("it is there").void = Some(answer.clone());
+        Ok(format!("voided {answer}"))
+    }
+
+    pub fn credit(&mut self, place: usize, new: &Credit) -> Result<String, String> {
+        if new.amount <= 0 {
+            return Err("not positive".into());
+        }
+        if new.expires.is_some_and(|at| at <= self.now) {
+            return Err("expiry in the past".into());
+        }
+        let (now, amount) = (self.now, Micros::from(new.amount));
+        let to = &mut self.organizations[place];
+        to.settle(&mut self.next_line, now);
+        let repaid = to.overdraft.min(amount);
+        to.overdraft -= repaid;
+        let line = self.next_line;
+        to.grants.push(Grant {
+            class: new.class,
+            priority: new.priority,
+            expires: new.expires,
+            created: now,
+            meters: new.meters.clone(),
+            original: amount,
+            remaining: amount - repaid,
+            expired: 0,
+            open: true,
+            line,
+        });
+        let after = to.balance();
+        to.line(
+            &mut self.next_line,
+            Line { id: line, kind: "adjustment", amount, after, at: now, corrects: None, usage: None },
+        );
+        to.close(now);
+        self.cash += Micros::from(new.cost_minor.unwrap_or(0));
+        Ok(format!("line {line} +{amount} then {after}, grant of {}", amount - repaid))
+    }
+
+    pub fn take_back(&mut self, place: usize, amount: i64, class: usize) -> Result<String, String> {
+        if amount <= 0 {
+            return Err("not positive".into());
+        }
+        let (now, amount) = (self.now, Micros::from(amount));
+        let to = &mut self.organizations[place];
+        let available = to.live(class, now);
+        if available < amount {
+            // refused as a whole: not even what has expired is moved
+            return Err(format!("only {available}"));
+        }
+        to.settle(&mut self.next_line, now);
+        let mut rest = amount;
+        for place in to.draw_order() {
+            let grant = &mut to.grants[place];
+            if grant.class == class && grant.is_live(now) {
+                let part = grant.remaining.min(rest);
+                grant.remaining -= part;
+                rest -= part;
+            }
+        }
+        let (id, after) = (self.next_line, to.balance());
+        to.line(
+            &mut self.next_line,
+            Line { id, kind: "adjustment", amount: -amount, after, at: now, corrects: None, usage: None },
+        );
+        to.close(now);
+        Ok(format!("line {id} -{amount} then {after}"))
+    }
+
+    pub fn expire_due(&mut self) -> String {
+        let now = self.now;
+        let mut due: Vec<(i64, i64, usize)> = Vec::new();
+        for (place, organization) in self.organizations.iter().enumerate() {
+            for grant in organization.grants.iter().filter(|g| g.open) {
+                let Some(at) = grant.expires.filter(|at| *at <= now) else { continue };
+                if grant.remaining > 0 || at + GRACE_MS <= now {
+                    due.push((at, grant.line, place));
+                }
+            }
+        }
+        due.sort_unstable();
+        for (_, _, place) in &due {
+            let organization = &mut self.organizations[*place];
+            organization.settle(&mut self.next_line, now);
+            organization.close(now);
+        }
+        format!("{} due", due.len())
+    }
+}

@@ -1,0 +1,398 @@
+//! What can happen: carried out by the real operations on one side, by the model on the other.
+
+use std::collections::BTreeMap;
+
+use tollbook::base::id::{MeterId, OrganizationId};
+use tollbook::base::{Credits, Money, Quantity, Timestamp};
+use tollbook::catalog::rules::{Interval, PassThrough, PlanTerms, Price, Rate, Tier};
+use tollbook::catalog::{self, NewMeter, NewPlanVersion, NewRateVersion, Snapshot};
+use tollbook::db::{DbError, WriteTx};
+use tollbook::grants::Class;
+use tollbook::identity::audit::{Actor, By};
+use tollbook::identity::organizations;
+use tollbook::ledger::TransactionType;
+use tollbook::metering::{self, ExternalId, Outcome, PriceTerms, Receipt, Refusal, UsageEvent};
+use tollbook::wallet::{self, NewCredit, TakeBack};
+
+use super::model::{Credit, Model, receipt};
+use super::price::{self, Micros, Pass, Terms, Version};
+use crate::ledger_kit::input;
+
+#[derive(Clone, Debug)]
+pub enum Op {
+    Record {
+        caller: Option<usize>,
+        fallback: Option<usize>,
+        events: Vec<UsageEvent>,
+    },
+    Credit {
+        to: usize,
+        credit: Credit,
+    },
+    TakeBack {
+        from: usize,
+        amount: i64,
+        class: usize,
+    },
+    Void {
+        of: usize,
+        id: String,
+    },
+    ExpireDue,
+    SetTerms {
+        of: usize,
+        terms: Terms,
+    },
+    Publish {
+        card: String,
+        version: Version,
+    },
+    AddPlan {
+        code: String,
+        plan: price::Plan,
+    },
+    AddMeter {
+        code: String,
+    },
+    Suspend {
+        which: usize,
+        on: bool,
+    },
+    /// All of these, and then it fails.
+    Failing(Vec<Op>),
+    /// All of these, and then it panics.
+    Panicking(Vec<Op>),
+}
+
+/// An answer or an error, as text.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self(format!("database: {error}"))
+    }
+}
+
+impl From<wallet::Error> for Failure {
+    fn from(error: wallet::Error) -> Self {
+        Self(match error {
+            wallet::Error::NotPositive => "not positive".into(),
+            wallet::Error::ExpiryInThePast => "expiry in the past".into(),
+            wallet::Error::NotEnough { available, .. } => format!("only {}", available.micros()),
+            other => other.to_string(),
+        })
+    }
+}
+
+impl From<catalog::CatalogError> for Failure {
+    fn from(error: catalog::CatalogError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<metering::VoidError> for Failure {
+    fn from(error: metering::VoidError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<metering::TermsError> for Failure {
+    fn from(error: metering::TermsError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Organizations are made first, so their numbers are known.
+pub fn organization_id(place: usize) -> OrganizationId {
+    OrganizationId::new(i64::try_from(place).expect("few") + 1)
+}
+
+fn micros(amount: Micros) -> i64 {
+    i64::try_from(amount).expect("in range")
+}
+
+fn credits(amount: Micros) -> Credits {
+    Credits::from_micros(micros(amount))
+}
+
+fn quantity(amount: Micros) -> Quantity {
+    Quantity::from_micros(micros(amount))
+}
+
+const CLASSES: [Class; 3] = [Class::Free, Class::Plan, Class::Paid];
+
+impl Op {
+    /// Does it, for real.
+    pub fn run(&self, tx: &WriteTx<'_>) -> Result<String, Failure> {
+        match self {
+            Self::Record { caller, fallback, events } => {
+                let events: Vec<_> = events.iter().cloned().map(input).collect();
+                let own = |place: &Option<usize>| place.map(organization_id);
+                let outcomes = metering::record(tx, own(caller), own(fallback), &events)?;
+                let catalog = catalog::snapshot(tx)?;
+                Ok(outcomes.iter().map(|o| outcome(&catalog, o)).collect::<Vec<_>>().join("\n"))
+            }
+            Self::Credit { to, credit } => give(tx, *to, credit),
+            Self::TakeBack { from, amount, class } => {
+                let take = TakeBack {
+                    amount: Credits::from_micros(*amount),
+                    class: CLASSES[*class],
+                    description: "taken".into(),
+                    actor: "test".into(),
+                    metadata: None,
+                };
+                let (t, draws) = wallet::take_back(tx, organization_id(*from), take)?;
+                let drawn: i64 = draws.iter().map(|d| d.amount.micros()).sum();
+                assert_eq!(t.amount.micros(), -drawn);
+                Ok(format!("line {} -{drawn} then {}", t.id.number(), t.balance_after.micros()))
+            }
+            Self::Void { of, id } => {
+                let id = ExternalId::new(id).expect("id");
+                let (answer, again) = metering::void_event(tx, organization_id(*of), &id)?;
+                let catalog = catalog::snapshot(tx)?;
+                let what = if again { "again" } else { "voided" };
+                Ok(format!("{what} {}", receipt_text(&catalog, &answer)))
+            }
+            Self::ExpireDue => Ok(format!("{} due", wallet::expire_due(tx, 10_000)?)),
+            Self::SetTerms { of, terms } => set_terms(tx, *of, terms),
+            Self::Publish { card, version } => publish(tx, card, version),
+            Self::AddPlan { code, plan } => add_plan(tx, code, plan),
+            Self::AddMeter { code } => {
+                let new =
+                    NewMeter { code: code.parse().expect("code"), name: "Added".into(), unit: "unit".into() };
+                catalog::add_meter(tx, &new)?;
+                Ok("added".into())
+            }
+            Self::Suspend { which, on } => {
+                let (by, id) = (By::actor(Actor::System), organization_id(*which));
+                let done = if *on {
+                    organizations::suspend(tx, &by, id, "test")
+                } else {
+                    organizations::resume(tx, &by, id)
+                };
+                done.map(|_| "done".into()).map_err(|e| Failure(e.to_string()))
+            }
+            Self::Failing(ops) => {
+                tx.conn()?;
+                for op in ops {
+                    op.run(tx)?;
+                }
+                Err(Failure("on purpose".into()))
+            }
+            Self::Panicking(ops) => {
+                for op in ops {
+                    let _ = op.run(tx);
+                }
+                // without the message that a panic prints
+                std::panic::resume_unwind(Box::new("on purpose"))
+            }
+        }
+    }
+
+    /// What should come of it.
+    pub fn expect(&self, model: &mut Model) -> Result<String, String> {
+        match self {
+            Self::Record { caller, fallback, events } => Ok(events
+                .iter()
+                .map(|said| model.record(*caller, *fallback, said))
+                .collect::<Vec<_>>()
+                .join("\n")),
+            Self::Credit { to, credit } => model.credit(*to, credit),
+            Self::TakeBack { from, amount, class } => model.take_back(*from, *amount, *class),
+            Self::Void { of, id } => model.void(*of, id),
+            Self::ExpireDue => Ok(model.expire_due()),
+            Self::SetTerms { of, terms } => {
+                let now = model.now;
+                let organization = &mut model.organizations[*of];
+                if terms.starts < now && organization.lines.iter().any(|l| l.usage.is_some()) {
+                    return Err("must not be in the past once there is usage".into());
+                }
+                organization.terms.retain(|t| t.starts != terms.starts);
+                organization.terms.push(terms.clone());
+                organization.terms.sort_by_key(|t| t.starts);
+                Ok("set".into())
+            }
+            Self::Publish { card, version } => {
+                let versions = model.prices.cards.entry(card.clone()).or_default();
+                if version.starts < model.now && !versions.is_empty() {
+                    return Err("starts_at must not be in the past".into());
+                }
+                versions.push(version.clone());
+                Ok("published".into())
+            }
+            Self::AddPlan { code, plan } => {
+                model.prices.plans.insert(code.clone(), plan.clone());
+                Ok("published".into())
+            }
+            Self::AddMeter { code } => {
+                if model.prices.meters.contains(code) {
+                    return Err(format!("there is a meter {code} already"));
+                }
+                model.prices.meters.push(code.clone());
+                Ok("added".into())
+            }
+            Self::Suspend { which, on } => {
+                model.organizations[*which].suspended = *on;
+                Ok("done".into())
+            }
+            Self::Failing(ops) => {
+                let mut thrown_away = model.clone();
+                for op in ops {
+                    op.expect(&mut thrown_away)?;
+                }
+                Err("on purpose".into())
+            }
+            Self::Panicking(_) => Err("gone with its commit".into()),
+        }
+    }
+
+    pub fn takes_its_commit_along(&self) -> bool {
+        matches!(self, Self::Panicking(_))
+    }
+}
+
+fn give(tx: &WriteTx<'_>, to: usize, credit: &Credit) -> Result<String, Failure> {
+    let catalog = catalog::snapshot(tx)?;
+    let meters = credit.meters.as_ref().map(|codes| {
+        codes.iter().map(|code| catalog.meter_id(code).expect("meter")).collect::<Vec<MeterId>>()
+    });
+    let new = NewCredit {
+        amount: Credits::from_micros(credit.amount),
+        class: CLASSES[credit.class],
+        priority: credit.priority,
+        expires_at: credit.expires.map(Timestamp::from_millis),
+        meters,
+        cost: credit.cost_minor.map(|minor| Money { minor, currency: "EUR".parse().expect("currency") }),
+        source: "operator",
+        kind: TransactionType::Adjustment,
+        description: "given".into(),
+        actor: "test".into(),
+        metadata: Some("{\"why\":\"test\"}".into()),
+    };
+    let (t, grant) = wallet::credit(tx, organization_id(to), new)?;
+    Ok(format!(
+        "line {} +{} then {}, grant of {}",
+        t.id.number(),
+        t.amount.micros(),
+        t.balance_after.micros(),
+        grant.remaining.micros()
+    ))
+}
+
+fn set_terms(tx: &WriteTx<'_>, of: usize, terms: &Terms) -> Result<String, Failure> {
+    let catalog = catalog::snapshot(tx)?;
+    let plan = terms.plan.as_ref().map(|code| catalog.plan_by_code(code).expect("plan"));
+    let terms = PriceTerms {
+        starts_at: Timestamp::from_millis(terms.starts),
+        plan_version: plan.map(|plan| plan.versions.last().expect("version").id),
+        rate_card: terms.card.as_ref().map(|code| catalog.rate_card_by_code(code).expect("card").id),
+    };
+    metering::set_price_terms(tx, organization_id(of), terms)?;
+    Ok("set".into())
+}
+
+fn publish(tx: &WriteTx<'_>, card: &str, version: &Version) -> Result<String, Failure> {
+    let tiers = |tiers: &[(Option<Micros>, Micros)]| {
+        tiers.iter().map(|(end, price)| Tier { up_to: end.map(quantity), price: credits(*price) }).collect()
+    };
+    let rates = version
+        .rates
+        .iter()
+        .map(|(meter, rate)| Rate {
+            meter: meter.parse().expect("code"),
+            unit_size: quantity(rate.unit),
+            increment: quantity(rate.increment),
+            minimum: quantity(rate.minimum),
+            price: match &rate.price {
+                price::Price::Flat(price) => Price::Flat(credits(*price)),
+                price::Price::Graduated(steps) => Price::Graduated(tiers(steps)),
+                price::Price::Volume(steps) => Price::Volume(tiers(steps)),
+            },
+            byok_price: rate.byok.map(credits),
+            toll_free_surcharge: rate.toll_free.map(credits),
+            pass_through: match rate.pass {
+                Pass::Never => PassThrough::Never,
+                Pass::TollFree => PassThrough::TollFree,
+                Pass::Always => PassThrough::Always,
+            },
+            rounding: credits(rate.rounding),
+        })
+        .collect();
+    let new = NewRateVersion {
+        card: card.parse().expect("code"),
+        name: Some(format!("Card {card}")),
+        starts_at: Some(Timestamp::from_millis(version.starts)),
+        rates,
+    };
+    catalog::publish_rate_card(tx, &new)?;
+    Ok("published".into())
+}
+
+fn add_plan(tx: &WriteTx<'_>, code: &str, plan: &price::Plan) -> Result<String, Failure> {
+    let allowances: BTreeMap<_, _> = plan
+        .allowances
+        .iter()
+        .map(|(meter, units)| (meter.parse().expect("code"), quantity(*units)))
+        .collect();
+    let terms = PlanTerms {
+        price: Money { minor: 100, currency: "EUR".parse().expect("currency") },
+        interval: if plan.yearly { Interval::Year } else { Interval::Month },
+        plan_credits: Credits::ZERO,
+        allowances,
+        rate_card: plan.card.parse().expect("code"),
+        rollover: false,
+        credit_transfer: false,
+        listed: true,
+    };
+    let new = NewPlanVersion {
+        plan: code.parse().expect("code"),
+        name: Some(format!("Plan {code}")),
+        starts_at: None,
+        terms,
+    };
+    catalog::publish_plan(tx, &new)?;
+    Ok("published".into())
+}
+
+fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Charged(receipt) => format!("charged {}", receipt_text(catalog, receipt)),
+        Outcome::Duplicate(receipt) => format!("duplicate {}", receipt_text(catalog, receipt)),
+        Outcome::Refused(refusal) => match refusal {
+            Refusal::UnknownMeter(_) => "no meter".into(),
+            Refusal::UnknownOrganization => "no organization".into(),
+            Refusal::ForeignOrganization => "foreign".into(),
+            Refusal::NoRate => "no rate".into(),
+            Refusal::Negative(_) => "negative".into(),
+            Refusal::TooMuch(_) => "too much".into(),
+            Refusal::Unpriceable => "unpriceable".into(),
+            Refusal::TooOld(_) => "too old".into(),
+            Refusal::InTheFuture(_) => "in the future".into(),
+            Refusal::Conflict => "conflict".into(),
+            Refusal::InsufficientCredits { available, required } => {
+                format!("insufficient {} of {}", available.micros(), required.micros())
+            }
+            Refusal::Suspended => "suspended".into(),
+        },
+    }
+}
+
+/// A rate version as the model names it: the card, and the number on it.
+pub fn rate_name(catalog: &Snapshot, id: tollbook::base::id::RateVersionId) -> String {
+    let (card, version) = catalog.rate_version(id).expect("rate version");
+    format!("{}/{}", card.code, version.version)
+}
+
+fn receipt_text(catalog: &Snapshot, answer: &Receipt) -> String {
+    let rate = rate_name(catalog, answer.rate_version);
+    let meter = catalog.meter(answer.meter).expect("meter").code.to_string();
+    let items: Vec<_> = answer
+        .items
+        .iter()
+        .map(|i| (i.id, i.kind.as_str(), Micros::from(i.quantity.micros()), Micros::from(i.credits.micros())))
+        .collect();
+    assert_eq!(answer.head, items[0].0);
+    let (total, after) = (answer.credits.micros(), answer.balance_after.micros());
+    receipt(&rate, &meter, &items, total.into(), after.into())
+}
