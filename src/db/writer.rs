@@ -313,24 +313,23 @@ impl Loop {
     /// One transaction over everything that is waiting.
     fn transaction(&mut self, first: Job, answers: &mut Vec<Answer>) -> Result<(), DbError> {
         let begun = self.begin();
-        let mut broken = begun.err();
+        let mut ended = Ok(());
         let mut weight = 0;
         let mut next = Some(first);
         while let Some(job) = next.take() {
             self.counters.queued.fetch_sub(1, Ordering::Relaxed);
             self.counters.operations.fetch_add(1, Ordering::Relaxed);
             weight += job.weight;
-            if let Err(error) = self.operation(job.run, broken.is_some(), answers) {
-                broken = broken.or(Some(error));
+            // where nothing can begin, dropping the operation tells its caller that it was not carried out
+            if begun.is_ok() {
+                ended = self.operation(job.run, answers);
             }
-            if weight < COMMIT_WEIGHT {
+            // what comes after an operation that spoils the transaction has a transaction of its own
+            if weight < COMMIT_WEIGHT && ended.is_ok() {
                 next = self.jobs.try_recv().ok();
             }
         }
-        let ended = match broken {
-            Some(error) => Err(error),
-            None => self.commit(),
-        };
+        let ended = begun.and(ended).and_then(|()| self.commit());
         if ended.is_err() {
             // nothing of this transaction may survive, in the file or in memory
             if !self.conn.is_autocommit() {
@@ -354,7 +353,7 @@ impl Loop {
     }
 
     /// Runs one operation. An error means that the whole transaction has to go.
-    fn operation(&self, run: Run, skip: bool, answers: &mut Vec<Answer>) -> Result<(), DbError> {
+    fn operation(&self, run: Run, answers: &mut Vec<Answer>) -> Result<(), DbError> {
         let tx = WriteTx {
             conn: &self.conn,
             parts: &self.parts,
@@ -362,12 +361,8 @@ impl Loop {
             savepoint: Cell::new(false),
             touched: Cell::new(false),
             unprotected: Cell::new(false),
-            broken: Cell::new(skip),
+            broken: Cell::new(false),
         };
-        if skip {
-            // dropping the operation tells its caller that it was not carried out
-            return Ok(());
-        }
         let Ok((outcome, answer)) = catch_unwind(AssertUnwindSafe(|| run(&tx))) else {
             return Err(DbError::Commit("an operation panicked".into()));
         };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use blake3::Hasher;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 
 use super::canon::Canon;
 use super::{Move, Transaction, TransactionType, sql};
@@ -34,12 +34,14 @@ struct Progress {
     next_line: i64,
     first_transfer: i64,
     next_transfer: i64,
-    lines: Sha256,
-    transfers: Sha256,
+    lines: Hasher,
+    transfers: Hasher,
 }
 
 #[derive(Default)]
 struct Pending {
+    /// Canonical bytes of lines, hashed together: many at once are faster than one by one.
+    lines: Canon,
     transactions: Vec<Transaction>,
     /// Of transactions, in order.
     moves: Vec<(TransactionId, Move)>,
@@ -49,6 +51,7 @@ struct Pending {
 
 impl Pending {
     fn clear(&mut self) {
+        self.lines.clear();
         self.transactions.clear();
         self.moves.clear();
         self.gathered.clear();
@@ -95,8 +98,8 @@ impl Journal {
                 next_line: last_line + 1,
                 first_transfer: last_transfer + 1,
                 next_transfer: last_transfer + 1,
-                lines: Sha256::new(),
-                transfers: Sha256::new(),
+                lines: Hasher::new(),
+                transfers: Hasher::new(),
             };
             self.current = Some(progress);
         }
@@ -112,14 +115,10 @@ impl Journal {
         conn: &Connection,
         write: impl FnOnce(i64, &mut Canon),
     ) -> Result<i64, DbError> {
-        let mut canon = std::mem::take(&mut self.canon);
-        canon.clear();
         let progress = self.progress(conn)?;
         let line = progress.next_line;
-        write(line, &mut canon);
         progress.next_line += 1;
-        progress.lines.update(canon.bytes());
-        self.canon = canon;
+        write(line, &mut self.pending.lines);
         Ok(line)
     }
 
@@ -176,6 +175,7 @@ impl Journal {
 impl Part for Journal {
     fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
         let Some(progress) = self.current.as_mut() else { return Ok(()) };
+        progress.lines.update(self.pending.lines.bytes());
         for transaction in &self.pending.transactions {
             sql::insert_transaction(conn, transaction)?;
         }
@@ -221,7 +221,7 @@ impl Part for Journal {
         };
         let lines = std::mem::take(&mut progress.lines);
         let transfers = std::mem::take(&mut progress.transfers);
-        let hash = closed.hash(&progress.previous_hash, lines, transfers);
+        let hash = closed.hash(&progress.previous_hash, &lines, &transfers);
         sql::insert_commit(conn, &closed, &hash)?;
         progress.commit += 1;
         progress.previous_hash = hash;
@@ -278,8 +278,8 @@ pub(super) struct CommitRow {
 }
 
 impl CommitRow {
-    /// SHA-256 over the hash before, this row, the digest of its lines and the digest of its transfers.
-    pub(super) fn hash(&self, previous: &[u8; 32], lines: Sha256, transfers: Sha256) -> [u8; 32] {
+    /// BLAKE3 over the hash before, this row, the digest of its lines and the digest of its transfers.
+    pub(super) fn hash(&self, previous: &[u8; 32], lines: &Hasher, transfers: &Hasher) -> [u8; 32] {
         let mut canon = Canon::new();
         canon
             .blob(previous)
@@ -289,8 +289,8 @@ impl CommitRow {
             .int(self.last_line)
             .int(self.first_transfer)
             .int(self.last_transfer)
-            .blob(&lines.finalize())
-            .blob(&transfers.finalize());
-        Sha256::digest(canon.bytes()).into()
+            .blob(lines.finalize().as_bytes())
+            .blob(transfers.finalize().as_bytes());
+        blake3::hash(canon.bytes()).into()
     }
 }

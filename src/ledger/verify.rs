@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
+use blake3::Hasher;
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 
 use super::canon::Canon;
 use super::journal::transfer_canonical;
@@ -100,7 +100,7 @@ pub fn walk_chain(
         expect_equal("commits", commit.id, "its number", &commit.id, &(last_commit + 1))?;
         expect_equal("commits", commit.id, "first_line", &commit.first_line, &(last_line + 1))?;
         expect_equal("commits", commit.id, "first_transfer", &commit.first_transfer, &(last_transfer + 1))?;
-        let mut lines = Sha256::new();
+        let mut lines = Hasher::new();
         for line in commit.first_line..=commit.last_line {
             if usage == Some(line) {
                 lines.update(usage_bytes.bytes());
@@ -116,7 +116,7 @@ pub fn walk_chain(
                 return Err(VerifyError::misfit("commits", commit.id, format!("line {line} is missing")));
             }
         }
-        let mut moved = Sha256::new();
+        let mut moved = Hasher::new();
         for id in commit.first_transfer..=commit.last_transfer {
             let row = transfers.next()?.map(sql::transfer_from_row).transpose()?;
             let row = row
@@ -127,7 +127,7 @@ pub fn walk_chain(
             moved.update(canon.bytes());
             summary.transfers += 1;
         }
-        let derived = commit.hash(&previous, lines, moved);
+        let derived = commit.hash(&previous, &lines, &moved);
         if derived != hash {
             return Err(VerifyError::misfit("commits", commit.id, "the hash does not follow from its rows"));
         }

@@ -1,9 +1,7 @@
 //! What the platform reports, and what Tollbook answers.
 
-use sha2::{Digest, Sha256};
-
 use super::external::ExternalId;
-use super::ids::IdKey;
+use super::ids::{IdKey, short_hash};
 use super::rating::ItemKind;
 use crate::base::id::{MeterId, OrganizationId, RateVersionId};
 use crate::base::{Credits, Quantity, Timestamp};
@@ -96,10 +94,8 @@ impl UsageEvent {
             .int(self.flags())
             .maybe_int(self.carrier_cost.map(Credits::micros))
             .maybe_text(self.extra.as_deref());
-        let digest: [u8; 32] = Sha256::digest(canon.bytes()).into();
-        let mut first = [0_u8; 8];
-        first.copy_from_slice(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
-        Digests { id_hash: IdKey::hash_of(self.id.bytes()), fingerprint: i64::from_le_bytes(first) }
+        let fingerprint = i64::from_ne_bytes(short_hash(canon.bytes()).to_ne_bytes());
+        Digests { id_hash: IdKey::hash_of(self.id.bytes()), fingerprint }
     }
 
     /// The yes-or-no attributes as stored.

@@ -126,10 +126,12 @@ impl Simulation {
         if !alone {
             let _ = answers.remove(0);
         }
-        let lost = ops.iter().any(Op::takes_its_commit_along);
-        let before = self.model.clone();
-        for (op, answer) in ops.iter().zip(answers) {
-            let expected = op.expect(&mut self.model);
+        // what comes before an operation that panics is lost with it, what comes after is not
+        let kept_from = ops.iter().rposition(Op::takes_its_commit_along).map_or(0, |last| last + 1);
+        let lines_before = self.model.next_line;
+        for (place, (op, answer)) in ops.iter().zip(answers).enumerate() {
+            let lost = place < kept_from;
+            let expected = if lost { Err("gone with its commit".into()) } else { op.expect(&mut self.model) };
             match (lost, &answer, &expected) {
                 (true, Err(_), _) => {}
                 (true, Ok(answer), _) => panic!("{op:#?}\nanswered {answer} though its commit was lost"),
@@ -143,9 +145,7 @@ impl Simulation {
                 }
             }
         }
-        if lost {
-            self.model = before;
-        } else if self.model.next_line != before.next_line {
+        if self.model.next_line != lines_before {
             self.committed_at = Some(self.model.now);
         }
     }

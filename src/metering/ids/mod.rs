@@ -12,7 +12,6 @@ mod sql;
 use std::collections::HashMap;
 
 use rusqlite::Connection;
-use sha2::{Digest, Sha256};
 
 use crate::base::id::OrganizationId;
 use crate::db::DbError;
@@ -40,14 +39,16 @@ impl Default for Sizes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdKey(pub i64);
 
+/// The first eight bytes of a hash.
+pub(super) fn short_hash(bytes: &[u8]) -> u64 {
+    u64::from_le_bytes(*blake3::hash(bytes).as_bytes().first_chunk::<8>().unwrap_or(&[0; 8]))
+}
+
 impl IdKey {
     /// The hash of an id alone, computed where the request is parsed.
     #[must_use]
     pub fn hash_of(id: &[u8]) -> u64 {
-        let digest: [u8; 32] = Sha256::digest(id).into();
-        let mut first = [0_u8; 8];
-        first.copy_from_slice(digest.first_chunk::<8>().unwrap_or(&[0; 8]));
-        u64::from_le_bytes(first)
+        short_hash(id)
     }
 
     /// The key of an id with that hash within an organization.
