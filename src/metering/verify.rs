@@ -76,6 +76,15 @@ struct Lines {
     open: Option<OpenEvent>,
 }
 
+/// What every line has, usage or not.
+struct Line {
+    id: i64,
+    previous: i64,
+    amount: i64,
+    after: i64,
+    posted_at: Timestamp,
+}
+
 struct OpenEvent {
     head: i64,
     is_void: bool,
@@ -121,25 +130,27 @@ fn next(conn: &Connection, row: Option<&Row<'_>>) -> Result<Option<ItemRow>, DbE
 impl Lines {
     fn line(
         &mut self,
-        organization: OrganizationId,
         table: &'static str,
-        line: i64,
-        prev: i64,
-        amount: i64,
-        balance_after: i64,
-        posted_at: Timestamp,
+        organization: OrganizationId,
+        line: &Line,
     ) -> Result<(), VerifyError> {
         let wallet = self.wallets.entry(organization).or_default();
-        expect_equal(table, line, "prev_line", &prev, &wallet.last_line)?;
-        expect_equal(table, line, "balance_after", &balance_after, &(wallet.balance + amount))?;
-        *wallet = Derived { last_line: line, lines: wallet.lines + 1, balance: balance_after };
-        self.wallet_days.insert((Zone::UTC.day_of(posted_at), organization), *wallet);
+        expect_equal(table, line.id, "prev_line", &line.previous, &wallet.last_line)?;
+        expect_equal(table, line.id, "balance_after", &line.after, &(wallet.balance + line.amount))?;
+        *wallet = Derived { last_line: line.id, lines: wallet.lines + 1, balance: line.after };
+        self.wallet_days.insert((Zone::UTC.day_of(line.posted_at), organization), *wallet);
         Ok(())
     }
 
     fn transaction(&mut self, t: &Transaction) -> Result<(), VerifyError> {
-        let (amount, after) = (t.amount.micros(), t.balance_after.micros());
-        self.line(t.organization, "transactions", t.id.number(), t.prev_line, amount, after, t.created_at)
+        let line = Line {
+            id: t.id.number(),
+            previous: t.prev_line,
+            amount: t.amount.micros(),
+            after: t.balance_after.micros(),
+            posted_at: t.created_at,
+        };
+        self.line("transactions", t.organization, &line)
     }
 
     fn item(&mut self, row: &ItemRow) -> Result<(), VerifyError> {
@@ -176,8 +187,14 @@ impl Lines {
     /// The event that begins with this item.
     fn event(&mut self, row: &ItemRow, event: &EventRow) -> Result<(), VerifyError> {
         self.events += 1;
-        let (total, after) = (event.total.micros(), event.balance_after.micros());
-        self.line(row.organization, "usage_items", row.id, event.prev_line, -total, after, event.posted_at)?;
+        let line = Line {
+            id: row.id,
+            previous: event.prev_line,
+            amount: -event.total.micros(),
+            after: event.balance_after.micros(),
+            posted_at: event.posted_at,
+        };
+        self.line("usage_items", row.organization, &line)?;
         let day = self.days.entry((event.day, row.organization)).or_default();
         expect_equal("usage_items", row.id, "prev_of_day", &event.prev_of_day, &day.last_head)?;
         day.last_head = row.id;
@@ -209,7 +226,7 @@ impl Lines {
             charged: 0,
             key,
             left: event.items,
-            credits_left: total,
+            credits_left: event.total.micros(),
             cycle: event.cycle_start,
         });
         Ok(())

@@ -139,11 +139,11 @@ async fn absurd_quantities_of_one_day_stop_nobody() {
         }
     }
     assert!(full);
-    // the day before has room, and so has everybody else's day
-    let yesterday = now.plus_ms(-DAY_MS);
-    kit.charge(org, event("yesterday", "tokens", "1000000000", yesterday)).await;
+    // everybody else's day has room, and so has the next day
     let other = kit.organization("other", "UTC").await;
     kit.charge(other, event("theirs", "tokens", "1000000000", now)).await;
+    kit.clock.advance(DAY_MS);
+    kit.charge(org, event("tomorrow", "tokens", "1000000000", kit.now())).await;
     kit.assert_sound();
 }
 
