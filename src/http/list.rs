@@ -136,7 +136,7 @@ fn check(numbers: &[u8], list: &str) -> Vec<u8> {
     hash.finalize().into_iter().take(CHECK_LEN).collect()
 }
 
-fn encode(numbers: &[i64], list: &str) -> String {
+pub(super) fn encode(numbers: &[i64], list: &str) -> String {
     let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
     let check = check(&bytes, list);
     bytes.extend(check);

@@ -1,6 +1,6 @@
 //! A usage item as it is stored.
 
-use super::event::{Receipt, ReceiptItem};
+use super::event::{Direction, Receipt, ReceiptItem, flag};
 use super::external::ExternalId;
 use super::rating::ItemKind;
 use crate::base::id::{AccountId, AgentId, MeterId, NumberId, OrganizationId, RateVersionId, WorkspaceId};
@@ -76,6 +76,30 @@ pub struct EventRow {
     pub cycle_start: Option<Timestamp>,
     /// Carrier cost, other attributes, metadata: see [`Extra`](super::Extra).
     pub extra: Option<Box<str>>,
+}
+
+impl EventRow {
+    /// Which way the call went.
+    #[must_use]
+    pub const fn direction(&self) -> Option<Direction> {
+        match (self.flags & flag::INBOUND != 0, self.flags & flag::OUTBOUND != 0) {
+            (true, _) => Some(Direction::Inbound),
+            (false, true) => Some(Direction::Outbound),
+            (false, false) => None,
+        }
+    }
+
+    /// To or from a toll-free number.
+    #[must_use]
+    pub const fn toll_free(&self) -> bool {
+        self.flags & flag::TOLL_FREE != 0
+    }
+
+    /// On the customer's own provider key.
+    #[must_use]
+    pub const fn byok(&self) -> bool {
+        self.flags & flag::BYOK != 0
+    }
 }
 
 impl ItemRow {

@@ -213,8 +213,8 @@ pub struct ItemFilter {
     pub agent: Option<String>,
     /// On this number (the platform's id).
     pub number: Option<String>,
-    /// In this workspace (the platform's id).
-    pub workspace: Option<String>,
+    /// In one of these workspaces (the platform's ids).
+    pub workspaces: Option<Vec<String>>,
 }
 
 /// Where a list of usage continues: a day, and the event on it. 0 stands for the day's newest.
@@ -304,11 +304,11 @@ pub fn events(
 struct Wanted {
     agent: Option<i64>,
     number: Option<i64>,
-    workspace: Option<i64>,
+    workspaces: Option<Vec<i64>>,
 }
 
 impl Wanted {
-    /// `None` when it names something that was never seen: then nothing matches.
+    /// `None` when it names nothing that was ever seen: then nothing matches.
     fn resolve(
         conn: &Connection,
         organization: OrganizationId,
@@ -321,22 +321,31 @@ impl Wanted {
             all_known &= id.is_some();
             Ok(id)
         };
-        let wanted = Self {
-            agent: look_up(Known::Agent, &filter.agent)?,
-            number: look_up(Known::Number, &filter.number)?,
-            workspace: look_up(Known::Workspace, &filter.workspace)?,
+        let agent = look_up(Known::Agent, &filter.agent)?;
+        let number = look_up(Known::Number, &filter.number)?;
+        let workspaces = match &filter.workspaces {
+            None => None,
+            Some(names) => {
+                let mut ids = Vec::new();
+                for name in names {
+                    ids.extend(sql::known(conn, Known::Workspace, organization, name)?);
+                }
+                all_known &= !ids.is_empty();
+                Some(ids)
+            }
         };
-        Ok(all_known.then_some(wanted))
+        Ok(all_known.then_some(Self { agent, number, workspaces }))
     }
 
     fn includes(&self, rows: &[ItemRow], event: &EventRow, filter: &ItemFilter) -> bool {
         let same = |wanted: Option<i64>, has: Option<i64>| wanted.is_none() || wanted == has;
+        let workspace = event.workspace.map(WorkspaceId::number);
         event.occurred_at >= filter.from
             && event.occurred_at < filter.to
             && filter.meter.is_none_or(|meter| rows.first().is_some_and(|row| row.meter == meter))
             && same(self.agent, event.agent.map(AgentId::number))
             && same(self.number, event.number.map(NumberId::number))
-            && same(self.workspace, event.workspace.map(WorkspaceId::number))
+            && self.workspaces.as_ref().is_none_or(|ids| workspace.is_some_and(|id| ids.contains(&id)))
     }
 }
 
@@ -372,6 +381,23 @@ pub fn item(conn: &Connection, organization: OrganizationId, id: i64) -> Result<
     let rows = sql::event_items(conn, row.head.unwrap_or(row.id))?;
     let Some(event) = rows.first().and_then(|first| first.event.clone()) else { return Ok(None) };
     Ok(named(conn, &mut Names::default(), rows, &event)?.into_iter().find(|item| item.row.id == id))
+}
+
+/// All items of the organization's event with this line; none when there is no such event.
+///
+/// # Errors
+/// When the database fails or a row does not make sense.
+pub fn event(
+    conn: &Connection,
+    organization: OrganizationId,
+    id: TransactionId,
+) -> Result<Vec<Item>, DbError> {
+    let rows = sql::event_items(conn, id.number())?;
+    let event = rows.first().filter(|row| row.organization == organization).and_then(|row| row.event.clone());
+    match event {
+        Some(event) => named(conn, &mut Names::default(), rows, &event),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// The event that took this one back, if it was.

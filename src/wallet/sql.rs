@@ -121,6 +121,14 @@ pub fn last_line(conn: &Connection, organization: OrganizationId) -> Result<Opti
     Ok(wallet(conn, organization)?.map(|row| row.last_line))
 }
 
+/// How many lines the organization has.
+///
+/// # Errors
+/// When the database fails.
+pub fn line_count(conn: &Connection, organization: OrganizationId) -> Result<i64, DbError> {
+    Ok(wallet(conn, organization)?.map_or(0, |row| row.line_count))
+}
+
 /// The organization's newest line on a UTC day or, up to `look_back` days, before it.
 ///
 /// # Errors

@@ -175,7 +175,7 @@ fn all_lines(kit: &Kit, org: OrganizationId, limit: usize) -> Vec<Line> {
 }
 
 fn items_total(kit: &Kit, org: OrganizationId, zone: &Zone, from: Timestamp, to: Timestamp) -> i64 {
-    let filter = ItemFilter { from, to, meter: None, agent: None, number: None, workspace: None };
+    let filter = ItemFilter { from, to, meter: None, agent: None, number: None, workspaces: None };
     let page = kit
         .db()
         .read_blocking(|tx| statement::events(tx.conn(), org, zone, &filter, None, 10_000))

@@ -3,13 +3,24 @@
 mod audit;
 mod catalog;
 mod clock;
+mod credit;
 mod details;
+mod grants;
 mod keys;
+mod organization;
 mod organizations;
+mod period;
 mod plans;
 mod sessions;
+mod subscription;
+mod transactions;
 mod usage_events;
+mod usage_items;
+mod usage_log;
+mod usage_report;
 mod users;
+mod wallet;
+mod within;
 mod workspaces;
 
 use super::route::Table;
@@ -27,4 +38,13 @@ pub fn routes(table: &mut Table) {
     audit::routes(table);
     clock::routes(table);
     usage_events::routes(table);
+    usage_log::routes(table);
+    wallet::routes(table);
+    credit::routes(table);
+    transactions::routes(table);
+    grants::routes(table);
+    usage_report::routes(table);
+    usage_items::routes(table);
+    organization::routes(table);
+    subscription::routes(table);
 }

@@ -256,7 +256,7 @@ fn events(kit: &Kit, catalog: &Snapshot, place: usize, expected: &Organization, 
     let shift = rng.between(0, DAY_MS);
     let (from, to) = (zone.start_of(first).plus_ms(shift), zone.start_of(last));
     let agent = rng.maybe(4, |_| "agent-1".to_owned());
-    let filter = ItemFilter { from, to, meter: None, agent: agent.clone(), number: None, workspace: None };
+    let filter = ItemFilter { from, to, meter: None, agent: agent.clone(), number: None, workspaces: None };
     let mut found = Vec::new();
     let mut at = None;
     loop {

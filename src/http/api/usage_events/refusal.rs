@@ -46,7 +46,7 @@ pub(super) fn refused(refusal: &Refusal, event: &UsageEvent, names: &Names, aske
             .param(names.organization)
             .message("This organization is not yours."),
         Refusal::Negative(name) => field(&names.of(name), "negative"),
-        Refusal::TooMuch(_) | Refusal::Unpriceable | Refusal::TooMuchForOneDay => {
+        Refusal::TooMuch(_) | Refusal::TooMuchForOneDay | Refusal::Unpriceable => {
             field(&names.of("quantity"), "too_large")
         }
         Refusal::TooOld(_) => field(names.occurred_at, "too_old"),
