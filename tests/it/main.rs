@@ -3,6 +3,7 @@
 
 mod api;
 mod cli;
+mod demo;
 mod helpers;
 mod import;
 mod ledger_kit;
