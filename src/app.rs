@@ -4,7 +4,7 @@
 //! answer; only the writer and slow reads are elsewhere. `serve`, the demo and the tests all start it here.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::base::{Clock, Mode, SystemClock, TestClock};
 use crate::catalog::{CatalogError, CatalogPart, seed};
 use crate::config::Config;
-use crate::db::{Db, DbError, DbOptions, DirLock, Parts};
+use crate::db::{Db, DbError, DbOptions, DirLock, FILE_NAME, Parts};
 use crate::http::metrics::Metrics;
 use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
@@ -34,7 +34,7 @@ use crate::wallet::Wallets;
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
 /// How often what is due is done: used keys noted, expired credit moved, old rows forgotten.
-const TICK: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_mins(1);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,7 @@ impl Opened {
         };
         let dir = &config.database.data_dir;
         make_dir(dir)?;
+        make_file(dir)?;
         let db = Db::open(dir, &options, clock, parts)?;
         Ok(Self { db, generation })
     }
@@ -169,6 +170,15 @@ impl Opened {
 pub fn make_dir(dir: &Path) -> Result<(), DbError> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|e| DbError::io(dir, &e))
+}
+
+/// Makes the database file where it is not there yet, for this user alone: the directory may be somebody else's. The log
+/// and its index get the file's permissions from the engine.
+fn make_file(dir: &Path) -> Result<(), DbError> {
+    let file = dir.join(FILE_NAME);
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create(true).truncate(false).mode(0o600).open(&file);
+    made.map(|_| ()).map_err(|e| DbError::io(&file, &e))
 }
 
 /// Takes a data directory for this process alone to serve.
@@ -196,7 +206,7 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let db = opened.db.clone();
     clocks.restore(&db)?;
     seed_catalog(&db, &config).await?;
-    let setup_token = db.write(|tx| setup::mint(tx)).await?;
+    let setup_token = db.write(setup::mint).await?;
     let listener = listen(config.server.listen)?;
     let addr = listener.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
     let table = Arc::new(http::table());

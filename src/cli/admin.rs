@@ -22,13 +22,17 @@ const PASSWORD_MAX: u64 = 4_096;
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
     /// Create an operator account; prints its id
-    CreateOperator(CreateOperator),
+    #[command(name = "create-operator")]
+    Operator(CreateOperator),
     /// Create an organization, with the configured welcome credit; prints its id
-    CreateOrganization(CreateOrganization),
+    #[command(name = "create-organization")]
+    Organization(CreateOrganization),
     /// Create a person in an organization; prints the id
-    CreateUser(CreateUser),
+    #[command(name = "create-user")]
+    User(CreateUser),
     /// Issue an API key; prints it, this once
-    CreateKey(CreateKey),
+    #[command(name = "create-key")]
+    Key(CreateKey),
 }
 
 #[derive(Debug, Args)]
@@ -106,10 +110,10 @@ const BY: By = By::actor(Actor::CommandLine);
 impl Admin {
     pub(super) fn run(self, common: &Common) -> Outcome {
         let printed = match self {
-            Self::CreateOperator(command) => command.run(common)?,
-            Self::CreateOrganization(command) => command.run(common)?,
-            Self::CreateUser(command) => command.run(common)?,
-            Self::CreateKey(command) => command.run(common)?,
+            Self::Operator(command) => command.run(common)?,
+            Self::Organization(command) => command.run(common)?,
+            Self::User(command) => command.run(common)?,
+            Self::Key(command) => command.run(common)?,
         };
         println!("{printed}");
         Ok(ExitCode::SUCCESS)

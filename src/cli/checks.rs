@@ -18,7 +18,7 @@ use crate::metering;
 
 const WAIT: Duration = Duration::from_secs(5);
 /// A clock that is further behind the file than this has stepped back.
-const CLOCK_SLACK: Duration = Duration::from_secs(60);
+const CLOCK_SLACK: Duration = Duration::from_mins(1);
 
 /// Look at the configuration.
 #[derive(Debug, Subcommand)]
@@ -88,7 +88,7 @@ fn permissions(file: &Path) -> Result<Finding, Failure> {
     let mode = |path: &Path| std::fs::metadata(path).map(|m| m.permissions().mode() & 0o777);
     let (file_mode, dir_mode) = (mode(file)?, mode(file.parent().unwrap_or(file))?);
     Ok(Finding {
-        good: file_mode & 0o007 == 0 || dir_mode & 0o007 == 0,
+        good: file_mode % 0o10 == 0 || dir_mode % 0o10 == 0,
         what: format!("{} has mode {file_mode:03o} in a directory of mode {dir_mode:03o}", file.display()),
     })
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod checks;
+mod demo;
 mod import;
 mod serve;
 
@@ -52,6 +53,8 @@ struct Common {
 enum Command {
     /// Run the server
     Serve(serve::Serve),
+    /// Run a server with demo data, in test mode
+    Demo(demo::Demo),
     /// Create operators, organizations, people and keys; works beside a running server
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -79,6 +82,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Serve(command) => command.run(&cli.common),
+        Command::Demo(command) => command.run(&cli.common),
         Command::Admin(command) => command.run(&cli.common),
         Command::Migrate => checks::migrate(&cli.common),
         Command::Config(command) => command.run(&cli.common),

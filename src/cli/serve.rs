@@ -38,7 +38,7 @@ impl Serve {
 }
 
 /// Prints the one line that scripts wait for, and where to begin while there is no operator.
-fn announce(app: &RunningApp) -> Result<(), Failure> {
+pub(super) fn announce(app: &RunningApp) -> Result<(), Failure> {
     if let Some(token) = &app.setup_token {
         eprintln!("No operator yet. Set up: {}/setup?token={token}", app.state.settings.public_url);
         eprintln!("(or: tollbook admin create-operator --email … --password-stdin)");

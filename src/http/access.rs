@@ -158,7 +158,7 @@ impl Access {
         Ok(Admitted { organization, reach, ..Admitted::known(principal) })
     }
 
-    fn may(&self, principal: &Principal, organization: OrganizationId) -> Result<(), Denied> {
+    fn may(self, principal: &Principal, organization: OrganizationId) -> Result<(), Denied> {
         match (self.scope, self.session_only) {
             (Some(scope), true) => principal.may_in_session(scope, organization),
             (Some(scope), false) => principal.may(scope, organization),
@@ -166,7 +166,7 @@ impl Access {
         }
     }
 
-    fn may_as_operator(&self, principal: &Principal) -> Result<(), Denied> {
+    fn may_as_operator(self, principal: &Principal) -> Result<(), Denied> {
         if !principal.is_operator() {
             return Err(Denied::OperatorRequired);
         }

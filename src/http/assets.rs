@@ -19,7 +19,7 @@ pub fn routes(table: &mut Table) {
 
 /// Every embedded file's name.
 pub fn names() -> impl Iterator<Item = String> {
-    <Static as rust_embed::Embed>::iter().map(|name| name.into_owned())
+    <Static as rust_embed::Embed>::iter().map(std::borrow::Cow::into_owned)
 }
 
 /// One file. Kept by browsers, and asked for again by its hash: names do not change with the content.

@@ -263,10 +263,7 @@ fn joined(prefix: &str, path: &str) -> String {
 /// The first thing that keeps `bytes` from being a `T`.
 pub fn first_flaw<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Flaw> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize::<_, T>(&mut parser) {
-        Ok(_) => return None,
-        Err(error) => error,
-    };
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut parser) else { return None };
     let path = error.path().to_string();
     let path = if path == "." || path == "?" { String::new() } else { path };
     let inner = error.into_inner();

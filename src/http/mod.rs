@@ -106,7 +106,7 @@ impl State {
     /// The state behind a request.
     #[must_use]
     pub fn of(req: &HttpRequest) -> Option<&Self> {
-        req.app_data::<web::Data<Self>>().map(|data| data.get_ref())
+        req.app_data::<web::Data<Self>>().map(web::Data::get_ref)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The API's document (OpenAPI 3.1), generated from the table of routes.
+//! The API's document (`OpenAPI` 3.1), generated from the table of routes.
 
 use std::collections::BTreeSet;
 

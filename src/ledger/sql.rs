@@ -187,9 +187,19 @@ pub fn account_balance(conn: &Connection, account: AccountId) -> Result<i64, DbE
 
 /// Transfers whose two accounts belong to different ledgers.
 pub(super) const MIXED_LEDGERS: &str = "
-    SELECT t.id FROM transfers t
+    SELECT t.id, 'moves between two ledgers' FROM transfers t
     JOIN accounts d ON d.id = t.debit_account_id JOIN accounts c ON c.id = t.credit_account_id
     WHERE d.ledger <> c.ledger ORDER BY t.id LIMIT 1";
+
+/// Transfers between an account and the sinks of usage, added up; what came back is deducted.
+pub(super) const MOVED_FOR_USAGE: &str = "
+    SELECT account, meter, sum(amount) FROM (
+        SELECT t.debit_account_id AS account, c.meter_id AS meter, t.amount FROM transfers t
+        JOIN accounts c ON c.id = t.credit_account_id AND c.kind = 'usage'
+        UNION ALL
+        SELECT t.credit_account_id, d.meter_id, -t.amount FROM transfers t
+        JOIN accounts d ON d.id = t.debit_account_id AND d.kind = 'usage')
+    GROUP BY account, meter HAVING sum(amount) <> 0";
 
 /// One stored transfer.
 pub(super) struct TransferRow {

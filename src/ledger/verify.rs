@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::canon::Canon;
 use super::journal::transfer_canonical;
 use super::{Transaction, sql, transaction_from_row};
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, MeterId};
 use crate::db::DbError;
 
 /// The first thing that does not fit.
@@ -60,6 +60,19 @@ pub fn expect_equal<T: PartialEq + std::fmt::Debug>(
         return Ok(());
     }
     Err(VerifyError::misfit(table, row, format!("{what} is {stored:?}, but follows to be {derived:?}")))
+}
+
+/// Fails with a misfit of `table` when `query` finds anything: the row, and what is wrong with it.
+///
+/// # Errors
+/// [`VerifyError::Misfit`] for what it finds.
+pub fn none_of(conn: &Connection, table: &'static str, query: &str) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare(query)?;
+    let mut rows = statement.query([])?;
+    match rows.next()? {
+        Some(row) => Err(VerifyError::misfit(table, row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
+        None => Ok(()),
+    }
 }
 
 /// What was looked at.
@@ -192,17 +205,15 @@ pub fn accounts(conn: &Connection, summary: &mut BookSummary) -> Result<(), Veri
     for (ledger, sum) in sums {
         expect_equal("accounts", ledger, "the sum of the ledger", &sum, &0)?;
     }
-    mixed_ledgers(conn)
+    none_of(conn, "transfers", sql::MIXED_LEDGERS)
 }
 
-/// A transfer moves within one ledger.
-fn mixed_ledgers(conn: &Connection) -> Result<(), VerifyError> {
-    let mut statement = conn.prepare(sql::MIXED_LEDGERS)?;
-    let mut rows = statement.query([])?;
-    match rows.next()? {
-        Some(row) => {
-            Err(VerifyError::misfit("transfers", row.get::<_, i64>(0)?, "moves between two ledgers"))
-        }
-        None => Ok(()),
-    }
+/// What moved for usage, by the account that was charged and the meter.
+///
+/// # Errors
+/// When the database fails.
+pub fn moved_for_usage(conn: &Connection) -> Result<HashMap<(AccountId, MeterId), i64>, VerifyError> {
+    let mut statement = conn.prepare(sql::MOVED_FOR_USAGE)?;
+    let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

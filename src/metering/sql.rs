@@ -491,6 +491,32 @@ pub(super) fn has_usage(conn: &Connection, organization: OrganizationId) -> Resu
         .unwrap_or(false))
 }
 
+/// For the verifier: each finds rows of a table that do not fit, and should find none.
+pub(super) const MISFITS: [(&str, &str); 4] = [
+    (
+        "usage_draws",
+        "SELECT d.item_id, 'belongs to no item that was drawn from several accounts' FROM usage_draws d
+         LEFT JOIN usage_items i ON i.id = d.item_id
+         WHERE i.id IS NULL OR i.account_id IS NOT NULL OR i.credits = 0 ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "agents",
+        "SELECT agent_id, 'does not exist, but has usage' FROM usage_rollups
+         WHERE agent_id <> 0 AND agent_id NOT IN (SELECT id FROM agents) ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "numbers",
+        "SELECT number_id, 'does not exist, but has usage' FROM usage_rollups
+         WHERE number_id <> 0 AND number_id NOT IN (SELECT id FROM numbers) ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "workspaces",
+        "SELECT workspace_id, 'does not exist, but has usage' FROM usage_rollups
+         WHERE workspace_id <> 0 AND workspace_id NOT IN (SELECT id FROM workspaces) ORDER BY 1 LIMIT 1",
+    ),
+];
+pub(super) const ALL_VOIDS: &str = "SELECT head, void_id FROM usage_voids";
+
 /// For the verifier: everything, in the order of the chain.
 pub(super) const ALL_ITEMS: &str = items!("ORDER BY id");
 pub(super) const ALL_ROLLUPS: &str = "SELECT * FROM usage_rollups";

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
-use super::row::ItemRow;
+use super::ids;
+use super::row::{EventRow, ItemRow};
 use super::sql::{self, DayRow, Rollup, RollupKey};
-use crate::base::id::{MeterId, OrganizationId};
-use crate::base::{Day, Quantity, Timestamp};
+use crate::base::id::{AccountId, MeterId, OrganizationId};
+use crate::base::{Day, Quantity, Timestamp, Zone};
 use crate::db::DbError;
+use crate::grants;
 use crate::ledger::Transaction;
-use crate::ledger::verify::{BookSummary, VerifyError, accounts, expect_equal, walk_chain};
+use crate::ledger::verify::{
+    BookSummary, VerifyError, accounts, expect_equal, moved_for_usage, none_of, walk_chain,
+};
 use crate::metering::rating::ItemKind;
 use crate::wallet::{self, Derived};
 
@@ -35,12 +39,18 @@ pub struct Summary {
 /// The first row that does not fit, by name.
 pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
     let mut book = BookSummary::default();
-    let lines = walk(conn, &mut book)?;
+    let (indexed_through, indexed) = ids::stored(conn)?;
+    let lines = walk(conn, &mut book, indexed_through)?;
+    expect_equal("usage_id_runs", "all", "how many events they hold", &indexed, &lines.indexed)?;
     accounts(conn, &mut book)?;
-    let wallets = wallet::verify(conn, &lines.wallets)?;
+    compare_draws(conn, &lines)?;
+    grants::verify(conn)?;
+    let wallets = wallet::verify(conn, &lines.wallets, &lines.wallet_days)?;
     let rollups = compare_rollups(conn, &lines)?;
     compare_days(conn, &lines)?;
     compare_cycles(conn, &lines)?;
+    compare_voids(conn, &lines)?;
+    sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     Ok(Summary { book, wallets, events: lines.events, items: lines.items, rollups })
 }
 
@@ -48,6 +58,15 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
 #[derive(Default)]
 struct Lines {
     wallets: BTreeMap<OrganizationId, Derived>,
+    /// By the day (UTC) of posting.
+    wallet_days: BTreeMap<(Day, OrganizationId), Derived>,
+    /// Drawn from an account for a meter.
+    drawn: HashMap<(AccountId, MeterId), i64>,
+    /// Events that were taken back, and by which.
+    voids: HashMap<i64, i64>,
+    /// Events up to `indexed_through`.
+    indexed: i64,
+    indexed_through: i64,
     rollups: HashMap<RollupKey, Rollup>,
     days: HashMap<(Day, OrganizationId), DayRow>,
     cycles: HashMap<(OrganizationId, MeterId, Timestamp), (i64, i64)>,
@@ -55,6 +74,15 @@ struct Lines {
     items: u64,
     /// The event whose further items are expected.
     open: Option<OpenEvent>,
+}
+
+/// What every line has, usage or not.
+struct Line {
+    id: i64,
+    previous: i64,
+    amount: i64,
+    after: i64,
+    posted_at: Timestamp,
 }
 
 struct OpenEvent {
@@ -68,8 +96,8 @@ struct OpenEvent {
     cycle: Option<Timestamp>,
 }
 
-fn walk(conn: &Connection, book: &mut BookSummary) -> Result<Lines, VerifyError> {
-    let lines = std::cell::RefCell::new(Lines::default());
+fn walk(conn: &Connection, book: &mut BookSummary, indexed_through: i64) -> Result<Lines, VerifyError> {
+    let lines = std::cell::RefCell::new(Lines { indexed_through, ..Lines::default() });
     let mut statement = conn.prepare(sql::ALL_ITEMS)?;
     let mut rows = statement.query([])?;
     // an item is looked at when the chain asks for the one after it, so lines are seen in their order
@@ -102,57 +130,34 @@ fn next(conn: &Connection, row: Option<&Row<'_>>) -> Result<Option<ItemRow>, DbE
 impl Lines {
     fn line(
         &mut self,
-        organization: OrganizationId,
         table: &'static str,
-        line: i64,
-        prev: i64,
-        amount: i64,
-        balance_after: i64,
+        organization: OrganizationId,
+        line: &Line,
     ) -> Result<(), VerifyError> {
         let wallet = self.wallets.entry(organization).or_default();
-        expect_equal(table, line, "prev_line", &prev, &wallet.last_line)?;
-        expect_equal(table, line, "balance_after", &balance_after, &(wallet.balance + amount))?;
-        *wallet = Derived { last_line: line, lines: wallet.lines + 1, balance: balance_after };
+        expect_equal(table, line.id, "prev_line", &line.previous, &wallet.last_line)?;
+        expect_equal(table, line.id, "balance_after", &line.after, &(wallet.balance + line.amount))?;
+        *wallet = Derived { last_line: line.id, lines: wallet.lines + 1, balance: line.after };
+        self.wallet_days.insert((Zone::UTC.day_of(line.posted_at), organization), *wallet);
         Ok(())
     }
 
     fn transaction(&mut self, t: &Transaction) -> Result<(), VerifyError> {
-        let (amount, after) = (t.amount.micros(), t.balance_after.micros());
-        self.line(t.organization, "transactions", t.id.number(), t.prev_line, amount, after)
+        let line = Line {
+            id: t.id.number(),
+            previous: t.prev_line,
+            amount: t.amount.micros(),
+            after: t.balance_after.micros(),
+            posted_at: t.created_at,
+        };
+        self.line("transactions", t.organization, &line)
     }
 
     fn item(&mut self, row: &ItemRow) -> Result<(), VerifyError> {
         self.items += 1;
         if let Some(event) = &row.event {
             self.closed()?;
-            self.events += 1;
-            let (total, after) = (event.total.micros(), event.balance_after.micros());
-            self.line(row.organization, "usage_items", row.id, event.prev_line, -total, after)?;
-            let day = self.days.entry((event.day, row.organization)).or_default();
-            expect_equal("usage_items", row.id, "prev_of_day", &event.prev_of_day, &day.last_head)?;
-            day.last_head = row.id;
-            day.events += 1;
-            let key = RollupKey {
-                day: event.day,
-                organization: row.organization,
-                meter: row.meter,
-                agent: event.agent.map_or(0, crate::base::Id::number),
-                number: event.number.map_or(0, crate::base::Id::number),
-                workspace: event.workspace.map_or(0, crate::base::Id::number),
-            };
-            let events = if event.corrects.is_some() { -1 } else { 1 };
-            let of_event = Rollup { reported: event.reported.micros(), events, ..Rollup::default() };
-            self.rollups.entry(key).or_default().add(of_event);
-            self.open = Some(OpenEvent {
-                head: row.id,
-                is_void: event.corrects.is_some(),
-                reported: event.reported.micros(),
-                charged: 0,
-                key,
-                left: event.items,
-                credits_left: total,
-                cycle: event.cycle_start,
-            });
+            self.event(row, event)?;
         }
         let Some(open) = &mut self.open else {
             return Err(VerifyError::misfit("usage_items", row.id, "follows no event"));
@@ -171,8 +176,60 @@ impl Lines {
                 ItemKind::Surcharge | ItemKind::PassThrough | ItemKind::Byok => {}
             }
         }
-        let drawn: i64 = row.draws().map(|d| d.amount.micros()).sum();
+        let mut drawn = 0;
+        for draw in row.draws() {
+            drawn += draw.amount.micros();
+            *self.drawn.entry((draw.account, row.meter)).or_default() += draw.amount.micros();
+        }
         expect_equal("usage_items", row.id, "credits", &row.credits.micros(), &drawn)
+    }
+
+    /// The event that begins with this item.
+    fn event(&mut self, row: &ItemRow, event: &EventRow) -> Result<(), VerifyError> {
+        self.events += 1;
+        let line = Line {
+            id: row.id,
+            previous: event.prev_line,
+            amount: -event.total.micros(),
+            after: event.balance_after.micros(),
+            posted_at: event.posted_at,
+        };
+        self.line("usage_items", row.organization, &line)?;
+        let day = self.days.entry((event.day, row.organization)).or_default();
+        expect_equal("usage_items", row.id, "prev_of_day", &event.prev_of_day, &day.last_head)?;
+        day.last_head = row.id;
+        day.events += 1;
+        match event.corrects {
+            None => self.indexed += i64::from(row.id <= self.indexed_through),
+            Some(head) => {
+                if let Some(earlier) = self.voids.insert(head, row.id) {
+                    let what = format!("takes {head} back, which {earlier} did already");
+                    return Err(VerifyError::misfit("usage_items", row.id, what));
+                }
+            }
+        }
+        let key = RollupKey {
+            day: event.day,
+            organization: row.organization,
+            meter: row.meter,
+            agent: event.agent.map_or(0, crate::base::Id::number),
+            number: event.number.map_or(0, crate::base::Id::number),
+            workspace: event.workspace.map_or(0, crate::base::Id::number),
+        };
+        let events = if event.corrects.is_some() { -1 } else { 1 };
+        let of_event = Rollup { reported: event.reported.micros(), events, ..Rollup::default() };
+        self.rollups.entry(key).or_default().add(of_event);
+        self.open = Some(OpenEvent {
+            head: row.id,
+            is_void: event.corrects.is_some(),
+            reported: event.reported.micros(),
+            charged: 0,
+            key,
+            left: event.items,
+            credits_left: event.total.micros(),
+            cycle: event.cycle_start,
+        });
+        Ok(())
     }
 
     /// The event before has all its items.
@@ -199,6 +256,32 @@ fn compare_rollups(conn: &Connection, lines: &Lines) -> Result<u64, VerifyError>
     }
     expect_equal("usage_rollups", "all", "how many there are", &count, &(lines.rollups.len() as u64))?;
     Ok(count)
+}
+
+/// What items were drawn from is what moved.
+fn compare_draws(conn: &Connection, lines: &Lines) -> Result<(), VerifyError> {
+    let moved = moved_for_usage(conn)?;
+    for key in lines.drawn.keys().chain(moved.keys()) {
+        let drawn = lines.drawn.get(key).copied().unwrap_or_default();
+        let moved = moved.get(key).copied().unwrap_or_default();
+        let (account, meter) = key;
+        let what = format!("what moved for usage of meter {}", meter.number());
+        expect_equal("accounts", account.number(), &what, &moved, &drawn)?;
+    }
+    Ok(())
+}
+
+fn compare_voids(conn: &Connection, lines: &Lines) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare(sql::ALL_VOIDS)?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let (head, void): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let derived = lines.voids.get(&head).copied();
+        expect_equal("usage_voids", head, "the event that took it back", &Some(void), &derived)?;
+        count += 1;
+    }
+    expect_equal("usage_voids", "all", "how many there are", &count, &lines.voids.len())
 }
 
 fn compare_days(conn: &Connection, lines: &Lines) -> Result<(), VerifyError> {

@@ -26,6 +26,8 @@ pub struct Wallet {
     balance: Credits,
     last_line: i64,
     line_count: i64,
+    /// It has a line that its row does not know of yet.
+    moved: bool,
 }
 
 /// The wallets that were touched lately; they are written once per commit.
@@ -108,6 +110,7 @@ impl Wallet {
         self.balance = balance_after;
         self.last_line = line;
         self.line_count += 1;
+        self.moved = true;
     }
 
     /// Notes a transaction.
@@ -309,6 +312,7 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
         balance: row.balance,
         last_line: row.last_line,
         line_count: row.line_count,
+        moved: false,
     }))
 }
 
@@ -331,8 +335,11 @@ impl Part for Wallets {
             }
             let grace_ms = self.grace_ms;
             wallet.pockets.retain(|p| !p.is_done(now, grace_ms));
-            sql::update_wallet(conn, organization, wallet.balance, wallet.last_line, wallet.line_count, now)?;
-            sql::upsert_wallet_day(conn, day, organization, wallet.balance, wallet.last_line)?;
+            if std::mem::take(&mut wallet.moved) {
+                let (balance, last_line) = (wallet.balance, wallet.last_line);
+                sql::update_wallet(conn, organization, balance, last_line, wallet.line_count, now)?;
+                sql::upsert_wallet_day(conn, day, organization, balance, last_line)?;
+            }
         }
         Ok(())
     }

@@ -151,7 +151,7 @@ pub fn last_line_on_or_before(
     Ok(None)
 }
 
-/// What the lines say about one wallet.
+/// What the lines say about one wallet, in all or at the end of a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Derived {
     /// The newest line.
@@ -162,11 +162,16 @@ pub struct Derived {
     pub balance: i64,
 }
 
-/// Compares every wallet with its grants, its overdraft and its lines.
+/// Compares every wallet with its grants, its overdraft and its lines, and every day's closing balance with the day's
+/// last line.
 ///
 /// # Errors
-/// The first wallet that does not fit.
-pub fn verify(conn: &Connection, derived: &BTreeMap<OrganizationId, Derived>) -> Result<u64, VerifyError> {
+/// The first wallet or day that does not fit.
+pub fn verify(
+    conn: &Connection,
+    derived: &BTreeMap<OrganizationId, Derived>,
+    days: &BTreeMap<(Day, OrganizationId), Derived>,
+) -> Result<u64, VerifyError> {
     let mut statement = conn.prepare(
         "SELECT w.organization_id, w.balance, w.last_line, w.line_count,
                 coalesce((SELECT sum(a.credits_posted - a.debits_posted)
@@ -176,7 +181,7 @@ pub fn verify(conn: &Connection, derived: &BTreeMap<OrganizationId, Derived>) ->
          FROM wallets w ORDER BY w.organization_id",
     )?;
     let mut rows = statement.query([])?;
-    let mut count = 0;
+    let (mut count, mut with_lines) = (0, 0);
     while let Some(row) = rows.next()? {
         let organization: OrganizationId = row.get(0)?;
         let stored = Derived { balance: row.get(1)?, last_line: row.get(2)?, lines: row.get(3)? };
@@ -191,9 +196,30 @@ pub fn verify(conn: &Connection, derived: &BTreeMap<OrganizationId, Derived>) ->
         )?;
         expect_equal("wallets", organization, "balance (of its accounts)", &stored.balance, &of_accounts)?;
         count += 1;
+        with_lines += u64::from(of_lines.lines > 0);
     }
+    expect_equal("wallets", "all", "how many have lines", &with_lines, &(derived.len() as u64))?;
+    verify_days(conn, days)?;
     closed_grants(conn)?;
     Ok(count)
+}
+
+fn verify_days(
+    conn: &Connection,
+    days: &BTreeMap<(Day, OrganizationId), Derived>,
+) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare("SELECT day, organization_id, balance, last_line FROM wallet_days")?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let key: (Day, OrganizationId) = (row.get(0)?, row.get(1)?);
+        let stored: (i64, i64) = (row.get(2)?, row.get(3)?);
+        let derived = days.get(&key).map(|day| (day.balance, day.last_line)).unwrap_or_default();
+        let row = format!("{} {}", key.0, key.1);
+        expect_equal("wallet_days", row, "closing balance and last line", &stored, &derived)?;
+        count += 1;
+    }
+    expect_equal("wallet_days", "all", "how many there are", &count, &days.len())
 }
 
 /// A grant that is closed has nothing left, and none has less than nothing.

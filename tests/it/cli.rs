@@ -95,7 +95,8 @@ async fn the_first_minutes_from_a_shell_beside_the_server() {
     assert!(!log.contains("correct horse"), "no password in the log");
 
     assert!(printed(&run(data, &["verify"], "")).starts_with("verified:"));
-    assert!(run(data, &["doctor"], "").status.success());
+    let doctor = run(data, &["doctor"], "");
+    assert!(doctor.status.success(), "{doctor:?}");
     // a second operator cannot have the same address
     let again =
         run(data, &["admin", "create-operator", "--email", "op@example.com", "--password-stdin"], password);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollbook::base::id::{MeterId, OrganizationId};
+use tollbook::base::id::OrganizationId;
 use tollbook::base::{Clock, Credits, Quantity, TestClock, Timestamp};
 use tollbook::catalog::{CatalogPart, Snapshot, seed};
 use tollbook::db::{Db, DbError, DbOptions, Parts, WriteTx};
@@ -172,10 +172,6 @@ impl Kit {
 
     pub fn catalog(&self) -> Snapshot {
         self.db().read_blocking(|tx| Snapshot::load(tx.conn())).expect("catalog")
-    }
-
-    pub fn meter(&self, code: &str) -> MeterId {
-        self.catalog().meter_id(code).expect("meter")
     }
 
     pub fn verify(&self) -> Result<metering::verify::Summary, VerifyError> {

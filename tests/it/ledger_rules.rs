@@ -123,14 +123,27 @@ async fn absurd_quantities_of_one_day_stop_nobody() {
     .await
     .expect("rates");
     let now = kit.now();
+    let mut full = false;
     // ten times a thousand events of the largest quantity leave 64 bits of millionths
     for batch in 0..10 {
         let events: Vec<EventIn> =
             (0..1_000).map(|n| input(event(&format!("{batch}-{n}"), "tokens", "1000000000", now))).collect();
         let outcomes = kit.write(move |tx| metering::record(tx, Some(org), None, &events)).await;
         let outcomes = outcomes.expect("the commit is not lost");
-        assert!(outcomes.iter().all(|o| matches!(o, Outcome::Charged(_))));
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Charged(_) => assert!(!full, "nothing more after the day was full"),
+                Outcome::Refused(Refusal::TooMuchForOneDay) => full = true,
+                other => panic!("{other:?}"),
+            }
+        }
     }
+    assert!(full);
+    // everybody else's day has room, and so has the next day
+    let other = kit.organization("other", "UTC").await;
+    kit.charge(other, event("theirs", "tokens", "1000000000", now)).await;
+    kit.clock.advance(DAY_MS);
+    kit.charge(org, event("tomorrow", "tokens", "1000000000", kit.now())).await;
     kit.assert_sound();
 }
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod cli;
+mod demo;
 mod helpers;
 mod import;
 mod ledger_kit;
@@ -10,4 +11,5 @@ mod ledger_rules;
 mod ledger_sim;
 mod process;
 mod tidy;
+mod verify_tampering;
 mod writer;

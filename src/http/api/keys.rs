@@ -121,10 +121,10 @@ struct NewOwn {
     responses((status = 201, description = "Issued; the key is shown this once.", body = Issued)))]
 async fn issue_own(state: web::Data<State>, admitted: Admitted, Json(input): Json<NewOwn>) -> Answer<Issued> {
     let owner = KeyOwner::Organization(admitted.organization()?);
-    let issuer = issuer(&admitted)?;
+    let acting = on_behalf(&admitted)?;
     let new = NewKey { owner, mode: state.settings.mode, scopes: input.scopes, name: input.name };
     let by = admitted.by()?;
-    let issued = state.db.write(move |tx| keys::issue(tx, &by, &new, issuer)).await?;
+    let issued = state.db.write(move |tx| keys::issue(tx, &by, &new, acting)).await?;
     Ok(Reply::created(issued.into()))
 }
 
@@ -159,8 +159,8 @@ async fn rotate_own(
     Json(input): Json<Rotation>,
 ) -> Answer<Issued> {
     let owner = KeyOwner::Organization(admitted.organization()?);
-    let (issuer, by, overlap_ms) = (issuer(&admitted)?, admitted.by()?, input.overlap_ms()?);
-    let issued = state.db.write(move |tx| keys::rotate(tx, &by, owner, id, overlap_ms, issuer)).await?;
+    let (acting, by, overlap_ms) = (on_behalf(&admitted)?, admitted.by()?, input.overlap_ms()?);
+    let issued = state.db.write(move |tx| keys::rotate(tx, &by, owner, id, overlap_ms, acting)).await?;
     Ok(Reply::created(issued.into()))
 }
 
@@ -178,7 +178,7 @@ async fn revoke_own(
     Ok(Reply::ok(state.db.write(move |tx| keys::revoke(tx, &by, owner, id)).await?.into()))
 }
 
-fn issuer(admitted: &Admitted) -> Result<Issuer, ApiError> {
+fn on_behalf(admitted: &Admitted) -> Result<Issuer, ApiError> {
     Ok(if admitted.principal()?.is_operator() { Issuer::Operator } else { Issuer::Customer })
 }
 

@@ -209,6 +209,7 @@ struct Changes {
     /// Null removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
+    #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     external_id: Option<Option<String>>,
     timezone: Option<Timezone>,
 }

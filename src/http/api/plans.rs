@@ -21,6 +21,7 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 /// A plan as it is offered now.
+#[expect(clippy::struct_field_names, reason = "`plan_credits` is the name in the API")]
 #[derive(Serialize, ToSchema)]
 struct Plan {
     id: PlanId,

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use crate::base::id::OrganizationId;
 use crate::db::DbError;
+use crate::ledger::verify::{VerifyError, none_of};
 use filter::Filter;
 use merge::Merge;
 
@@ -331,6 +332,16 @@ impl IdIndex {
         }
         Ok(None)
     }
+}
+
+/// Up to which item every event is in the stored part of the index, and how many events that part holds; its runs are
+/// as long as they say.
+///
+/// # Errors
+/// The first run that is not.
+pub fn stored(conn: &Connection) -> Result<(i64, i64), VerifyError> {
+    none_of(conn, "usage_id_runs", sql::UNEVEN_RUNS)?;
+    Ok(sql::in_runs(conn)?)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tollbook::identity::{Role, Scope, organizations};
 use crate::helpers::{BY, TestApp};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(dead_code)]
 enum Who {
     Anyone,
     Credential,

@@ -154,8 +154,8 @@ impl Call {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
-    pub fn organization(self, name: impl ToString) -> Self {
-        self.header("Tollbook-Organization", &name.to_string())
+    pub fn organization(self, name: impl std::fmt::Display) -> Self {
+        self.header("Tollbook-Organization", &format!("{name}"))
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -39,17 +39,14 @@ impl Chance {
                 Op::TakeBack { from: place, amount, class: self.rng.index(3) }
             }
             70..=79 => self.void(model, place),
-            80..=83 => Op::ExpireDue,
-            84..=87 => self.terms(model, place),
-            88..=90 => self.publish(model),
-            91 => self.plan(model),
-            92 => Op::AddMeter { code: format!("meter_{}", self.rng.between(1, 3)) },
-            93 => Op::Suspend { which: place, on: self.rng.one_in(3) },
-            94..=98 => Op::Failing((0..self.rng.between(1, 4)).map(|_| self.harmless(model)).collect()),
-            _ => match self.rng.one_in(2) {
-                true => Op::Panicking((0..2).map(|_| self.harmless(model)).collect()),
-                false => Op::ExpireDue,
-            },
+            80..=83 => self.terms(model, place),
+            84..=86 => self.publish(model),
+            87 => self.plan(model),
+            88 => Op::AddMeter { code: format!("meter_{}", self.rng.between(1, 3)) },
+            89 => Op::Suspend { which: place, on: self.rng.one_in(3) },
+            90..=94 => Op::Failing((0..self.rng.between(1, 4)).map(|_| self.harmless(model)).collect()),
+            95 => Op::Panicking((0..2).map(|_| self.harmless(model)).collect()),
+            _ => Op::ExpireDue,
         }
     }
 
@@ -173,16 +170,14 @@ impl Chance {
 
     fn void(&mut self, model: &Model, place: usize) -> Op {
         let known = &model.organizations[place].events;
-        let id = match known.is_empty() || self.rng.one_in(12) {
-            true => "never-sent".to_owned(),
-            // mostly something recent
-            false => {
-                let back = if self.rng.one_in(2) { self.rng.index(known.len()) } else { 0 };
-                let mut by_line: Vec<_> = known.iter().collect();
-                by_line.sort_by_key(|(_, event)| std::cmp::Reverse(event.items[0].id));
-                by_line[back].0.clone()
-            }
-        };
+        if known.is_empty() || self.rng.one_in(12) {
+            return Op::Void { of: place, id: "never-sent".to_owned() };
+        }
+        // mostly the newest
+        let back = if self.rng.one_in(2) { self.rng.index(known.len()) } else { 0 };
+        let mut by_line: Vec<_> = known.iter().collect();
+        by_line.sort_by_key(|(_, event)| std::cmp::Reverse(event.items[0].id));
+        let id = by_line[back].0.clone();
         Op::Void { of: place, id }
     }
 

@@ -344,10 +344,8 @@ impl Model {
     fn take(&mut self, to: &mut Organization, said: &UsageEvent) -> Result<String, String> {
         if let Some(known) = to.events.get(&said.id.to_string()) {
             let same = UsageEvent { organization: None, ..said.clone() } == known.said;
-            return Err(match same {
-                true => format!("duplicate {}", known.receipt(&known.items, known.total, known.after)),
-                false => "conflict".into(),
-            });
+            let first = known.receipt(&known.items, known.total, known.after);
+            return Err(if same { format!("duplicate {first}") } else { "conflict".into() });
         }
         self.check(said)?;
         let (found, items, of_allowance, of_tiers) = self.priced(to, said)?;

@@ -135,15 +135,15 @@ impl Op {
             }
             Self::Credit { to, credit } => give(tx, *to, credit),
             Self::TakeBack { from, amount, class } => {
-                let take = TakeBack {
+                let wanted = TakeBack {
                     amount: Credits::from_micros(*amount),
                     class: CLASSES[*class],
                     description: "taken".into(),
                     actor: "test".into(),
                     metadata: None,
                 };
-                let (t, draws) = wallet::take_back(tx, organization_id(*from), take)?;
-                let drawn: i64 = draws.iter().map(|d| d.amount.micros()).sum();
+                let (t, parts) = wallet::take_back(tx, organization_id(*from), wanted)?;
+                let drawn: i64 = parts.iter().map(|d| d.amount.micros()).sum();
                 assert_eq!(t.amount.micros(), -drawn);
                 Ok(format!("line {} -{drawn} then {}", t.id.number(), t.balance_after.micros()))
             }
@@ -375,6 +375,7 @@ fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
                 format!("insufficient {} of {}", available.micros(), required.micros())
             }
             Refusal::Suspended => "suspended".into(),
+            Refusal::TooMuchForOneDay => "too much for one day".into(),
         },
     }
 }

@@ -152,12 +152,10 @@ impl Prices {
             (None, Some(own)) => own,
             (None, None) => "payg".to_owned(),
         };
-        let (card, version, rate) = match self.rate_on(&card, meter, at) {
-            Some((version, rate)) => (card, version, rate),
-            None => {
-                let (version, rate) = self.rate_on("payg", meter, at)?;
-                ("payg".to_owned(), version, rate)
-            }
+        let (card, (version, rate)) = if let Some(found) = self.rate_on(&card, meter, at) {
+            (card, found)
+        } else {
+            ("payg".to_owned(), self.rate_on("payg", meter, at)?)
         };
         let allowance = plan.and_then(|(_, plan)| plan.allowances.get(meter).copied());
         let tiered = !matches!(rate.price, Price::Flat(_));

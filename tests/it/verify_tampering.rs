@@ -1,0 +1,219 @@
+//! Somebody changes the file behind the program's back: whatever they touch, `verify` finds it and says where.
+
+use rusqlite::Connection;
+use tollbook::base::Credits;
+use tollbook::base::time::HOUR_MS;
+use tollbook::grants::Class;
+use tollbook::ledger::verify::VerifyError;
+use tollbook::metering::{PriceTerms, UsageEvent};
+use tollbook::wallet::{self, NewCredit};
+
+use crate::ledger_kit::{Kit, event, grant, take};
+
+/// A book with a bit of everything: several grants, a charge over two of them, surcharges, an allowance, an expiry, a
+/// debt, money, a void.
+async fn lived_in() -> Kit {
+    let kit = Kit::new().await;
+    let org = kit.organization("acme", "Europe/Madrid").await;
+    let now = kit.now();
+    let trial = NewCredit { expires_at: Some(now.plus_ms(HOUR_MS)), ..grant("3", Class::Free) };
+    kit.credit(org, trial).await.expect("credit");
+    let bought = NewCredit {
+        cost: Some(tollbook::base::Money { minor: 5_000, currency: "EUR".parse().expect("currency") }),
+        ..grant("50", Class::Paid)
+    };
+    kit.credit(org, bought).await.expect("credit");
+    kit.charge(org, event("over two grants", "chat", "5", now)).await;
+    let toll_free = UsageEvent {
+        toll_free: true,
+        carrier_cost: Some(Credits::from_micros(9_000_000)),
+        agent: Some("agent".into()),
+        ..event("toll free", "voice", "90", now)
+    };
+    kit.charge(org, toll_free).await;
+    let version = kit.catalog().plan_by_code("starter").expect("plan").versions[0].id;
+    let terms = PriceTerms { starts_at: now, plan_version: Some(version), rate_card: None };
+    kit.write(move |tx| tollbook::metering::set_price_terms(tx, org, terms)).await.expect("terms");
+    kit.charge(org, event("included", "voice", "600", now)).await;
+    kit.charge(org, event("taken back", "chat", "2", now)).await;
+    kit.void(org, "taken back").await.expect("void");
+    kit.write(move |tx| wallet::take_back(tx, org, take("1", Class::Paid))).await.expect("taken");
+    let late = NewCredit { expires_at: Some(now.plus_ms(HOUR_MS)), ..grant("2", Class::Plan) };
+    kit.credit(org, late).await.expect("credit");
+    kit.clock.advance(2 * HOUR_MS);
+    kit.write(|tx| wallet::expire_due(tx, 10)).await.expect("expired");
+    let debtor = kit.organization("debtor", "UTC").await;
+    kit.charge(debtor, event("owed", "chat", "7", kit.now())).await;
+    kit.assert_sound();
+    kit
+}
+
+/// Takes every trigger away, as whoever edits the file could.
+fn without_triggers(conn: &Connection) {
+    let names: Vec<String> = conn
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+        .expect("triggers")
+        .query_map([], |row| row.get(0))
+        .expect("triggers")
+        .map(|name| name.expect("name"))
+        .collect();
+    assert!(names.len() > 10);
+    for name in names {
+        conn.execute_batch(&format!("DROP TRIGGER {name}")).expect("drop");
+    }
+}
+
+/// What is changed, and the tables that may be named for it: the row itself where it contradicts others, or the
+/// commit whose hash covers it.
+const CHANGES: &[(&str, &[&str])] = &[
+    // items
+    ("UPDATE usage_items SET credits = credits + 1 WHERE id = (SELECT max(id) FROM usage_items)", ITEM),
+    ("UPDATE usage_items SET quantity = quantity + 1 WHERE kind = 0", ITEM),
+    ("UPDATE usage_items SET total = total + 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET balance_after = balance_after + 1 WHERE event_id = 'owed'", ITEM),
+    ("UPDATE usage_items SET reported = reported + 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET occurred_at = occurred_at + 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET posted_at = posted_at + 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET event_id = 'another' WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET fingerprint = fingerprint + 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET agent_id = NULL WHERE event_id = 'toll free'", ITEM),
+    ("UPDATE usage_items SET flags = 0 WHERE event_id = 'toll free'", ITEM),
+    ("UPDATE usage_items SET rate_version_id = 2 WHERE event_id = 'toll free'", ITEM),
+    ("UPDATE usage_items SET cycle_start = cycle_start + 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET prev_line = 1 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET corrects = NULL WHERE corrects IS NOT NULL", ITEM),
+    ("UPDATE usage_items SET organization_id = 2 WHERE event_id = 'included'", ITEM),
+    ("UPDATE usage_items SET account_id = 1 WHERE event_id = 'owed'", ITEM),
+    ("DELETE FROM usage_items WHERE event_id = 'included'", ITEM),
+    ("DELETE FROM usage_items WHERE id = (SELECT max(id) FROM usage_items)", &["commits", "wallets"]),
+    ("DELETE FROM usage_items WHERE head IS NOT NULL", &["usage_items", "commits"]),
+    (
+        "INSERT INTO usage_items (id, organization_id, head, kind, meter_id, quantity, credits, rate_version_id)
+         VALUES (1000, 1, 999, 1, 1, 1, 0, 1)",
+        &["usage_items"],
+    ),
+    ("UPDATE usage_draws SET amount = amount + 1", ITEM),
+    ("UPDATE usage_draws SET amount = amount + CASE WHEN account_id = (SELECT min(account_id) FROM usage_draws) THEN 1 ELSE -1 END", ITEM),
+    ("DELETE FROM usage_draws", ITEM),
+    ("INSERT INTO usage_draws SELECT id, 1, 5 FROM usage_items WHERE event_id = 'included'", &["usage_draws"]),
+    // voids
+    ("DELETE FROM usage_voids", &["usage_voids"]),
+    ("UPDATE usage_voids SET void_id = head", &["usage_voids"]),
+    ("INSERT INTO usage_voids SELECT id, id FROM usage_items WHERE event_id = 'included'", &["usage_voids"]),
+    // what reports read
+    ("UPDATE usage_rollups SET credits = credits + 1 WHERE credits > 0", &["usage_rollups"]),
+    ("UPDATE usage_rollups SET quantity = quantity + 1", &["usage_rollups"]),
+    ("UPDATE usage_rollups SET reported = reported - 1", &["usage_rollups"]),
+    ("UPDATE usage_rollups SET events = events + 1", &["usage_rollups"]),
+    ("DELETE FROM usage_rollups WHERE agent_id <> 0", &["usage_rollups"]),
+    ("INSERT INTO usage_rollups VALUES (1, 1, 1, 0, 0, 0, 0, 0, 0, 0)", &["usage_rollups"]),
+    ("UPDATE usage_days SET last_head = last_head - 1", &["usage_days"]),
+    ("UPDATE usage_days SET events = events + 1", &["usage_days"]),
+    ("DELETE FROM usage_days WHERE organization_id = 2", &["usage_days"]),
+    ("UPDATE cycle_usage SET included = included - 1", &["cycle_usage"]),
+    ("UPDATE cycle_usage SET billed = billed + 1", &["cycle_usage"]),
+    ("DELETE FROM cycle_usage", &["cycle_usage"]),
+    ("DELETE FROM agents", &["agents"]),
+    // the index that keeps events from being charged twice
+    ("INSERT INTO usage_id_runs VALUES (1, 0, 5, 2, zeroblob(32))", &["usage_id_runs"]),
+    ("INSERT INTO usage_id_runs VALUES (1, 0, 5, 0, zeroblob(32))", &["usage_id_runs"]),
+    // lines
+    ("UPDATE transactions SET amount = amount + 1 WHERE id = 1", LINE),
+    ("UPDATE transactions SET balance_after = balance_after + 1 WHERE id = 1", LINE),
+    ("UPDATE transactions SET description = 'another'", LINE),
+    ("UPDATE transactions SET created_at = created_at + 1", LINE),
+    ("UPDATE transactions SET actor = 'somebody else'", LINE),
+    ("UPDATE transactions SET grant_id = NULL WHERE id = 1", LINE),
+    ("DELETE FROM transactions WHERE id = 1", LINE),
+    // transfers
+    ("UPDATE transfers SET amount = amount + 1 WHERE id = 3", MOVE),
+    ("UPDATE transfers SET debit_account_id = credit_account_id, credit_account_id = debit_account_id WHERE id = 3", MOVE),
+    ("UPDATE transfers SET transaction_id = NULL WHERE id = 1", MOVE),
+    ("UPDATE transfers SET commit_id = commit_id + 1 WHERE id = 1", MOVE),
+    ("DELETE FROM transfers WHERE id = 2", MOVE),
+    ("DELETE FROM transfers WHERE id = (SELECT max(id) FROM transfers)", MOVE),
+    (
+        "INSERT INTO transfers SELECT max(id) + 1, max(commit_id), NULL, 1, 2, 5 FROM transfers",
+        &["transfers"],
+    ),
+    // commits
+    ("UPDATE commits SET hash = zeroblob(32) WHERE id = 2", &["commits"]),
+    ("UPDATE commits SET committed_at = committed_at + 1 WHERE id = 2", &["commits"]),
+    ("DELETE FROM commits WHERE id = 2", &["commits"]),
+    ("DELETE FROM commits WHERE id = (SELECT max(id) FROM commits)", &["usage_items", "transfers"]),
+    // accounts
+    ("UPDATE accounts SET debits_posted = debits_posted + 1 WHERE id = 2", &["accounts"]),
+    ("UPDATE accounts SET credits_posted = credits_posted + 1 WHERE id = 2", &["accounts"]),
+    (
+        "UPDATE accounts SET credits_posted = credits_posted + 1, debits_posted = debits_posted + 1 WHERE id = 2",
+        &["accounts"],
+    ),
+    ("UPDATE accounts SET debits_pending = 1 WHERE id = 2", &["accounts", "grants"]),
+    ("UPDATE accounts SET ledger = 'EUR' WHERE kind = 'overdraft'", &["accounts", "transfers"]),
+    ("DELETE FROM accounts WHERE kind = 'expired'", &["accounts", "transfers"]),
+    // wallets
+    ("UPDATE wallets SET balance = balance + 1 WHERE organization_id = 1", &["wallets"]),
+    ("UPDATE wallets SET last_line = 1 WHERE organization_id = 1", &["wallets"]),
+    ("UPDATE wallets SET line_count = line_count - 1 WHERE organization_id = 1", &["wallets"]),
+    ("UPDATE wallets SET overdraft_account_id = 1 WHERE organization_id = 2", &["wallets"]),
+    ("DELETE FROM wallets WHERE organization_id = 2", &["wallets"]),
+    ("UPDATE wallet_days SET balance = balance + 1 WHERE organization_id = 1", &["wallet_days"]),
+    ("UPDATE wallet_days SET last_line = last_line - 1 WHERE organization_id = 1", &["wallet_days"]),
+    ("DELETE FROM wallet_days WHERE organization_id = 2", &["wallet_days"]),
+    // grants
+    ("UPDATE grants SET original = original + 1 WHERE class = 'paid'", &["grants"]),
+    ("UPDATE grants SET expired = expired + 1 WHERE class = 'free'", &["grants"]),
+    ("UPDATE grants SET expired = expired + 1 WHERE class = 'plan'", &["grants"]),
+    ("UPDATE grants SET open = 0 WHERE class = 'paid'", &["grants"]),
+    ("UPDATE grants SET organization_id = 2 WHERE class = 'paid'", &["grants", "wallets"]),
+    ("UPDATE grants SET class = 'free' WHERE class = 'paid'", &["grants"]),
+    ("UPDATE grants SET cost_minor = 1 WHERE class = 'paid'", &["grants"]),
+    ("UPDATE grants SET transaction_id = 2 WHERE transaction_id = 1", &["grants"]),
+    ("DELETE FROM grants WHERE class = 'plan'", &["grants", "wallets", "transactions"]),
+];
+
+const ITEM: &[&str] = &["usage_items", "commits", "usage_draws"];
+const LINE: &[&str] = &["transactions", "commits"];
+const MOVE: &[&str] = &["transfers", "commits"];
+
+#[tokio::test]
+async fn whatever_is_changed_is_found_and_named() {
+    let mut kit = lived_in().await;
+    let conn = kit.break_in();
+    without_triggers(&conn);
+    let mut missed = Vec::new();
+    for (change, named) in CHANGES {
+        conn.execute_batch("SAVEPOINT change").expect("savepoint");
+        let changed = conn.execute(change, []).expect(change);
+        assert!(changed > 0, "changed nothing: {change}");
+        match tollbook::metering::verify::run(&conn) {
+            Ok(_) => missed.push(format!("not noticed: {change}")),
+            Err(VerifyError::Misfit { table, .. }) if named.contains(&table) => {}
+            Err(error) => missed.push(format!("{error} is not what was done: {change}")),
+        }
+        conn.execute_batch("ROLLBACK TO change; RELEASE change").expect("rollback");
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    tollbook::metering::verify::run(&conn).expect("sound again");
+}
+
+/// Posted rows cannot be changed at all without taking the triggers away first.
+#[tokio::test]
+async fn the_database_itself_refuses_to_change_what_is_posted() {
+    let mut kit = lived_in().await;
+    let conn = kit.break_in();
+    for table in ["usage_items", "usage_draws", "transactions", "transfers", "commits"] {
+        let column = if table == "usage_draws" { "amount" } else { "rowid" };
+        let update = conn.execute(&format!("UPDATE {table} SET {column} = {column}"), []);
+        assert!(update.expect_err(table).to_string().contains("final"), "{table}");
+        let delete = conn.execute(&format!("DELETE FROM {table}"), []);
+        assert!(delete.expect_err(table).to_string().contains("final"), "{table}");
+    }
+    for table in ["accounts", "grants"] {
+        let delete = conn.execute(&format!("DELETE FROM {table}"), []);
+        assert!(delete.expect_err(table).to_string().contains("stay"), "{table}");
+    }
+    drop(conn);
+    kit.reopen();
+    kit.assert_sound();
+}
