@@ -230,7 +230,8 @@ impl Source for Events {
     }
 
     fn judge(&mut self, connection: usize, status: u16, body: &[u8]) -> Result<u64, String> {
-        if status != 200 {
+        // one event charged is 201, an array 200
+        if status != if self.shape.batch == 1 { 201 } else { 200 } {
             return Err("an event was not accepted".into());
         }
         self.answered += 1;
@@ -315,16 +316,17 @@ mod tests {
         let dearer = Credits::from_micros(price.micros() + 1);
         for (status, body) in [
             (402, answer(&id, false, price)),
-            (200, answer(&id, true, price)),
-            (200, answer(&id, false, dearer)),
-            (200, answer("other", false, price)),
+            (201, answer(&id, true, price)),
+            (200, answer(&id, false, price)),
+            (201, answer(&id, false, dearer)),
+            (201, answer("other", false, price)),
         ] {
             source.answered = 0;
             assert!(source.judge(3, status, body.as_bytes()).is_err(), "{status} {body}");
         }
         assert_eq!(source.spent(), [0, 0, 0, 0]);
         source.answered = 0;
-        assert_eq!(source.judge(3, 200, answer(&id, false, price).as_bytes()), Ok(1));
+        assert_eq!(source.judge(3, 201, answer(&id, false, price).as_bytes()), Ok(1));
         assert_eq!(source.spent(), [price.micros(), 0, 0, 0]);
     }
 }

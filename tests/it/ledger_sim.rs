@@ -67,7 +67,12 @@ impl Simulation {
                 let back = rng.between(1, 120_000);
                 self.kit.clock.advance(-back);
             }
-            5..=10 => {
+            5..=7 => {
+                if let Some(at) = self.chance.turning_point(&self.model) {
+                    self.kit.clock.advance(at - self.kit.now().millis());
+                }
+            }
+            8..=10 => {
                 let by = rng.between(0, 600_000);
                 self.kit.clock.advance(by);
             }

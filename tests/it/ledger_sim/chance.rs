@@ -9,6 +9,7 @@ use super::model::{Credit, Model};
 use super::op::{Op, organization_id};
 use super::price::{Micros, ONE, Pass, Plan, Price, Rate, Terms, Version};
 use super::rng::Rng;
+use crate::ledger_kit::GRACE_MS;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -33,7 +34,7 @@ impl Chance {
         let place = self.rng.index(model.organizations.len());
         match self.rng.between(1, 100) {
             1..=55 => self.record(model, place),
-            56..=65 => Op::Credit { to: place, credit: self.credit(model) },
+            56..=65 => Op::Credit { to: place, credit: self.credit(model, place) },
             66..=69 => {
                 let amount = self.rng.between(-1, 200_000_000);
                 Op::TakeBack { from: place, amount, class: self.rng.index(3) }
@@ -48,6 +49,19 @@ impl Chance {
             95 => Op::Panicking((0..2).map(|_| self.harmless(model)).collect()),
             _ => Op::ExpireDue,
         }
+    }
+
+    /// Just before, at or just after a moment at which credit expires, or can no longer be drawn on at all.
+    pub fn turning_point(&mut self, model: &Model) -> Option<i64> {
+        let ahead: Vec<i64> = model
+            .organizations
+            .iter()
+            .flat_map(|o| &o.grants)
+            .filter_map(|g| g.expires)
+            .flat_map(|at| [at, at + GRACE_MS])
+            .filter(|at| *at > model.now && *at < model.now + 45 * DAY_MS)
+            .collect();
+        (!ahead.is_empty()).then(|| self.rng.pick(&ahead) + self.rng.between(-1, 1))
     }
 
     /// One that is not itself a failing one.
@@ -116,7 +130,7 @@ impl Chance {
             agent: rng.maybe(2, |rng| small(rng, "agent")),
             number: rng.maybe(3, |rng| small(rng, "number")),
             call: rng.maybe(4, |rng| ExternalId::new(&small(rng, "call")).expect("id")),
-            occurred_at: Timestamp::from_millis(occurred(rng, model.now)),
+            occurred_at: Timestamp::from_millis(occurred(rng, model, place)),
             direction: rng.maybe(2, |rng| *rng.pick(&[Direction::Inbound, Direction::Outbound])),
             toll_free: rng.one_in(4),
             byok: rng.one_in(6),
@@ -145,10 +159,13 @@ impl Chance {
         Quantity::from_micros(micros)
     }
 
-    fn credit(&mut self, model: &Model) -> Credit {
+    fn credit(&mut self, model: &Model, place: usize) -> Credit {
         let rng = &mut self.rng;
+        let owed = i64::try_from(model.organizations[place].overdraft).expect("in range");
         let amount = match rng.between(1, 12) {
             1 => 0,
+            // so that debts do not drown everything else
+            2..=9 if owed > 0 => owed + rng.between(0, 300_000_000),
             2..=5 => rng.between(1, 1_000_000_000),
             _ => rng.between(1, 600) * 1_000_000,
         };
@@ -264,7 +281,19 @@ impl Chance {
 }
 
 /// Mostly just now, sometimes late, early, or beyond what is taken.
-fn occurred(rng: &mut Rng, now: i64) -> i64 {
+fn occurred(rng: &mut Rng, model: &Model, place: usize) -> i64 {
+    let now = model.now;
+    let expiries: Vec<i64> = model.organizations[place]
+        .grants
+        .iter()
+        .filter(|g| g.expired > 0)
+        .filter_map(|g| g.expires)
+        .filter(|at| *at > now - 3 * DAY_MS)
+        .collect();
+    if !expiries.is_empty() && rng.one_in(3) {
+        // at the very end of what has expired lately
+        return rng.pick(&expiries) - rng.between(-1, 3);
+    }
     match rng.between(1, 20) {
         1..=8 => now - rng.between(0, HOUR_MS),
         9..=11 => now,
