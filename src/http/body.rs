@@ -261,6 +261,7 @@ fn joined(prefix: &str, path: &str) -> String {
 }
 
 /// The first thing that keeps `bytes` from being a `T`.
+#[must_use]
 pub fn first_flaw<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Flaw> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut parser) else { return None };

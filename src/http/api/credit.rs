@@ -197,7 +197,7 @@ fn give(
         actor: by.actor.to_string(),
         metadata: input.metadata.map(|raw| raw.get().to_owned()),
     };
-    let difference = difference(&new.amount, new.class, &new.description)
+    let difference = difference(new.amount, new.class, &new.description)
         .with("expires_at", new.expires_at.map(|at| at.to_string()))
         .with("cost", new.cost.map(|cost| cost.to_string()));
     let (transaction, grant) = wallet::credit(tx, organization, new)?;
@@ -225,7 +225,7 @@ fn take(
         actor: by.actor.to_string(),
         metadata: input.metadata.map(|raw| raw.get().to_owned()),
     };
-    let difference = difference(&input.credits, take.class, &take.description);
+    let difference = difference(input.credits, take.class, &take.description);
     let (transaction, draws) = wallet::take_back(tx, organization, take)?;
     audit::record(tx, by, "credit.taken_back", transaction.id, Some(organization), &difference)?;
     let taken_from = draws
@@ -235,7 +235,7 @@ fn take(
 }
 
 /// For the audit log. Amounts are texts there: its values are read by programs that know only floats.
-fn difference(credits: &Credits, class: Class, reason: &str) -> Difference {
+fn difference(credits: Credits, class: Class, reason: &str) -> Difference {
     Difference::new().with("credits", credits.to_string()).with("class", class.name()).with("reason", reason)
 }
 

@@ -41,7 +41,7 @@ struct OrganizationMinutes {
 /// Get one's own organization in minutes
 #[utoipa::path(get, path = "/organization", tag = "billing",
     responses((status = 200, description = "The organization.", body = OrganizationMinutes, example = json!({
-        "id": "org_7n0c4q1wz5r8e", "company_name": "Example GmbH", "minutes_balance": 142.857142,
+        "id": "org_7n0c4q1wz5r8e", "company_name": "Example GmbH", "minutes_balance": 142.5,
         "monthly_usage_minutes": 318.4
     }))))]
 async fn get(state: web::Data<State>, admitted: Admitted) -> Answer<OrganizationMinutes> {

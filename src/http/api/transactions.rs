@@ -136,12 +136,11 @@ impl FromParams for ListQuery {
         let period = params.period();
         let mut types = Vec::new();
         for name in params.text("type").iter().flat_map(|text| text.split(',')) {
-            match TransactionType::from_name(name.trim()) {
-                Some(kind) => types.push(kind),
-                None => {
-                    let all: Vec<_> = TransactionType::ALL.into_iter().map(TransactionType::name).collect();
-                    params.error("type", "invalid_value", format!("must be of {}", all.join(", ")));
-                }
+            let found = TransactionType::from_name(name.trim());
+            types.extend(found);
+            if found.is_none() {
+                let all: Vec<_> = TransactionType::ALL.into_iter().map(TransactionType::name).collect();
+                params.error("type", "invalid_value", format!("must be of {}", all.join(", ")));
             }
         }
         let filter = LineFilter { from: period.from, to: period.to, types };

@@ -52,6 +52,7 @@ struct LoggedCall {
 }
 
 /// All calls of the stretch of days, not only those of the page.
+#[expect(clippy::struct_field_names, reason = "the names are those of the API")]
 #[derive(Serialize, ToSchema)]
 struct Summary {
     total_seconds: Quantity,

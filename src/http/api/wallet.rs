@@ -95,6 +95,7 @@ fn next_renewal(
 }
 
 /// The balance at this moment.
+#[expect(clippy::struct_field_names, reason = "`balance` is the name in the API")]
 #[derive(Serialize, ToSchema)]
 struct Balance {
     /// What remains of all grants, less the overdraft.

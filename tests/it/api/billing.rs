@@ -135,7 +135,7 @@ async fn bad_credit_is_named() {
     for (changes, param, code) in [
         (json!({ "credits": 0 }), "credits", "invalid_value"),
         (json!({ "credits": "5" }), "credits", "invalid_value"),
-        (json!({ "credits": 0.0000001 }), "credits", "invalid_value"),
+        (json!({ "credits": 0.000_000_1 }), "credits", "invalid_value"),
         (json!({ "class": "gift" }), "class", "invalid_value"),
         (json!({ "reason": "  " }), "reason", "required"),
         (json!({ "reason": "a\nb" }), "reason", "invalid_value"),

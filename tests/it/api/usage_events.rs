@@ -10,7 +10,7 @@ use crate::helpers::{Answer, BY};
 const ESTIMATE: &str = "/api/v1/usage/estimate";
 
 /// An event with some fields replaced; null takes one out.
-fn event(changes: Value) -> String {
+fn event(changes: &Value) -> String {
     let mut event = json!({
         "id": "e-1", "meter": "voice", "quantity": 84, "occurred_at": "2026-11-21T09:00:00Z"
     });
@@ -48,7 +48,7 @@ async fn the_same_event_is_charged_once_and_answered_again() {
     let desk = Desk::new().await;
     desk.give("100").await;
     let changes = json!({ "metadata": { "a": [1, "x y"] }, "attributes": { "lang": "es" }, "call_id": "c" });
-    let first = desk.report(&event(changes)).await.expect(201);
+    let first = desk.report(&event(&changes)).await.expect(201);
     // printed otherwise, in another order of fields, with escapes
     let again = r#"{ "metadata" : {"a": [1,
         "x y"]}, "attributes": {"lang" : "es"}, "call_id": "\u0063", "occurred_at": "2026-11-21T10:00:00+01:00",
@@ -62,7 +62,7 @@ async fn the_same_event_is_charged_once_and_answered_again() {
         json!({ "carrier_cost": 1 }),
         json!({ "attributes": { "direction": "inbound" } }),
     ] {
-        let answer = desk.report(&event(other)).await.expect(409);
+        let answer = desk.report(&event(&other)).await.expect(409);
         assert_eq!(answer.code(), "idempotency_conflict");
         assert_eq!(answer.json["error"]["param"], "id");
     }
@@ -87,7 +87,7 @@ async fn thirty_calls_on_one_calls_credit_start_only_once() {
     let desk = Desk::new().await;
     desk.give("7").await;
     let bodies: Vec<String> = (0..30)
-        .map(|n| event(json!({ "id": format!("e-{n}"), "quantity": 60, "mode": "enforce" })))
+        .map(|n| event(&json!({ "id": format!("e-{n}"), "quantity": 60, "mode": "enforce" })))
         .collect();
     let answers = futures_util::future::join_all(bodies.iter().map(|body| desk.report(body))).await;
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
@@ -100,7 +100,7 @@ async fn thirty_calls_on_one_calls_credit_start_only_once() {
 async fn work_not_yet_done_is_refused_and_work_done_is_charged() {
     let desk = Desk::new().await;
     desk.give("5").await;
-    let refused = desk.report(&event(json!({ "mode": "enforce" }))).await.expect(402);
+    let refused = desk.report(&event(&json!({ "mode": "enforce" }))).await.expect(402);
     assert_eq!(refused.code(), "insufficient_credits");
     let details = &refused.json["error"]["details"];
     assert_eq!(names(details), ["available", "required", "topup_url"]);
@@ -110,14 +110,17 @@ async fn work_not_yet_done_is_refused_and_work_done_is_charged() {
     );
     assert!(details["topup_url"].as_str().unwrap().ends_with("/top-up"));
     // in a batch it is the event's error alone
-    let batch =
-        format!("[{},{}]", event(json!({ "mode": "enforce" })), event(json!({ "id": "e-2", "quantity": 6 })));
+    let batch = format!(
+        "[{},{}]",
+        event(&json!({ "mode": "enforce" })),
+        event(&json!({ "id": "e-2", "quantity": 6 }))
+    );
     let batch = desk.report(&batch).await.expect(200);
     assert_eq!(batch.json["results"][0]["error"]["code"], "insufficient_credits");
     assert_eq!(batch.json["results"][0]["error"]["details"]["required"], 9.8);
     assert_eq!(batch.json["results"][1]["credits"], 0.7);
     // the refusal left no trace of its id
-    let charged = desk.report(&event(json!({}))).await.expect(201);
+    let charged = desk.report(&event(&json!({}))).await.expect(201);
     assert_eq!(number(&charged.text, "balance_after"), "-5.5");
 }
 
@@ -157,7 +160,7 @@ async fn every_bad_input_is_named() {
         (json!({ "attributes": { "byok": "yes" } }), "attributes.byok", "invalid_type"),
         (json!({ "attributes": 1 }), "attributes", "invalid_type"),
     ] {
-        let body = event(changes);
+        let body = event(&changes);
         let answer = desk.report(&body).await;
         assert_eq!(answer.status.as_u16(), 422, "{body}: {}", answer.text);
         assert_eq!(answer.wrong(), [(param.to_owned(), code.to_owned())], "{body}");
@@ -181,7 +184,7 @@ async fn every_bad_input_is_named() {
         assert!(answer.text.contains(message), "{}", answer.text);
     }
     // a field that is there twice could mean either
-    let twice = event(json!({})).replace("\"id\":\"e-1\"", "\"id\":\"e-1\",\"id\":\"e-2\"");
+    let twice = event(&json!({})).replace("\"id\":\"e-1\"", "\"id\":\"e-1\",\"id\":\"e-2\"");
     assert_eq!(desk.report(&twice).await.expect(422).wrong(), [("id".into(), "duplicate_field".into())]);
     assert_eq!(desk.balance().await, "0", "nothing was charged");
 }
@@ -258,10 +261,10 @@ async fn one_bad_event_never_fails_its_neighbours() {
         "17".into(),
         voice("known", 60),
         voice("known", 61),
-        event(json!({ "id": "unknown-meter", "meter": "fax" })),
+        event(&json!({ "id": "unknown-meter", "meter": "fax" })),
         r#"{"id":["x"]}"#.into(),
         voice("good-1", 60),
-        event(json!({ "id": "foreign", "organization": "ext:nobody" })),
+        event(&json!({ "id": "foreign", "organization": "ext:nobody" })),
         voice("good-2", 60),
     ];
     let answer = desk.report(&format!(" [{}]", events.join(" , "))).await.expect(200);
@@ -320,7 +323,7 @@ async fn surcharges_carrier_costs_and_own_keys_are_items_of_their_own() {
     let desk = Desk::new().await;
     desk.give("1000").await;
     let attributes = json!({ "toll_free": true, "direction": "inbound" });
-    let body = event(json!({ "quantity": 60, "attributes": attributes, "carrier_cost": 5.5 }));
+    let body = event(&json!({ "quantity": 60, "attributes": attributes, "carrier_cost": 5.5 }));
     let answer = desk.report(&body).await.expect(201);
     let items: Vec<_> = answer.json["items"]
         .as_array()
@@ -330,7 +333,7 @@ async fn surcharges_carrier_costs_and_own_keys_are_items_of_their_own() {
         .collect();
     assert_eq!(items, [("base", 7.0), ("surcharge", 2.0), ("pass_through", 3.5)]);
     assert_eq!(number(&answer.text, "balance_after"), "987.5");
-    let own_key = event(json!({ "id": "e-2", "quantity": 60, "attributes": { "byok": true } }));
+    let own_key = event(&json!({ "id": "e-2", "quantity": 60, "attributes": { "byok": true } }));
     let answer = desk.report(&own_key).await.expect(201);
     assert_eq!((&answer.json["items"][0]["kind"], &answer.json["credits"]), (&json!("byok"), &json!(3)));
 }
@@ -339,10 +342,10 @@ async fn surcharges_carrier_costs_and_own_keys_are_items_of_their_own() {
 async fn a_plan_pays_first_and_what_is_beyond_it_is_overage() {
     let desk = Desk::on_plan("starter").await;
     // free minutes are not refused at zero balance
-    let body = event(json!({ "quantity": 29_940, "mode": "enforce" }));
+    let body = event(&json!({ "quantity": 29_940, "mode": "enforce" }));
     let answer = desk.report(&body).await.expect(201);
     assert_eq!((&answer.json["items"][0]["kind"], &answer.json["credits"]), (&json!("included"), &json!(0)));
-    let answer = desk.report(&event(json!({ "id": "e-2", "quantity": 120 }))).await.expect(201);
+    let answer = desk.report(&event(&json!({ "id": "e-2", "quantity": 120 }))).await.expect(201);
     let kinds: Vec<_> = answer.json["items"].as_array().unwrap().iter().map(|item| &item["kind"]).collect();
     assert_eq!(kinds, ["included", "overage"]);
     assert_eq!(number(&answer.text, "balance_after"), "-6.5");
@@ -352,9 +355,9 @@ async fn a_plan_pays_first_and_what_is_beyond_it_is_overage() {
 async fn an_operator_reports_for_many_and_others_only_for_themselves() {
     let desk = Desk::new().await;
     let other = desk.other(r#"{"name":"Other","external_id":"other/1"}"#).await;
-    let for_whom = |name: &str| event(json!({ "organization": name }));
+    let for_whom = |name: &str| event(&json!({ "organization": name }));
     let as_operator = |body: String| desk.app.post(EVENTS, &body).bearer(&desk.operator);
-    let answer = as_operator(event(json!({}))).send().await.expect(400);
+    let answer = as_operator(event(&json!({}))).send().await.expect(400);
     assert_eq!(
         (answer.code(), &answer.json["error"]["param"]),
         ("organization_required", &json!("organization"))
@@ -362,7 +365,7 @@ async fn an_operator_reports_for_many_and_others_only_for_themselves() {
     as_operator(for_whom("ext:other/1")).send().await.expect(201);
     // the same id is the same event only within an organization
     as_operator(for_whom(&desk.organization.to_string())).send().await.expect(201);
-    as_operator(event(json!({}))).organization(other).send().await.expect(200);
+    as_operator(event(&json!({}))).organization(other).send().await.expect(200);
     let answer = as_operator(for_whom("ext:nobody")).send().await.expect(422);
     assert_eq!(answer.wrong(), [("organization".to_owned(), "unknown".to_owned())]);
     let nobody = tollbook::base::id::OrganizationId::new(99).to_string();
@@ -385,10 +388,10 @@ async fn a_suspended_organization_starts_nothing_but_what_happened_is_charged() 
     let report = async |body: String| {
         desk.app.post(EVENTS, &body).bearer(&desk.operator).organization(organization).send().await
     };
-    let answer = report(event(json!({ "mode": "enforce" }))).await.expect(403);
+    let answer = report(event(&json!({ "mode": "enforce" }))).await.expect(403);
     assert_eq!(answer.code(), "organization_suspended");
-    report(event(json!({}))).await.expect(201);
-    assert_eq!(desk.report(&event(json!({}))).await.expect(403).code(), "organization_suspended");
+    report(event(&json!({}))).await.expect(201);
+    assert_eq!(desk.report(&event(&json!({}))).await.expect(403).code(), "organization_suspended");
 }
 
 #[actix_web::test]
@@ -462,7 +465,7 @@ async fn cloud_events_are_events() {
 async fn an_event_is_taken_back_once() {
     let desk = Desk::on_plan("starter").await;
     desk.give("100").await;
-    let body = event(json!({ "id": "call/7 ä", "quantity": 30_060 }));
+    let body = event(&json!({ "id": "call/7 ä", "quantity": 30_060 }));
     let charged = desk.report(&body).await.expect(201);
     assert_eq!(number(&charged.text, "balance_after"), "93.5");
     let path = "call%2F7%20%C3%A4";
@@ -477,7 +480,7 @@ async fn an_event_is_taken_back_once() {
     assert_eq!(desk.void("nothing").await.expect(404).code(), "not_found");
     // the id stays taken, and the plan's minutes are back
     assert_eq!(desk.report(&body).await.expect(200).json["duplicate"], true);
-    let answer = desk.report(&event(json!({ "id": "later", "quantity": 30_000 }))).await.expect(201);
+    let answer = desk.report(&event(&json!({ "id": "later", "quantity": 30_000 }))).await.expect(201);
     assert_eq!(answer.json["credits"], 0);
     let list = desk.get("/billing/transactions").await.expect(200);
     let kinds: Vec<_> = list.json["items"].as_array().unwrap().iter().map(|item| &item["type"]).collect();
@@ -498,10 +501,10 @@ async fn an_estimate_is_the_price_and_charges_nothing() {
     let item = names(&answer.json["items"][1]);
     assert_eq!(item, ["channel", "credits", "kind", "quantity", "rate_version", "unit"]);
     assert_eq!(answer.json["credits"], 6.5);
-    let charged = desk.report(&event(json!({ "quantity": 30_060 }))).await.expect(201);
+    let charged = desk.report(&event(&json!({ "quantity": 30_060 }))).await.expect(201);
     assert_eq!(charged.json["credits"], answer.json["credits"]);
     // an id that was used is no matter
-    let answer = estimate(&event(json!({ "quantity": 60 }))).await.expect(200);
+    let answer = estimate(&event(&json!({ "quantity": 60 }))).await.expect(200);
     assert_eq!(answer.json["credits"], 6.5, "the plan's minutes are used up now");
     for (body, param) in [
         (r#"{"quantity":1}"#, "meter"),
@@ -534,8 +537,8 @@ async fn the_book_is_right_after_all_of_it() {
             .map(|n| match n % 4 {
                 0 => voice(&format!("{round}-{n}"), 7),
                 1 => voice(&format!("{round}-{n}"), 0),
-                2 => event(json!({ "id": format!("{round}-{n}"), "mode": "enforce" })),
-                _ => event(json!({ "id": format!("{round}-{n}"), "meter": "fax" })),
+                2 => event(&json!({ "id": format!("{round}-{n}"), "mode": "enforce" })),
+                _ => event(&json!({ "id": format!("{round}-{n}"), "meter": "fax" })),
             })
             .collect();
         let body = format!("[{}]", events.join(","));

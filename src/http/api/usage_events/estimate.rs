@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::event::Defaults;
 use super::read::{self, Form};
 use super::refusal::{Asker, refused};
-use super::shapes::UsageEvent;
+use super::shapes::UsageToPrice;
 use crate::base::id::{OrganizationId, RateVersionId};
 use crate::base::{Credits, Quantity};
 use crate::catalog::Snapshot;
@@ -53,7 +53,7 @@ struct EstimatedItem {
 /// Takes an event as it would be reported; `id` and `occurred_at` may be left out, the latter for "now". The price is that
 /// of the organization's plan and rate card, with what is left of its allowances right now.
 #[utoipa::path(post, path = "/usage/estimate", tag = "usage",
-    request_body(content = UsageEvent, example = json!({ "meter": "voice", "quantity": 84 })),
+    request_body(content = UsageToPrice, example = json!({ "meter": "voice", "quantity": 84 })),
     responses((status = 200, description = "The price.", body = Estimate)))]
 async fn estimate(state: web::Data<State>, admitted: Admitted, body: Batch) -> Answer<Estimate> {
     if body.media_type != "application/json" {

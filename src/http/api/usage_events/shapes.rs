@@ -1,5 +1,5 @@
 //! The shapes of usage events for the API's document. What is read and written borrows, and cannot describe itself.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::large_enum_variant)]
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,6 +42,32 @@ pub(super) struct UsageEvent {
     carrier_cost: Option<Credits>,
     mode: Option<EventMode>,
     /// Kept as it is; at most 4096 bytes.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<String>,
+}
+
+/// Usage to be priced.
+#[derive(ToSchema)]
+pub(super) struct UsageToPrice {
+    /// Not needed, and no matter whether it was used.
+    id: Option<String>,
+    /// Whose prices: `org_…`, or `ext:` and your own id. The caller's own organization unless given.
+    organization: Option<String>,
+    workspace: Option<String>,
+    agent_id: Option<String>,
+    number_id: Option<String>,
+    call_id: Option<String>,
+    /// The code of the meter.
+    #[schema(example = "voice")]
+    meter: String,
+    /// In the meter's unit; not negative.
+    quantity: Quantity,
+    /// When the work is done; now unless given.
+    occurred_at: Option<Timestamp>,
+    attributes: Option<Attributes>,
+    /// What the carrier charges, in credits.
+    carrier_cost: Option<Credits>,
+    mode: Option<EventMode>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<String>,
 }
