@@ -32,7 +32,7 @@ key=$(sed -n "s/^An operator's key: //p" "$dir/out")
 check() {
     local key=$1
     shift
-    .venv/bin/schemathesis run "$url/openapi.json" \
+    SCHEMATHESIS_HOOKS=tests.tools.hooks .venv/bin/schemathesis --config-file tests/tools/schemathesis.toml run "$url/openapi.json" \
         -H "Authorization: Bearer $key" -H "Tollbook-Organization: ext:brightline" \
         --exclude-checks positive_data_acceptance --warnings off \
         --max-examples "$examples" --seed "$seed" --continue-on-failure "$@"
