@@ -3,8 +3,16 @@
 pub mod brand;
 pub mod chrome;
 pub mod components;
+mod csv;
+mod customer;
+mod filter;
 pub mod format;
 pub mod outlook;
+mod overview;
+mod transactions;
+mod usage;
+mod usage_day;
+mod usage_item;
 pub mod views;
 
 use actix_web::http::{Method, header};
@@ -17,6 +25,11 @@ use super::route::Table;
 /// All pages.
 pub fn register(table: &mut Table) {
     table.plain(Method::GET, "/static/brand.css", Access::OPEN, brand_style);
+    overview::register(table);
+    usage::register(table);
+    usage_day::register(table);
+    usage_item::register(table);
+    transactions::register(table);
 }
 
 /// The operator's colour.
