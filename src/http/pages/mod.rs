@@ -1,10 +1,15 @@
 //! The pages: templates, the view models they are filled from, and how amounts and times are written.
 
 pub mod brand;
+pub mod choices;
 pub mod chrome;
 pub mod components;
+mod entry;
+pub mod failure;
 pub mod format;
+pub mod forms;
 pub mod outlook;
+mod setup;
 pub mod views;
 
 use actix_web::http::{Method, header};
@@ -17,6 +22,8 @@ use super::route::Table;
 /// All pages.
 pub fn register(table: &mut Table) {
     table.plain(Method::GET, "/static/brand.css", Access::OPEN, brand_style);
+    entry::routes(table);
+    setup::routes(table);
 }
 
 /// The operator's colour.
