@@ -27,9 +27,9 @@ const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
 
-/// The most of all meters together that one organization may report for one day, in millionths: a thousand such days
+/// The most of all meters together that one organization may report for one day, in millionths: a hundred such days
 /// still add up within 64 bits.
-const MAX_DAY_VOLUME: i64 = i64::MAX / 1_000;
+const MAX_DAY_VOLUME: i64 = i64::MAX / 100;
 
 /// What events are held to.
 #[derive(Debug, Clone, Copy)]
