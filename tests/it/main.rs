@@ -9,6 +9,7 @@ mod import;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod pages;
 mod process;
 mod tidy;
 mod verify_tampering;
