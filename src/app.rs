@@ -312,7 +312,7 @@ fn state(
         catalog: crate::catalog::SnapshotCache::default(),
         limits: RateLimits::new(&settings.rates),
         metrics: Metrics::new()?,
-        error_page: http::failure::plain_page,
+        error_page: http::pages::failure::page,
         document: Bytes::from(document),
         https,
         settings,

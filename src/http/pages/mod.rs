@@ -1,14 +1,19 @@
 //! The pages: templates, the view models they are filled from, and how amounts and times are written.
 
 pub mod brand;
+pub mod choices;
 pub mod chrome;
 pub mod components;
 mod csv;
 mod customer;
+mod entry;
+pub mod failure;
 mod filter;
 pub mod format;
+pub mod forms;
 pub mod outlook;
 mod overview;
+mod setup;
 mod transactions;
 mod usage;
 mod usage_day;
@@ -30,6 +35,8 @@ pub fn register(table: &mut Table) {
     usage_day::register(table);
     usage_item::register(table);
     transactions::register(table);
+    entry::routes(table);
+    setup::routes(table);
 }
 
 /// The operator's colour.

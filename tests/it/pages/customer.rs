@@ -176,8 +176,8 @@ async fn an_item_shows_the_version_that_priced_it_and_its_arithmetic() {
 async fn a_member_sees_the_usage_of_the_own_workspace_and_no_money_of_the_organization() {
     let customer = Customer::new("UTC").await;
     let at = "2026-11-21T08:00:00Z";
-    let (_, own) = customer.call("own", at, r#","workspace_id":"sales""#).await;
-    let (_, other) = customer.call("other", at, r#","workspace_id":"support""#).await;
+    let (_, own) = customer.call("own", at, r#","workspace":"sales""#).await;
+    let (_, other) = customer.call("other", at, r#","workspace":"support""#).await;
     let member = customer.member_of("sales").await;
     for path in ["/overview", "/transactions", "/transactions.csv"] {
         customer.page(&member, path).await.expect(403);
