@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod helpers;
 mod import;
+mod kill;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::period::{Asked, Days};
 use super::within::within;
 use crate::base::id::{OrganizationId, UsageItemId};
-use crate::base::{Credits, Day, Quantity, Timestamp};
+use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::catalog::{Snapshot, VOICE};
 use crate::db::ReadTx;
 use crate::http::State;
@@ -23,6 +23,8 @@ use crate::metering::statement::{self, ItemCursor, ItemFilter};
 
 const LIST: &str = "usage";
 const SECONDS_PER_MINUTE: i64 = 60;
+/// How often a page is filled up where calls were taken back.
+const MOST_READS: usize = 100;
 
 pub(super) fn routes(table: &mut Table) {
     table.api(__path_log, Access::USAGE, log);
@@ -119,26 +121,8 @@ fn read(
     let meter = catalog.meter_id(VOICE);
     let (from, to) = days.instants(&zone);
     let filter = ItemFilter { from, to, meter, agent: None, number: None, workspaces: workspaces.clone() };
-    let at = window
-        .after
-        .map(|[day, head]| ItemCursor { day: Day::from_number(i32::try_from(day).unwrap_or(0)), head });
-    // a call makes up to four items, so a page of items is never longer than one of calls
-    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-    let page = statement::events(tx, organization, &zone, &filter, at, limit)?;
-    let mut usage = Vec::new();
-    for event in &page.items {
-        let Some(head) = event.first() else { continue };
-        if head.event.corrects.is_some() || statement::voided_by(tx, head.row.id)?.is_some() {
-            continue;
-        }
-        usage.push(LoggedCall {
-            id: UsageItemId::new(head.row.id),
-            duration_sec: head.event.reported,
-            created_at: head.event.occurred_at,
-            number_id: head.number.clone(),
-        });
-    }
-    let next_cursor = page.next.map(|next| encode(&[i64::from(next.day.number()), next.head], LIST));
+    let (usage, next) = calls(tx, organization, &zone, &filter, window)?;
+    let next_cursor = next.map(|next| encode(&[i64::from(next.day.number()), next.head], LIST));
     let (seconds, credits) = voice_total(tx, organization, catalog, days, workspaces)?;
     Ok(UsageLog {
         usage,
@@ -150,6 +134,41 @@ fn read(
         has_more: next_cursor.is_some(),
         next_cursor,
     })
+}
+
+/// A page of calls that were not taken back, and where the next one begins.
+fn calls(
+    tx: &ReadTx<'_>,
+    organization: OrganizationId,
+    zone: &Zone,
+    filter: &ItemFilter,
+    window: Window<2>,
+) -> Result<(Vec<LoggedCall>, Option<ItemCursor>), ApiError> {
+    let mut next = window
+        .after
+        .map(|[day, head]| ItemCursor { day: Day::from_number(i32::try_from(day).unwrap_or(0)), head });
+    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+    let mut calls = Vec::new();
+    for _ in 0..MOST_READS {
+        // an event makes at least one item and at most one call, so this never reads more calls than wanted
+        let page = statement::events(tx, organization, zone, filter, next, limit - calls.len())?;
+        next = page.next;
+        for event in &page.items {
+            let Some(head) = event.first() else { continue };
+            if head.event.corrects.is_none() && statement::voided_by(tx, head.row.id)?.is_none() {
+                calls.push(LoggedCall {
+                    id: UsageItemId::new(head.row.id),
+                    duration_sec: head.event.reported,
+                    created_at: head.event.occurred_at,
+                    number_id: head.number.clone(),
+                });
+            }
+        }
+        if calls.len() >= limit || next.is_none() {
+            break;
+        }
+    }
+    Ok((calls, next))
 }
 
 /// Reported seconds and charged credits of all calls on some days.

@@ -2,6 +2,10 @@
 
 mod access;
 mod admin;
+mod billing;
 mod conventions;
+mod desk;
 mod document;
 mod sessions;
+mod usage_events;
+mod usage_reports;

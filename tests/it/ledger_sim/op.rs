@@ -375,7 +375,6 @@ fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
                 format!("insufficient {} of {}", available.micros(), required.micros())
             }
             Refusal::Suspended => "suspended".into(),
-            Refusal::TooMuchForOneDay => "too much for one day".into(),
         },
     }
 }
