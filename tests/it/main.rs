@@ -10,6 +10,7 @@ mod kill;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod pages;
 mod process;
 mod tidy;
 mod verify_tampering;

@@ -118,6 +118,8 @@ impl Filter {
 
 /// True for days of this and the next century: beyond them there is no usage, and arithmetic stays simple.
 #[must_use]
+// as `Option::filter` calls it
+#[allow(clippy::trivially_copy_pass_by_ref)]
 pub fn is_near(day: &Day) -> bool {
     // 2000-01-01 to 2199-12-31
     (10_957..84_006).contains(&day.number())
