@@ -8,6 +8,7 @@ mod entry;
 pub mod failure;
 pub mod format;
 pub mod forms;
+mod operator;
 pub mod outlook;
 mod setup;
 pub mod views;
@@ -24,6 +25,7 @@ pub fn register(table: &mut Table) {
     table.plain(Method::GET, "/static/brand.css", Access::OPEN, brand_style);
     entry::routes(table);
     setup::routes(table);
+    operator::routes(table);
 }
 
 /// The operator's colour.
