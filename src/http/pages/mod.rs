@@ -11,6 +11,7 @@ pub mod failure;
 mod filter;
 pub mod format;
 pub mod forms;
+mod operator;
 pub mod outlook;
 mod overview;
 mod setup;
@@ -37,6 +38,7 @@ pub fn register(table: &mut Table) {
     transactions::register(table);
     entry::routes(table);
     setup::routes(table);
+    operator::routes(table);
 }
 
 /// The operator's colour.
