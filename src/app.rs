@@ -299,6 +299,8 @@ fn state(
         currency: config.credits.currency,
         credits_per_unit: config.credits.per_unit,
         max_batch: config.usage.max_batch,
+        brand_name: config.brand.name.clone(),
+        brand_accent: config.brand.accent.clone(),
         welcome: welcome(config),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();
@@ -310,7 +312,7 @@ fn state(
         catalog: crate::catalog::SnapshotCache::default(),
         limits: RateLimits::new(&settings.rates),
         metrics: Metrics::new()?,
-        error_page: http::failure::plain_page,
+        error_page: http::pages::failure::page,
         document: Bytes::from(document),
         https,
         settings,

@@ -137,8 +137,10 @@ fn existing_file(config: &Config) -> Result<PathBuf, Failure> {
 
 /// Logs go to standard error.
 fn init_log(config: &Config) {
-    // the server's own lines say what theirs would; the configuration can ask for them again
-    let filter = format!("actix_server=warn,rusqlite_migration=warn,{}", config.log.level);
+    // the server's own lines say what theirs would, and what a client sends is no error of ours; the configuration can
+    // ask for them again
+    let quiet = "actix_server=warn,actix_http=off,rusqlite_migration=warn";
+    let filter = format!("{quiet},{}", config.log.level);
     let filter = EnvFilter::builder().parse_lossy(filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -41,7 +41,11 @@ pub async fn admit(
         Ok(standing) => standing,
         Err((standing, wait_s)) => return (Err(too_many(wait_s)), Some(standing)),
     };
-    let admitted = named_organization(state, &principal, req)
+    let named = match endpoint.surface {
+        Surface::Page => Ok(chosen_organization(state, &principal, req)),
+        Surface::Api | Surface::Plain => named_organization(state, &principal, req),
+    };
+    let admitted = named
         .and_then(|named| Ok(endpoint.access.admit(principal, named)?))
         .map(|admitted| admitted.with_session(session_token));
     (admitted, standing)
@@ -113,6 +117,20 @@ fn is_monitoring(state: &State, req: &HttpRequest) -> bool {
         Some(token) => bearer(req).is_ok_and(|sent| SecretHash::of(sent).matches(&SecretHash::of(token))),
         None => address::is_local(req),
     }
+}
+
+/// The organization whose pages a browser shows: the chosen one if it is theirs or an operator looks at it, else
+/// the first they belong to.
+fn chosen_organization(state: &State, principal: &Principal, req: &HttpRequest) -> Option<OrganizationId> {
+    let chosen = cookie::organization(state, req).filter(|id| {
+        principal.membership(*id).is_some()
+            || (principal.is_operator() && state.door.organization(&OrganizationRef::Id(*id)).is_ok())
+    });
+    let first = || match &principal.caller {
+        Caller::Session { memberships, .. } => memberships.first().map(|m| m.organization),
+        Caller::Key { .. } => None,
+    };
+    chosen.or_else(first)
 }
 
 /// The organization that the request names. Only an operator learns that there is none of that name.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::StreamExt;
@@ -32,7 +32,7 @@ pub struct Batch {
 
 /// A JSON body of type `T`, within the limit for ordinary bodies.
 ///
-/// Without a body at all, `T` is read from `{}`, so that a request whose fields are all optional needs none.
+/// Without a body at all, `T` is read from `{}`, so that a POST whose fields are all optional needs none.
 pub struct Json<T>(pub T);
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -63,15 +63,20 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// The bytes of a JSON body within the limit for ordinary ones; `{}` where there is none at all.
+/// The bytes of a JSON body within the limit for ordinary ones; `{}` where there is none at all. What replaces or changes
+/// a thing must say what it becomes: taking nothing for `{}` would clear it.
 pub(super) fn json_bytes(req: &HttpRequest, payload: &mut Payload) -> Extracting<Bytes> {
     let media_type = media_type(req);
     let declared = content_length(req);
     let payload = payload.take();
     let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
+    let required = req.method() == Method::PUT || req.method() == Method::PATCH;
     Box::pin(async move {
         let bytes = read(declared, payload, limit).await?;
         if bytes.is_empty() {
+            if required {
+                return Err(ApiError::new(Code::InvalidBody).message("The body is missing."));
+            }
             return Ok(Bytes::from_static(b"{}"));
         }
         if !is_json(&media_type) {

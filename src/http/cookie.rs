@@ -6,6 +6,7 @@ use actix_web::http::header::{HOST, HeaderName, ORIGIN};
 
 use super::State;
 use super::error::{ApiError, Code};
+use crate::base::id::OrganizationId;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -36,6 +37,48 @@ pub fn keep(state: &State, token: &str) -> Cookie<'static> {
 pub fn forget(state: &State) -> Cookie<'static> {
     let mut cookie = keep(state, "");
     cookie.set_max_age(Duration::ZERO);
+    cookie
+}
+
+/// The cookie's name for the organization whose pages somebody looks at.
+const fn organization_name(https: bool) -> &'static str {
+    if https { "__Host-tollbook-organization" } else { "tollbook-organization" }
+}
+
+/// The cookie's name for somebody who is not signed in yet.
+const fn visitor_name(https: bool) -> &'static str {
+    if https { "__Host-tollbook-visitor" } else { "tollbook-visitor" }
+}
+
+/// The organization that a browser has chosen. A wish, not a right: see [`super::auth`].
+#[must_use]
+pub fn organization(state: &State, req: &HttpRequest) -> Option<OrganizationId> {
+    req.cookie(organization_name(state.https)).and_then(|cookie| cookie.value().parse().ok())
+}
+
+/// The cookie that keeps the choice of an organization; none forgets it.
+#[must_use]
+pub fn choose(state: &State, organization: Option<OrganizationId>) -> Cookie<'static> {
+    let mut cookie = keep(state, &organization.map(|id| id.to_string()).unwrap_or_default());
+    cookie.set_name(organization_name(state.https));
+    if organization.is_none() {
+        cookie.set_max_age(Duration::ZERO);
+    }
+    cookie
+}
+
+/// What stands for the session in the forms of somebody who is not signed in.
+#[must_use]
+pub fn visitor(state: &State, req: &HttpRequest) -> Option<String> {
+    let cookie = req.cookie(visitor_name(state.https))?;
+    (!cookie.value().is_empty()).then(|| cookie.value().to_owned())
+}
+
+/// The cookie that keeps it.
+#[must_use]
+pub fn keep_visitor(state: &State, token: &str) -> Cookie<'static> {
+    let mut cookie = keep(state, token);
+    cookie.set_name(visitor_name(state.https));
     cookie
 }
 

@@ -118,6 +118,7 @@ struct Inner {
     details: Option<Box<RawValue>>,
     retry_after_s: Option<u64>,
     internal: Option<String>,
+    fields: Vec<FieldError>,
 }
 
 /// The envelope's content, for whoever renders it.
@@ -153,6 +154,7 @@ impl ApiError {
             details: None,
             retry_after_s: None,
             internal: None,
+            fields: Vec::new(),
         }))
     }
 
@@ -173,10 +175,11 @@ impl ApiError {
             errors: &'a [FieldError],
         }
         let mut error = Self::new(Code::ValidationFailed).details(&Details { errors: &errors });
-        if let Some(first) = errors.into_iter().next() {
+        if let Some(first) = errors.first() {
             error.0.message = Some(format!("{} {}", first.param, first.message));
-            error.0.param = Some(first.param);
+            error.0.param = Some(first.param.clone());
         }
+        error.0.fields = errors;
         error
     }
 
@@ -225,6 +228,18 @@ impl ApiError {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u64> {
         self.0.retry_after_s
+    }
+
+    /// The fields that are wrong; none unless that is what the error says.
+    #[must_use]
+    pub fn wrong_fields(&self) -> &[FieldError] {
+        &self.0.fields
+    }
+
+    /// The field that is meant.
+    #[must_use]
+    pub fn param_name(&self) -> Option<&str> {
+        self.0.param.as_deref()
     }
 
     /// What only the log may know.

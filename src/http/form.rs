@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use super::State;
 use super::access::Admitted;
 use super::body;
-use super::cookie::refuse_cross_site;
+use super::cookie::{self, refuse_cross_site};
 use super::error::{ApiError, Code};
 use crate::identity::csrf_matches;
 
@@ -87,9 +87,9 @@ pub async fn check(
         return Err(ApiError::new(Code::UnsupportedMediaType).message("Send the form as a form."));
     }
     let form = Form::of(&bytes);
-    if let Some(token) = admitted.session_token()
-        && !csrf_matches(token, form.text(TOKEN_FIELD))
-    {
+    // before somebody is signed in, a cookie of the page stands for the session
+    let secret = admitted.session_token().map(str::to_owned).or_else(|| cookie::visitor(state, req));
+    if !secret.is_some_and(|secret| csrf_matches(&secret, form.text(TOKEN_FIELD))) {
         return Err(ApiError::new(Code::CrossSite));
     }
     req.extensions_mut().insert(form);

@@ -143,7 +143,7 @@ pub(super) fn encode(numbers: &[i64], list: &str) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode<const N: usize>(text: &str, list: &str) -> Option<[i64; N]> {
+pub(super) fn decode<const N: usize>(text: &str, list: &str) -> Option<[i64; N]> {
     if text.len() > 128 {
         return None;
     }

@@ -72,6 +72,10 @@ pub struct Settings {
     pub credits_per_unit: i64,
     /// Events in one request.
     pub max_batch: usize,
+    /// The operator's name on pages.
+    pub brand_name: String,
+    /// The colour of buttons and links, `#rrggbb`.
+    pub brand_accent: String,
     /// What every new organization gets.
     pub welcome: Welcome,
 }
@@ -118,6 +122,7 @@ pub fn table() -> Table {
     docs::routes(&mut table);
     assets::routes(&mut table);
     api::routes(&mut table);
+    pages::register(&mut table);
     table
 }
 

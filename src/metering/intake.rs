@@ -2,7 +2,7 @@
 //!
 //! Everything an event needs is in the writer's memory; what it changes is gathered and written once per commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -27,9 +27,9 @@ const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
 
-/// The most of all meters together that one organization may report for one day, in millionths: a thousand such days
+/// The most of all meters together that one organization may report for one day, in millionths: a hundred such days
 /// still add up within 64 bits.
-const MAX_DAY_VOLUME: i64 = i64::MAX / 1_000;
+const MAX_DAY_VOLUME: i64 = i64::MAX / 100;
 
 /// What events are held to.
 #[derive(Debug, Clone, Copy)]
@@ -64,23 +64,18 @@ pub struct Intake {
     /// Rows of this commit that are not written yet, in the order of their ids.
     pending: Vec<ItemRow>,
     rollups: HashMap<RollupKey, Rollup>,
-    days: HashMap<(Day, OrganizationId), DayChain>,
-    cycles: BTreeMap<(OrganizationId, MeterId, Timestamp), Cycle>,
+    days: HashMap<(Day, OrganizationId), DayRow>,
+    changed_days: BTreeSet<(Day, OrganizationId)>,
+    cycles: HashMap<(OrganizationId, MeterId, Timestamp), Cycle>,
+    changed_cycles: BTreeSet<(OrganizationId, MeterId, Timestamp)>,
     events_in_commit: usize,
     draws: Vec<Draw>,
-}
-
-#[derive(Clone, Copy)]
-struct DayChain {
-    row: DayRow,
-    dirty: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Cycle {
     billed: Quantity,
     included: Quantity,
-    dirty: bool,
 }
 
 /// What an event needs from outside this part.
@@ -177,7 +172,9 @@ impl Intake {
             pending: Vec::new(),
             rollups: HashMap::new(),
             days: HashMap::new(),
-            cycles: BTreeMap::new(),
+            changed_days: BTreeSet::new(),
+            cycles: HashMap::new(),
+            changed_cycles: BTreeSet::new(),
             events_in_commit: 0,
             draws: Vec::new(),
         }
@@ -224,7 +221,7 @@ impl Intake {
         };
         let day = self.day(context.conn, terms.zone.day_of(event.occurred_at), organization)?;
         let volume = volume(event.quantity, rated.billable.micros());
-        if day.row.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME) {
+        if day.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME) {
             return Ok(Outcome::Refused(Refusal::TooMuchForOneDay));
         }
         if let Some(refusal) = Self::refuses(context, organization, &terms, meter, event, &rated)? {
@@ -355,7 +352,7 @@ impl Intake {
     ) -> Result<EventRow, DbError> {
         let (conn, organization, event) = (context.conn, charge.organization, charge.event);
         let day = terms.zone.day_of(event.occurred_at);
-        let prev_of_day = self.day(conn, day, organization)?.row.last_head;
+        let prev_of_day = self.day(conn, day, organization)?.last_head;
         let mut known = |what, id: Option<&str>| -> Result<Option<i64>, DbError> {
             id.map(|id| self.ensure_known(conn, what, organization, id, context.now)).transpose()
         };
@@ -404,12 +401,12 @@ impl Intake {
         }
         sums.add(Rollup { reported: event.reported.micros(), events: sign, ..Rollup::default() });
         if let Some(chain) = self.days.get_mut(&(event.day, head.organization)) {
-            chain.row.last_head = head.id;
-            chain.row.events += 1;
+            chain.last_head = head.id;
+            chain.events += 1;
             if sign > 0 {
-                chain.row.volume += volume(event.reported, charged);
+                chain.volume += volume(event.reported, charged);
             }
-            chain.dirty = true;
+            self.changed_days.insert((event.day, head.organization));
         }
     }
 
@@ -530,19 +527,13 @@ impl Intake {
         Ok(account)
     }
 
-    fn day(
-        &mut self,
-        conn: &Connection,
-        day: Day,
-        organization: OrganizationId,
-    ) -> Result<DayChain, DbError> {
+    fn day(&mut self, conn: &Connection, day: Day, organization: OrganizationId) -> Result<DayRow, DbError> {
         if let Some(chain) = self.days.get(&(day, organization)) {
             return Ok(*chain);
         }
         let row = sql::usage_day(conn, day, organization)?.unwrap_or_default();
-        let chain = DayChain { row, dirty: false };
-        self.days.insert((day, organization), chain);
-        Ok(chain)
+        self.days.insert((day, organization), row);
+        Ok(row)
     }
 
     /// The newest event of a day; 0 for none.
@@ -552,7 +543,7 @@ impl Intake {
         day: Day,
         organization: OrganizationId,
     ) -> Result<i64, DbError> {
-        Ok(self.day(conn, day, organization)?.row.last_head)
+        Ok(self.day(conn, day, organization)?.last_head)
     }
 
     fn cycle(
@@ -567,7 +558,7 @@ impl Intake {
             return Ok((cycle.billed, cycle.included));
         }
         let (billed, included) = sql::cycle_usage(conn, organization, meter, start)?;
-        self.cycles.insert((organization, meter, start), Cycle { billed, included, dirty: false });
+        self.cycles.insert((organization, meter, start), Cycle { billed, included });
         Ok((billed, included))
     }
 
@@ -584,7 +575,8 @@ impl Intake {
         let sum = |a: Quantity, b: Quantity| Quantity::from_micros(a.micros().saturating_add(b.micros()));
         let billed = sum(billed, rated.tier_used);
         let included = sum(included, rated.allowance_used);
-        self.cycles.insert((organization, meter, start), Cycle { billed, included, dirty: true });
+        self.cycles.insert((organization, meter, start), Cycle { billed, included });
+        self.changed_cycles.insert((organization, meter, start));
     }
 
     /// Takes a voided event's quantities out of its cycle.
@@ -606,7 +598,9 @@ impl Intake {
                 ItemKind::Surcharge | ItemKind::PassThrough | ItemKind::Byok => {}
             }
         }
-        self.cycles.insert((head.organization, head.meter, start), Cycle { billed, included, dirty: true });
+        let key = (head.organization, head.meter, start);
+        self.cycles.insert(key, Cycle { billed, included });
+        self.changed_cycles.insert(key);
         Ok(())
     }
 }
@@ -660,13 +654,15 @@ impl Part for Intake {
         for (key, sums) in rollups {
             sql::add_rollup(conn, &key, sums)?;
         }
-        for ((day, organization), chain) in self.days.iter_mut().filter(|(_, chain)| chain.dirty) {
-            sql::upsert_usage_day(conn, *day, *organization, chain.row)?;
-            chain.dirty = false;
+        for key in std::mem::take(&mut self.changed_days) {
+            if let Some(chain) = self.days.get(&key) {
+                sql::upsert_usage_day(conn, key.0, key.1, *chain)?;
+            }
         }
-        for ((organization, meter, start), cycle) in self.cycles.iter_mut().filter(|(_, c)| c.dirty) {
-            sql::set_cycle_usage(conn, *organization, *meter, *start, cycle.billed, cycle.included)?;
-            cycle.dirty = false;
+        for key in std::mem::take(&mut self.changed_cycles) {
+            if let Some(cycle) = self.cycles.get(&key) {
+                sql::set_cycle_usage(conn, key.0, key.1, key.2, cycle.billed, cycle.included)?;
+            }
         }
         Ok(())
     }
@@ -684,7 +680,9 @@ impl Part for Intake {
         self.pending.clear();
         self.rollups.clear();
         self.days.clear();
+        self.changed_days.clear();
         self.cycles.clear();
+        self.changed_cycles.clear();
         self.known.clear();
         self.sinks.clear();
         self.exposed();

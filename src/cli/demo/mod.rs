@@ -119,7 +119,9 @@ fn password() -> String {
 fn introduction(app: &RunningApp, note: &Note, dir: &Path) -> String {
     let url = &app.state.settings.public_url;
     let width = note.sign_ins.iter().map(|s| s.email.len()).max().unwrap_or(0);
-    let people: String = note.sign_ins.iter().map(|s| format!("  {:width$}  {}\n", s.email, s.who)).collect();
+    let people: Vec<String> =
+        note.sign_ins.iter().map(|s| format!("  {:width$}  {}\n", s.email, s.who)).collect();
+    let people = people.concat();
     format!(
         "Sign in at {url}/ as\n{people}with the password  {}\n\n\
          The API, to read and try: {url}/docs\nAn operator's key: {}\n\nCharge a call:\n{}\n\

@@ -76,7 +76,7 @@ impl Party {
             ahead.extend(usage::day(profile, &zone, first.plus_days(by), random));
         }
         let cycles: Vec<Timestamp> =
-            (0..).map(|k| zone.months_after(began, k)).take_while(|t| *t < now).collect();
+            (0..=DAYS).map(|k| zone.months_after(began, k)).take_while(|t| *t < now).collect();
         for (month, at) in cycles.iter().enumerate() {
             ahead.extend(usage::rent(profile, *at, month));
         }

@@ -6,7 +6,7 @@ use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::catalog;
 use crate::ledger::Canon;
-use crate::metering::{Direction, EventIn, ExternalId, Mode, OrganizationRef, UsageEvent};
+use crate::metering::{Direction, EventIn, ExternalId, Extra, Mode, OrganizationRef, UsageEvent};
 
 /// The meter that the demo's operator has added.
 pub(super) const WEB_SEARCH: &str = "web_search";
@@ -108,6 +108,7 @@ fn call(profile: &Profile, agent: &Agent, at: Timestamp, random: &mut Random, ou
             direction: Some(if inbound { Direction::Inbound } else { Direction::Outbound }),
             toll_free,
             carrier_cost: cost,
+            extra: Extra { carrier_cost: cost, ..Extra::default() }.to_text(),
             ..event
         };
         out.push(Reported { at: ended, event });

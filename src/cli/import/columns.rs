@@ -1,14 +1,15 @@
 //! A platform's call records: the columns of the file, and a row of it as a usage event.
 
 use csv::StringRecord;
+use serde_json::value::RawValue;
 
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::identity::OrganizationRef;
 use crate::ledger::Canon;
-use crate::metering::{self, Direction, EventIn, ExternalId, Mode, UsageEvent};
+use crate::metering::{self, Direction, EventIn, ExternalId, Extra, Mode, UsageEvent};
 
 /// The longest metadata of one row, in bytes.
-const MAX_METADATA: usize = 16 << 10;
+const MAX_METADATA: usize = 4_096;
 /// The longest code of a meter, in bytes; a longer one cannot exist.
 const MAX_METER: usize = 64;
 
@@ -135,6 +136,10 @@ impl Header {
         let name = |column| -> Result<Option<Box<str>>, Wrong> {
             optional(column).map(|text| external(column, text).map(|_| text.into())).transpose()
         };
+        let carrier_cost = optional(Column::CarrierCost)
+            .map(|text| parsed::<Credits>(Column::CarrierCost, text))
+            .transpose()?;
+        let metadata = optional(Column::Metadata).map(metadata).transpose()?;
         let event = UsageEvent {
             id: external(Column::Id, field(Column::Id))?,
             organization: Some(self.organization(field(Column::Organization))?),
@@ -148,11 +153,10 @@ impl Header {
             direction: direction(field(Column::Direction))?,
             toll_free: yes(Column::TollFree, field(Column::TollFree))?,
             byok: yes(Column::Byok, field(Column::Byok))?,
-            carrier_cost: optional(Column::CarrierCost)
-                .map(|text| parsed::<Credits>(Column::CarrierCost, text))
-                .transpose()?,
+            carrier_cost,
             mode: Mode::Record,
-            extra: optional(Column::Metadata).map(metadata).transpose()?,
+            // as the API keeps it: an event that was reported there as well is the same one
+            extra: Extra { carrier_cost, metadata, ..Extra::default() }.to_text(),
         };
         let digests = event.digests(canon);
         Ok(EventIn { event, digests })
@@ -211,14 +215,14 @@ fn yes(column: Column, text: &str) -> Result<bool, Wrong> {
     }
 }
 
-fn metadata(text: &str) -> Result<Box<str>, Wrong> {
+fn metadata(text: &str) -> Result<&RawValue, Wrong> {
     if text.len() > MAX_METADATA {
         return Err(Wrong::new(Column::Metadata, format!("is longer than {MAX_METADATA} bytes")));
     }
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
-        Ok(_) => Ok(format!("{{\"metadata\":{text}}}").into()),
-        Err(_) => Err(Wrong::new(Column::Metadata, "is not a JSON object")),
-    }
+    serde_json::from_str::<&RawValue>(text)
+        .ok()
+        .filter(|raw| raw.get().starts_with('{'))
+        .ok_or_else(|| Wrong::new(Column::Metadata, "is not a JSON object"))
 }
 
 #[cfg(test)]
@@ -250,7 +254,7 @@ mod tests {
         assert_eq!(event.carrier_cost.map(Credits::micros), Some(250_000));
         assert_eq!(event.direction, Some(Direction::Inbound));
         assert!(event.toll_free && !event.byok);
-        assert_eq!(event.extra.as_deref(), Some(r#"{"metadata":{"queue":7}}"#));
+        assert_eq!(event.extra.as_deref(), Some(r#"{"carrier_cost":0.25,"metadata":{"queue":7}}"#));
         assert_eq!(event.organization, Some(metering::OrganizationRef::External("acme".into())));
     }
 

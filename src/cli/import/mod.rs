@@ -252,7 +252,7 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 fn summary(tally: &Tally, refused: u64, dry_run: bool) -> String {
-    let credits = i64::try_from(tally.credits).map(Credits::from_micros).unwrap_or(Credits::ZERO);
+    let credits = i64::try_from(tally.credits).map_or(Credits::ZERO, Credits::from_micros);
     let (charged, had_been, were) = if dry_run {
         ("would be charged", "have been charged before", "would be refused")
     } else {

@@ -38,31 +38,31 @@ pub(super) fn routes(table: &mut Table) {
 /// Credit to be given or, below zero, taken back.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CreditInput {
+pub(in crate::http) struct CreditInput {
     /// How much; below zero takes back.
-    credits: Credits,
-    class: CreditClass,
+    pub(in crate::http) credits: Credits,
+    pub(in crate::http) class: CreditClass,
     /// Why; customers see it as the description.
     #[schema(min_length = 1, max_length = 500)]
-    reason: String,
+    pub(in crate::http) reason: String,
     /// When what is left of it expires.
-    expires_at: Option<Timestamp>,
+    pub(in crate::http) expires_at: Option<Timestamp>,
     /// Overrides the turn of its class (free 100, plan 200, paid 300); lower is drawn earlier.
     #[schema(minimum = 0, maximum = 1000)]
-    priority: Option<i64>,
+    pub(in crate::http) priority: Option<i64>,
     /// The codes of the meters it is restricted to.
-    meters: Option<Vec<String>>,
+    pub(in crate::http) meters: Option<Vec<String>>,
     /// The money received for it, outside of Tollbook.
-    cost: Option<Money>,
+    pub(in crate::http) cost: Option<Money>,
     /// Kept with the transaction; at most 4096 bytes.
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Box<RawValue>>,
+    pub(in crate::http) metadata: Option<Box<RawValue>>,
 }
 
 /// Free credit is drawn first, then plan credit, then paid.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum CreditClass {
+pub(in crate::http) enum CreditClass {
     Free,
     Plan,
     Paid,
@@ -80,7 +80,7 @@ impl From<CreditClass> for Class {
 
 /// What was done.
 #[derive(Serialize, ToSchema)]
-struct Credited {
+pub(in crate::http) struct Credited {
     transaction: Transaction,
     /// The grant that was made; null when credit was taken back.
     grant: Option<Grant>,
@@ -116,19 +116,28 @@ async fn credit(
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     check(&request.value)?;
     let done = request.once(&state, &admitted, move |tx, input| {
-        let catalog = catalog::snapshot(tx)?;
-        let credited = if input.credits.is_negative() {
-            take(tx, &by, organization, input)?
-        } else {
-            give(tx, &by, organization, input, &catalog)?
-        };
-        Ok(Reply(StatusCode::CREATED, credited))
+        Ok(Reply(StatusCode::CREATED, perform(tx, &by, organization, input)?))
     });
     done.await
 }
 
+/// Gives credit or takes it back, with its line in the audit log. The input was checked.
+pub(in crate::http) fn perform(
+    tx: &WriteTx<'_>,
+    by: &By,
+    organization: OrganizationId,
+    input: CreditInput,
+) -> Result<Credited, ApiError> {
+    if input.credits.is_negative() {
+        take(tx, by, organization, input)
+    } else {
+        let catalog = catalog::snapshot(tx)?;
+        give(tx, by, organization, input, &catalog)
+    }
+}
+
 /// What can be said without the database.
-fn check(input: &CreditInput) -> Result<(), ApiError> {
+pub(in crate::http) fn check(input: &CreditInput) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     let mut wrong = |param: &str, code: &'static str, message: String| {
         errors.push(FieldError::new(param, code, message));

@@ -3,7 +3,7 @@
 mod audit;
 mod catalog;
 mod clock;
-mod credit;
+pub(super) mod credit;
 mod details;
 mod grants;
 mod keys;
@@ -13,7 +13,7 @@ mod period;
 mod plans;
 mod sessions;
 mod subscription;
-mod transactions;
+pub(super) mod transactions;
 mod usage_events;
 mod usage_items;
 mod usage_log;

@@ -47,7 +47,8 @@ struct SignedIn {
 
 /// Sign in
 #[utoipa::path(post, path = "/auth/sessions", tag = "sign-in", request_body = SignIn,
-    responses((status = 201, description = "Signed in.", body = SignedIn)))]
+    responses((status = 201, description = "Signed in.", body = SignedIn),
+        (status = 401, description = "`invalid_credentials`")))]
 async fn sign_in(
     state: web::Data<State>,
     req: HttpRequest,

@@ -85,7 +85,7 @@ fn raw(metadata: Option<String>) -> Option<Box<RawValue>> {
 }
 
 /// Usage in a few words.
-fn describe(kind: TransactionType, usage: &UsageLine, catalog: &Snapshot) -> String {
+pub(in crate::http) fn describe(kind: TransactionType, usage: &UsageLine, catalog: &Snapshot) -> String {
     let (name, unit) = catalog.meter(usage.meter).map_or(("Usage", "unit"), |m| (&*m.name, &*m.unit));
     let quantity = usage.quantity.max(Quantity::ZERO.checked_sub(usage.quantity).unwrap_or(usage.quantity));
     let plural = if Some(quantity) == Quantity::from_whole(1) { "" } else { "s" };

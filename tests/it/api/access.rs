@@ -37,6 +37,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/openapi.json", Anyone),
     ("GET", "/docs", Anyone),
     ("GET", "/static/{file:.*}", Anyone),
+    ("GET", "/static/brand.css", Anyone),
     ("POST", "/api/v1/auth/sessions", Anyone),
     ("DELETE", "/api/v1/auth/sessions", Person),
     ("GET", "/api/v1/auth/me", Credential),

@@ -183,7 +183,8 @@ fn some_days(posted: &[Posted], rng: &mut Rng) -> Option<(Day, Day)> {
     let first = posted.iter().map(|p| day(p.day)).min()?;
     let last = posted.iter().map(|p| day(p.day)).max()?;
     if rng.one_in(2) {
-        return Some((first, last.plus_days(1)));
+        // a report reaches so far and no further
+        return Some((first, last.plus_days(1).min(first.plus_days(reports::MAX_DAYS))));
     }
     let span = i64::from(last.number() - first.number());
     let from = first.plus_days(i32::try_from(rng.between(0, span)).expect("few"));

@@ -367,6 +367,7 @@ fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
             Refusal::Negative(_) => "negative".into(),
             Refusal::TooMuch(_) => "too much".into(),
             Refusal::Unpriceable => "unpriceable".into(),
+            Refusal::TooMuchForOneDay => "too much for one day".into(),
             Refusal::TooOld(_) => "too old".into(),
             Refusal::InTheFuture(_) => "in the future".into(),
             Refusal::Conflict => "conflict".into(),
@@ -374,7 +375,6 @@ fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
                 format!("insufficient {} of {}", available.micros(), required.micros())
             }
             Refusal::Suspended => "suspended".into(),
-            Refusal::TooMuchForOneDay => "too much for one day".into(),
         },
     }
 }

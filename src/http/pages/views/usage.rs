@@ -134,7 +134,7 @@ pub struct GroupRow {
     pub name: String,
     /// The quantity and its unit, where all of it has one unit.
     pub quantity: Option<(Quantity, String)>,
-    /// How many usage items.
+    /// How many events.
     pub items: u64,
     /// What it cost.
     pub credits: Credits,

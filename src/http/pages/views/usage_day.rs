@@ -64,7 +64,7 @@ pub struct UsageDayPage {
     pub agents: Vec<Choice>,
     /// What the day's items, as filtered, cost together.
     pub total: Credits,
-    /// How many there are.
+    /// How many events there are.
     pub count: u64,
     /// The rows, newest first.
     pub rows: Vec<UsageItemRow>,

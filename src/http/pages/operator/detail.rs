@@ -1,0 +1,212 @@
+//! One organization, as the operator sees it.
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, web};
+
+use super::list::{DAYS, flags};
+use super::{ADMIN, crumbs, page_of};
+use crate::base::id::OrganizationId;
+use crate::base::{Credits, Timestamp};
+use crate::catalog::Snapshot;
+use crate::db::ReadTx;
+use crate::grants::{self, Class};
+use crate::http::State;
+use crate::http::access::Admitted;
+use crate::http::api::transactions::describe;
+use crate::http::error::ApiError;
+use crate::http::pages::chrome::{chrome, html, show};
+use crate::http::pages::components::{Notice, Tone};
+use crate::http::pages::outlook;
+use crate::http::pages::views::{
+    BalanceParts, Crumb, GrantRow, KeyRow, OrganizationPage, Section, TransactionRow, UserRow,
+};
+use crate::http::params::{FromParams, Params, PathId, Query};
+use crate::http::route::Table;
+use crate::identity::{KeyOwner, Organization, keys, organizations, sessions, users};
+use crate::metering::statement::{self, Line, LineFilter};
+use crate::wallet::Summary;
+use crate::{metering, wallet};
+
+/// How many transactions, people and keys are shown.
+const RECENT: usize = 10;
+const SHOWN: u32 = 100;
+
+pub(super) fn routes(table: &mut Table) {
+    table.page(Method::GET, "/operator/organizations/{id}", ADMIN, detail);
+}
+
+/// What was just done, in one word of ours.
+struct Done(Option<&'static str>);
+
+impl FromParams for Done {
+    fn from_params(params: &mut Params) -> Option<Self> {
+        Some(Self(match params.text("done").as_deref() {
+            Some("created") => Some("The organization has been created."),
+            Some("given") => Some("The credit has been given."),
+            Some("taken") => Some("The credit has been taken back."),
+            _ => None,
+        }))
+    }
+}
+
+async fn detail(
+    state: web::Data<State>,
+    admitted: Admitted,
+    PathId(id): PathId<OrganizationId>,
+    Query(Done(done)): Query<Done>,
+) -> Result<HttpResponse, ApiError> {
+    let shared = state.clone();
+    let mut page = state.db.read(move |tx| page(&shared, &admitted, tx, id)).await?;
+    page.chrome.notice = done.map(|text| Notice { tone: Tone::Good, text: text.into(), link: None });
+    html(StatusCode::OK, &page)
+}
+
+fn page(
+    state: &State,
+    admitted: &Admitted,
+    tx: &ReadTx<'_>,
+    id: OrganizationId,
+) -> Result<OrganizationPage, ApiError> {
+    let organization = organizations::get(tx, id)?;
+    let catalog = state.catalog.get(tx)?;
+    let summary = wallet::summary(tx, id, tx.now())?;
+    let show = show(state, &organization);
+    let window = (organization.zone.day_of(tx.now()), DAYS);
+    let available = outlook::spendable(&summary);
+    let spend = outlook::daily(tx, id, window.0, DAYS)?;
+    let lasts_ms = outlook::lasts_ms(available, &spend);
+    let has_usage = metering::has_usage(tx, id)?;
+    let filter = LineFilter { from: None, to: None, types: Vec::new() };
+    let lines = statement::lines(tx, id, &filter, None, RECENT)?.items;
+    let way = crumbs(vec![Crumb::here(organization.name.clone())]);
+    Ok(OrganizationPage {
+        chrome: chrome(state, admitted, tx, Section::Organizations, way)?,
+        id: id.to_string(),
+        external_id: organization.external_id.clone().unwrap_or_default(),
+        created: organization.created_at,
+        rate_card: prices(tx, &organization, &catalog)?,
+        available,
+        parts: parts(&summary, tx.now()),
+        lasts_ms,
+        flags: flags(&organization, available, lasts_ms, has_usage),
+        spend: outlook::spend_chart(tx, id, &catalog, &show, window)?,
+        runway: outlook::runway_chart(tx, id, &show, window, available, &spend)?,
+        grants: summary
+            .grants
+            .iter()
+            .map(|grant| grant_row(tx, grant, &catalog))
+            .collect::<Result<_, ApiError>>()?,
+        recent: lines
+            .into_iter()
+            .map(|line| transaction_row(tx, line, &catalog))
+            .collect::<Result<_, ApiError>>()?,
+        users: people(tx, id)?,
+        keys: keys_of(tx, id)?,
+        see_as: Some(format!("{}/see-as", page_of(id))),
+        name: organization.name,
+        show,
+    })
+}
+
+/// What prices its usage, by the name people know.
+fn prices(tx: &ReadTx<'_>, organization: &Organization, catalog: &Snapshot) -> Result<String, ApiError> {
+    let terms = metering::price_terms(tx, organization.id, tx.now())?;
+    let plan = terms.and_then(|terms| terms.plan_version).and_then(|id| catalog.plan_version(id));
+    let card =
+        organization.rate_card_id.or_else(|| catalog.default_card()).and_then(|id| catalog.rate_card(id));
+    Ok(match (plan, card) {
+        (Some((plan, _)), _) => plan.name.clone(),
+        (None, Some(card)) => card.name.clone(),
+        (None, None) => "None".into(),
+    })
+}
+
+/// The classes without what is held, as the bar shows them.
+fn parts(summary: &Summary, now: Timestamp) -> BalanceParts {
+    let free = |class: Class| {
+        let own = summary.grants.iter().filter(|g| g.terms.order.class == class && g.terms.is_live(now));
+        own.fold(Credits::ZERO, |sum, grant| {
+            let left = grant.remaining.checked_sub(grant.held).unwrap_or(Credits::ZERO);
+            sum.checked_add(left).unwrap_or(sum)
+        })
+    };
+    let expiring = summary.grants.iter().filter(|grant| grant.terms.is_live(now));
+    let expiring = expiring.filter_map(|grant| Some((grant.remaining, grant.terms.order.expires_at?)));
+    BalanceParts {
+        free: free(Class::Free),
+        plan: free(Class::Plan),
+        paid: free(Class::Paid),
+        held: summary.held,
+        overdraft: summary.overdraft,
+        next_expiry: expiring.min_by_key(|(_, at)| *at),
+    }
+}
+
+/// The tint of a class.
+pub(super) const fn tone(class: Class) -> Tone {
+    match class {
+        Class::Free => Tone::Free,
+        Class::Plan => Tone::Plan,
+        Class::Paid => Tone::Paid,
+    }
+}
+
+fn grant_row(tx: &ReadTx<'_>, grant: &grants::GrantRow, catalog: &Snapshot) -> Result<GrantRow, ApiError> {
+    let line = statement::line(tx, grant.organization, grant.transaction)?;
+    let meters = grant.terms.meters.iter().flatten();
+    let names: Vec<&str> =
+        meters.map(|id| catalog.meter(*id).map_or("?", |meter| meter.name.as_str())).collect();
+    Ok(GrantRow {
+        id: grant.id.to_string(),
+        class: tone(grant.terms.order.class),
+        source: line.map_or_else(|| grant.source.clone(), |line| line.description),
+        original: grant.original,
+        remaining: grant.remaining,
+        received: grant.terms.order.created_at,
+        expires: grant.terms.order.expires_at,
+        meters: names.join(", "),
+    })
+}
+
+fn transaction_row(tx: &ReadTx<'_>, line: Line, catalog: &Snapshot) -> Result<TransactionRow, ApiError> {
+    let grant = line.grant.map(|id| grants::get(tx, id)).transpose()?.flatten();
+    let description = match &line.usage {
+        Some(usage) => describe(line.kind, usage, catalog),
+        None => line.description,
+    };
+    Ok(TransactionRow {
+        id: line.id.to_string(),
+        at: line.created_at,
+        kind: line.kind.name().to_owned(),
+        description,
+        amount: line.amount,
+        balance_after: line.balance_after,
+        classes: grant.iter().map(|grant| tone(grant.terms.order.class)).collect(),
+        expires: grant.and_then(|grant| grant.terms.order.expires_at),
+    })
+}
+
+fn people(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<UserRow>, ApiError> {
+    let mut rows = Vec::new();
+    for member in users::members(tx, id, None, SHOWN)?.items {
+        let seen = sessions::list(tx, member.user.id, tx.now())?;
+        rows.push(UserRow {
+            email: member.user.email,
+            role: member.role.name().to_owned(),
+            last_seen: seen.iter().map(|session| session.last_seen_at).max(),
+        });
+    }
+    Ok(rows)
+}
+
+fn keys_of(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<KeyRow>, ApiError> {
+    let keys = keys::list(tx, KeyOwner::Organization(id), None, SHOWN)?.items;
+    let row = |key: keys::ApiKey| KeyRow {
+        revoked: key.is_revoked(tx.now()),
+        name: key.name,
+        prefix: key.prefix,
+        scopes: key.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
+        last_used: key.last_used_at,
+    };
+    Ok(keys.into_iter().map(row).collect())
+}

@@ -1,0 +1,208 @@
+//! The customer's first page: what is left, where it went, how long it lasts.
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, web};
+
+use super::chrome::{self, html};
+use super::customer::{plus, usable};
+use super::format::Show;
+use super::views::overview::{BalanceParts, OverviewPage, first_steps};
+use super::views::{Crumb, Section};
+use super::{outlook, transactions, usage};
+use crate::base::id::OrganizationId;
+use crate::base::time::DAY_MS;
+use crate::base::{Credits, Day, Timestamp, Zone};
+use crate::db::{DbError, ReadTx};
+use crate::grants::Class;
+use crate::http::State;
+use crate::http::access::{Access, Admitted};
+use crate::http::error::ApiError;
+use crate::http::pages::components::runway::{Event, Point};
+use crate::http::pages::components::{Checklist, Runway, StackedDays};
+use crate::http::route::Table;
+use crate::identity::{KeyOwner, Scope, keys};
+use crate::metering;
+use crate::metering::reports::{self, Dimension, Query};
+use crate::wallet::{self, Summary};
+
+/// Days of spend and of balance in sight, today included.
+const DAYS: i32 = 30;
+/// Days looked ahead.
+const AHEAD: i64 = 30;
+/// How long before the first day in sight the balance may have moved last.
+const LOOK_BACK_DAYS: i32 = 400;
+/// Latest transactions.
+const LATEST: usize = 8;
+
+/// Adds the routes.
+pub fn register(table: &mut Table) {
+    table.page(Method::GET, "/overview", Access::organization(Scope::BillingRead), page);
+}
+
+async fn page(state: web::Data<State>, admitted: Admitted) -> Result<HttpResponse, ApiError> {
+    let shared = state.clone();
+    let page = state.db.read(move |tx| read(tx, &shared, &admitted));
+    html(StatusCode::OK, &page.await?)
+}
+
+fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewPage, ApiError> {
+    let organization = admitted.organization()?;
+    let chrome = chrome::chrome(state, admitted, tx, Section::Overview, vec![Crumb::here("My Credit")])?;
+    let catalog = state.catalog.get(tx)?;
+    let summary = wallet::summary(tx, organization, tx.now())?;
+    let today = chrome.show.zone.day_of(tx.now());
+    // the chart's days, and the whole month, which may have begun before them
+    let from = today.plus_days(1 - DAYS);
+    let records = spend(tx, organization, from.min(today.first_of_month()), today)?;
+    let since = |first: Day| {
+        let days = records.iter().filter(|record| record.day.is_some_and(|day| day >= first));
+        days.fold(Credits::ZERO, |sum, record| plus(sum, record.credits))
+    };
+    let in_sight: Vec<_> = records.iter().filter(|r| r.day.is_some_and(|day| day >= from)).cloned().collect();
+    let available = outlook::spendable(&summary);
+    let daily = outlook::daily(tx, organization, today, outlook::RECENT_DAYS)?;
+    let lasts_ms = outlook::lasts_ms(available, &daily);
+    let chart = usage::by_channel("spend", (from, today), &in_sight, &catalog, &chrome.show);
+    let checklist = checklist(tx, state, organization, &summary)?;
+    Ok(OverviewPage {
+        available,
+        parts: parts(&summary, tx.now()),
+        lasts_ms,
+        spent_today: since(today),
+        spent_month: since(today.first_of_month()),
+        spend: chart.unwrap_or_else(|| StackedDays::sample("spend", today, &chrome.show)),
+        runway: runway(tx, organization, &summary, lasts_ms, &chrome.show)?,
+        recent: transactions::latest(tx, organization, &chrome.show, &catalog, LATEST)?,
+        checklist,
+        top_up: None,
+        chrome,
+    })
+}
+
+fn spend(
+    tx: &ReadTx<'_>,
+    organization: OrganizationId,
+    from: Day,
+    to: Day,
+) -> Result<Vec<reports::Group>, DbError> {
+    let query = Query {
+        from,
+        to: to.plus_days(1),
+        group_by: vec![Dimension::Day, Dimension::Channel],
+        meter: None,
+        agent: None,
+        workspaces: None,
+    };
+    reports::usage(tx, organization, &query)
+}
+
+fn parts(summary: &Summary, now: Timestamp) -> BalanceParts {
+    let live = summary.grants.iter().filter(|grant| grant.terms.is_live(now));
+    let next = live.clone().filter_map(|grant| grant.terms.order.expires_at).min();
+    let next_expiry = next.map(|at| {
+        let expiring = live.filter(|grant| grant.terms.order.expires_at == Some(at));
+        (expiring.fold(Credits::ZERO, |sum, grant| plus(sum, grant.remaining)), at)
+    });
+    BalanceParts {
+        free: usable(summary, Class::Free, now),
+        plan: usable(summary, Class::Plan, now),
+        paid: usable(summary, Class::Paid, now),
+        held: summary.held,
+        overdraft: summary.overdraft,
+        next_expiry,
+    }
+}
+
+/// The first steps, until usage has arrived.
+fn checklist(
+    tx: &ReadTx<'_>,
+    state: &State,
+    organization: OrganizationId,
+    summary: &Summary,
+) -> Result<Option<Checklist>, ApiError> {
+    if metering::has_usage(tx, organization)? {
+        return Ok(None);
+    }
+    let found = keys::list(tx, KeyOwner::Organization(organization), None, 100)?;
+    let has_key = found.items.iter().any(|key| !key.is_revoked(tx.now()));
+    let has_credit = summary.balance.is_positive();
+    let url = &state.settings.public_url;
+    Ok(Some(first_steps(url, &organization.to_string(), has_credit, has_key, false)))
+}
+
+/// The balance of the last days, and where it is heading. Closing balances are kept by the UTC day.
+fn runway(
+    tx: &ReadTx<'_>,
+    organization: OrganizationId,
+    summary: &Summary,
+    lasts_ms: Option<i64>,
+    show: &Show,
+) -> Result<Runway, ApiError> {
+    let today = Zone::UTC.day_of(tx.now());
+    let first = today.plus_days(1 - DAYS);
+    let known = wallet::balance_days(tx, organization, first.plus_days(-LOOK_BACK_DAYS), today)?;
+    let mut last = None;
+    let mut moved = known.iter().peekable();
+    let mut past = Vec::new();
+    for number in first.number()..today.number() {
+        let day = Day::from_number(number);
+        while let Some(point) = moved.next_if(|point| point.day <= day) {
+            last = Some(point.balance);
+        }
+        // before the wallet was there, there is nothing to draw
+        past.extend(last.map(|balance| Point { day, balance }));
+    }
+    past.push(Point { day: today, balance: summary.balance });
+    let came_in = summary.grants.iter().filter_map(|grant| {
+        let day = Zone::UTC.day_of(grant.terms.order.created_at);
+        let label = format!("{} credits received", super::format::credits(grant.original));
+        (day >= first).then_some(Event { day, label })
+    });
+    let is_utc = show.zone == Zone::UTC;
+    Ok(Runway {
+        id: "runway".into(),
+        title: if is_utc { "Balance".into() } else { "Balance at midnight UTC".into() },
+        projection: projection(outlook::spendable(summary), today, lasts_ms),
+        past,
+        marks: Vec::new(),
+        events: came_in.collect(),
+        show: show.clone(),
+    })
+}
+
+/// A straight line from what there is to nothing, as far as one looks ahead.
+fn projection(available: Credits, today: Day, lasts_ms: Option<i64>) -> Vec<Point> {
+    let Some(lasts_ms) = lasts_ms.filter(|ms| *ms > 0 && available.is_positive()) else {
+        return Vec::new();
+    };
+    let mut points = Vec::new();
+    for after in 1..=AHEAD {
+        let Ok(days) = i32::try_from(after) else { break };
+        let day = today.plus_days(days);
+        let left_ms = lasts_ms.saturating_sub(after.saturating_mul(DAY_MS)).max(0);
+        let left = i128::from(available.micros()) * i128::from(left_ms) / i128::from(lasts_ms);
+        points.push(Point { day, balance: Credits::from_micros(i64::try_from(left).unwrap_or(0)) });
+        if left_ms == 0 {
+            break;
+        }
+    }
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_projection_ends_where_the_credit_does() {
+        let c = Credits::from_micros;
+        let today = Day::from_number(20_000);
+        let points = projection(c(100), today, Some(2 * DAY_MS + DAY_MS / 2));
+        let balances: Vec<i64> = points.iter().map(|point| point.balance.micros()).collect();
+        assert_eq!(balances, [60, 20, 0]);
+        assert_eq!(points.last().map(|point| point.day), Some(today.plus_days(3)));
+        assert_eq!(projection(c(100), today, None), []);
+        assert_eq!(projection(c(-1), today, Some(0)), []);
+        assert_eq!(projection(c(100), today, Some(i64::MAX)).len(), 30);
+    }
+}
