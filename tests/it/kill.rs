@@ -87,17 +87,17 @@ async fn client(platform: &Platform, round: u64, client: u64, at: &str) -> Vec<S
     let mut sent = Vec::new();
     for call in 0.. {
         let many = client >= SINGLES;
-        let events: Vec<Value> = match many {
-            true => (0..BATCH).map(|i| event(round, client, call * BATCH + i, at)).collect(),
-            false => vec![event(round, client, call, at)],
+        let events: Vec<Value> = if many {
+            (0..BATCH).map(|i| event(round, client, call * BATCH + i, at)).collect()
+        } else {
+            vec![event(round, client, call, at)]
         };
         let body = if many { Value::Array(events.clone()) } else { events[0].clone() };
-        let told = platform.report(&body).await.map(|(status, answer)| match many {
-            true => {
+        let told = platform.report(&body).await.map(|(status, answer)| {
+            if many {
                 assert_eq!(status, 200, "{answer}");
                 answer["results"].as_array().expect("results").clone()
-            }
-            false => {
+            } else {
                 assert_eq!(status, 201, "{answer}");
                 vec![answer]
             }
