@@ -93,7 +93,7 @@ impl Events {
             shape,
             head: Head::new("POST", "/api/v1/usage/events", &[("authorization", &site.bearer)]),
             site,
-            random: Random::from_clock(),
+            random: Random::new(),
             made: 0,
             answered: 0,
             accepted: 0,

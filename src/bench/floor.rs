@@ -52,7 +52,7 @@ impl Floor {
         let conn = Connection::open(file)?;
         conn.pragma_update(None, "journal_mode", "WAL")?;
         conn.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { conn, random: Random::from_clock(), ids })
+        Ok(Self { conn, random: Random::new(), ids })
     }
 
     /// One with `events` rows, made in a hurry (in memory, without waiting for the disk) and then opened as usual.

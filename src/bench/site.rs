@@ -297,7 +297,7 @@ pub(super) struct Reads {
 impl Reads {
     pub(super) fn new(site: &Site) -> Self {
         let requests = site.organizations.iter().map(|organization| site.balance_request(organization));
-        Self { requests: requests.collect(), random: super::ids::Random::from_clock() }
+        Self { requests: requests.collect(), random: super::ids::Random::new() }
     }
 }
 
