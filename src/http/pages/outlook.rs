@@ -58,15 +58,15 @@ pub fn daily(
 pub fn lasts_ms(available: Credits, spend: &[Credits]) -> Option<i64> {
     let days = usize::try_from(RECENT_DAYS).unwrap_or(usize::MAX);
     let recent = spend.iter().rev().take(days);
-    let spent: i128 = recent.map(|day| i128::from(day.micros())).sum();
-    if spent <= 0 {
+    let used: i128 = recent.map(|day| i128::from(day.micros())).sum();
+    if used <= 0 {
         return None;
     }
     if !available.is_positive() {
         return Some(0);
     }
     let period = i128::from(RECENT_DAYS) * i128::from(DAY_MS);
-    Some(i64::try_from(i128::from(available.micros()) * period / spent).unwrap_or(i64::MAX))
+    Some(i64::try_from(i128::from(available.micros()) * period / used).unwrap_or(i64::MAX))
 }
 
 /// Spend per day and channel of the last `days` days, `today` being the last.

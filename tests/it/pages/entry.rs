@@ -97,7 +97,7 @@ async fn balance(app: &TestApp, id: OrganizationId) -> String {
 
 /// Goes through the set-up and signs in.
 async fn operator(app: &TestApp) -> Browser {
-    let token = app.db().write(|tx| setup::mint(tx)).await.unwrap().unwrap();
+    let token = app.db().write(setup::mint).await.unwrap().unwrap();
     let path = format!("/setup/{}", token.expose());
     let mut browser = Browser::default();
     leads_to(browser.get(app, &format!("/setup?token={}", token.expose())).await, &path);
@@ -306,6 +306,8 @@ async fn an_operator_sees_as_a_customer_and_stops() {
     operator.post_bare(&app, &see, &[]).await.expect(403);
     leads_to(operator.post(&app, &see, &[]).await, "/overview");
     leads_to(operator.get(&app, "/").await, "/overview");
+    let page = is_page(operator.get(&app, "/overview").await, 200);
+    assert!(page.text.contains("You see these pages as <strong>Ribera</strong>"));
     leads_to(operator.post(&app, "/operator/leave", &[]).await, &format!("/operator/organizations/{id}"));
     leads_to(operator.get(&app, "/").await, "/operator/organizations");
     let noted = app.db().read(|tx| {
