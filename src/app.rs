@@ -18,6 +18,7 @@ use crate::base::{Clock, Mode, SystemClock, TestClock};
 use crate::catalog::{CatalogError, CatalogPart, seed};
 use crate::config::Config;
 use crate::db::{Db, DbError, DbOptions, DirLock, FILE_NAME, Parts};
+use crate::http::assets::{LogoError, Looks};
 use crate::http::metrics::Metrics;
 use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
@@ -54,6 +55,9 @@ pub enum StartError {
     /// Another server works on this data.
     #[error("{0} is in use by another server")]
     InUse(PathBuf),
+    /// The picture for the top bar.
+    #[error("brand.logo_file {}: {}", .0.display(), .1)]
+    Logo(PathBuf, LogoError),
     /// The counters.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -299,8 +303,7 @@ fn state(
         currency: config.credits.currency,
         credits_per_unit: config.credits.per_unit,
         max_batch: config.usage.max_batch,
-        brand_name: config.brand.name.clone(),
-        brand_accent: config.brand.accent.clone(),
+        looks: looks(config)?,
         welcome: welcome(config),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();
@@ -317,6 +320,12 @@ fn state(
         https,
         settings,
     })
+}
+
+fn looks(config: &Config) -> Result<Looks, StartError> {
+    let brand = &config.brand;
+    Looks::new(&brand.name, brand.accent.parse().ok(), brand.logo_file.as_deref())
+        .map_err(|error| StartError::Logo(brand.logo_file.clone().unwrap_or_default(), error))
 }
 
 fn rates(config: &Config) -> Rates {

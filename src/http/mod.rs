@@ -40,6 +40,7 @@ use crate::config::Network;
 use crate::db::Db;
 use crate::identity::Authenticator;
 use crate::onboarding::Welcome;
+use assets::Looks;
 use error::ApiError;
 use metrics::Metrics;
 use ratelimit::{RateLimits, Rates};
@@ -72,10 +73,8 @@ pub struct Settings {
     pub credits_per_unit: i64,
     /// Events in one request.
     pub max_batch: usize,
-    /// The operator's name on pages.
-    pub brand_name: String,
-    /// The colour of buttons and links, `#rrggbb`.
-    pub brand_accent: String,
+    /// How the pages look.
+    pub looks: Looks,
     /// What every new organization gets.
     pub welcome: Welcome,
 }

@@ -33,6 +33,7 @@ pub use keys::{ApiKey, Issued, Issuer, KeyOwner, NewKey};
 pub use organizations::{BillingDetails, NewOrganization, Organization, OrganizationRef, Status};
 pub use passwords::{Hardness, PasswordHash, Passwords, Verdict};
 pub use principal::{Caller, Denied, Membership, Principal, Reach};
+pub use rules::PASSWORD_MIN;
 pub use scopes::{Role, RoleError, Scope, ScopeError, Scopes};
 pub use secrets::{Secret, SecretHash, csrf_matches, csrf_token};
 pub use sessions::{Session, SessionPolicy};

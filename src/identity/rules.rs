@@ -12,7 +12,7 @@ const EMAIL_MAX: usize = 254;
 /// RFC 5321, 4.5.3.1.1.
 const EMAIL_LOCAL_MAX: usize = 64;
 /// Characters in a password.
-const PASSWORD_MIN: usize = 8;
+pub const PASSWORD_MIN: usize = 8;
 /// Bytes in a password; hashing starts with reading all of it.
 const PASSWORD_MAX: usize = 1_024;
 /// Characters in a note or a reason.

@@ -14,7 +14,10 @@ use rusqlite::Connection;
 pub use book::{Wallet, Wallets};
 pub use expiry::expire_due;
 pub use pocket::{Draw, Pocket, Work};
-pub use sql::{BalancePoint, Derived, balance_days, last_line, last_line_on_or_before, line_count, verify};
+pub use sql::{
+    BalancePoint, Derived, Totals, balance_days, last_line, last_line_on_or_before, line_count, totals,
+    verify,
+};
 pub use summary::{Parts as BalanceParts, Summary, summary};
 
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};

@@ -151,6 +151,27 @@ pub fn last_line_on_or_before(
     Ok(None)
 }
 
+/// All wallets together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Credit that is still to be used.
+    pub owed: Credits,
+    /// How many organizations have used more than they had.
+    pub overdrawn: i64,
+}
+
+/// Adds all wallets up.
+///
+/// # Errors
+/// When the database fails.
+pub fn totals(conn: &Connection) -> Result<Totals, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT coalesce(sum(max(balance, 0)), 0), count(*) FILTER (WHERE balance < 0) FROM wallets",
+        )?
+        .query_row([], |row| Ok(Totals { owed: row.get(0)?, overdrawn: row.get(1)? }))?)
+}
+
 /// What the lines say about one wallet, in all or at the end of a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Derived {

@@ -68,6 +68,8 @@ pub struct Show {
     pub face: Face,
     /// The timezone of every date on the page.
     pub zone: Zone,
+    /// Whether they may know what credits are worth in money.
+    pub with_worth: bool,
 }
 
 impl Show {
@@ -86,7 +88,11 @@ impl Show {
         let worth = self.face.money(credits);
         Amount {
             credits: plus(credits.is_positive(), self::credits(credits)),
-            money: plus(worth.is_some_and(|m| m.minor > 0), self.worth(credits)),
+            money: if self.with_worth {
+                plus(worth.is_some_and(|m| m.minor > 0), self.worth(credits))
+            } else {
+                String::new()
+            },
         }
     }
 
@@ -94,12 +100,16 @@ impl Show {
     #[must_use]
     pub fn amount_text(&self, credits: impl Plain<Credits>) -> String {
         let credits = credits.plain();
-        format!("{} credits · {}", self::credits(credits), self.worth(credits))
+        let text = format!("{} credits", self::credits(credits));
+        if self.with_worth { format!("{text} · {}", self.worth(credits)) } else { text }
     }
 
-    /// The worth alone: `€45.11`.
+    /// The worth alone: `€45.11`; nothing for those who may not know it.
     #[must_use]
     pub fn worth(&self, credits: impl Plain<Credits>) -> String {
+        if !self.with_worth {
+            return String::new();
+        }
         self.face.money(credits.plain()).map_or_else(|| "—".into(), money)
     }
 
@@ -147,6 +157,13 @@ impl HtmlSafe for Amount {}
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // both parts are digits, separators and a currency code of our own making: nothing to escape
+        if self.money.is_empty() {
+            return write!(
+                f,
+                "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span></span>",
+                self.credits
+            );
+        }
         write!(
             f,
             "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span> \
@@ -384,7 +401,7 @@ mod tests {
 
     #[test]
     fn worth_is_rounded_half_away_from_zero() {
-        let show = Show { face: face("EUR"), zone: Zone::UTC };
+        let show = Show { face: face("EUR"), zone: Zone::UTC, with_worth: true };
         for (from, to) in [
             ("4511", "€45.11"),
             ("0.5", "€0.01"),
@@ -395,7 +412,7 @@ mod tests {
         ] {
             assert_eq!(show.worth(c(from)), to, "{from}");
         }
-        let yen = Show { face: face("JPY"), zone: Zone::UTC };
+        let yen = Show { face: face("JPY"), zone: Zone::UTC, with_worth: true };
         assert_eq!(plain(&yen.worth(c("120050"))), "JPY 1,201");
         assert_eq!(plain(&show.amount_text(c("4511"))), "4,511.00 credits · €45.11");
         // a worth beyond 64 bits is left out rather than wrong
@@ -442,7 +459,7 @@ mod tests {
 
     #[test]
     fn times_are_in_the_readers_zone() {
-        let show = Show { face: face("EUR"), zone: "Europe/Madrid".parse().expect("zone") };
+        let show = Show { face: face("EUR"), zone: "Europe/Madrid".parse().expect("zone"), with_worth: true };
         let at: Timestamp = "2026-11-21T23:30:05Z".parse().expect("time");
         assert_eq!(
             show.when(at).to_string(),

@@ -14,7 +14,7 @@ use crate::http::pages::chrome::{chrome, html, show};
 use crate::http::pages::components::field::FormState;
 use crate::http::pages::components::{Chip, Pager, Tile, Tone};
 use crate::http::pages::entry::ORGANIZATIONS;
-use crate::http::pages::format::count;
+use crate::http::pages::format::{count, credits};
 use crate::http::pages::outlook;
 use crate::http::pages::views::{Crumb, OrganizationRow, OrganizationsPage, Section};
 use crate::http::params::{FromParams, Params, Query};
@@ -146,11 +146,7 @@ fn page(
     Ok(OrganizationsPage {
         chrome: chrome(state, admitted, tx, Section::Organizations, crumbs)?,
         form: wanted.form(),
-        tiles: if everything && total > 0 {
-            vec![Tile::new("Organizations", count(total), "", "")]
-        } else {
-            Vec::new()
-        },
+        tiles: if everything && total > 0 { tiles(tx, total)? } else { Vec::new() },
         rows,
         pager: Pager {
             first: wanted.window.before().map(|_| wanted.href(None)),
@@ -158,6 +154,18 @@ fn page(
             position,
         },
     })
+}
+
+fn tiles(tx: &ReadTx<'_>, total: u64) -> Result<Vec<Tile>, ApiError> {
+    let totals = wallet::totals(tx)?;
+    let suspended = organizations::count(tx, &Filter { suspended: Some(true), search: None })?;
+    let number = |of: i64| count(u64::try_from(of).unwrap_or(0));
+    Ok(vec![
+        Tile::new("Organizations", count(total), "", ""),
+        Tile::new("Credit owed", credits(totals.owed), "credits", "received and still to be used"),
+        Tile::new("Overdrawn", number(totals.overdrawn), "", "used more than there was"),
+        Tile::new("Suspended", number(suspended), "", ""),
+    ])
 }
 
 fn row(state: &State, tx: &ReadTx<'_>, organization: Organization) -> Result<OrganizationRow, ApiError> {
@@ -171,7 +179,7 @@ fn row(state: &State, tx: &ReadTx<'_>, organization: Organization) -> Result<Org
     } else {
         None
     };
-    let lasts_ms = outlook::lasts_ms(available, &spend);
+    let lasts_ms = outlook::pace(tx, &organization)?.lasts_ms(available);
     Ok(OrganizationRow {
         id: organization.id.to_string(),
         show: show(state, &organization),
