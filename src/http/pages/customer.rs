@@ -140,7 +140,8 @@ impl<'a> Grants<'a> {
 }
 
 /// Where credit came from: `Welcome credit`, `Top-up of 12 Nov 2026`.
-fn label(grant: &GrantRow, show: &Show) -> String {
+#[must_use]
+pub fn label(grant: &GrantRow, show: &Show) -> String {
     let day = format::day(show.zone.day_of(grant.terms.order.created_at));
     match grant.source.as_str() {
         "welcome" => "Welcome credit".to_owned(),

@@ -233,7 +233,13 @@ pub fn quantity(value: impl Plain<Quantity>, unit: impl AsRef<str>) -> String {
 #[must_use]
 pub fn plural(unit: &str, one: bool) -> String {
     let singular = unit.strip_suffix('s').unwrap_or(unit);
-    if one { singular.into() } else { format!("{singular}s") }
+    match singular {
+        _ if one => singular.into(),
+        hissing if hissing.ends_with(['x', 'z']) || hissing.ends_with("ch") || hissing.ends_with("sh") => {
+            format!("{hissing}es")
+        }
+        other => format!("{other}s"),
+    }
 }
 
 /// A count of things: `1 call`, `1,204 calls`.
@@ -433,6 +439,8 @@ mod tests {
             ("1", "message", "1 message"),
             ("1204", "message", "1,204 messages"),
             ("1500000", "tokens", "1,500,000 tokens"),
+            ("330", "search", "330 searches"),
+            ("1", "search", "1 search"),
             ("0.5", "month", "0.5 months"),
         ] {
             assert_eq!(plain(&quantity(q(amount), unit)), to);

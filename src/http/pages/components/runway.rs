@@ -216,6 +216,7 @@ impl Runway {
         };
         let left = self.show.amount_text(now.balance);
         match self.projection.last() {
+            None if now.balance.is_negative() => format!("{left}: more was used than there was."),
             None => format!("{left} left."),
             Some(end) if end.balance.is_positive() => {
                 let rest = credits(end.balance);

@@ -4,7 +4,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 
 use super::list::{DAYS, flags};
-use super::{ADMIN, crumbs, page_of};
+use super::{ADMIN, about, crumbs, page_of};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Timestamp};
 use crate::catalog::Snapshot;
@@ -13,12 +13,10 @@ use crate::grants::{self, Class};
 use crate::http::State;
 use crate::http::access::Admitted;
 use crate::http::error::ApiError;
-use crate::http::pages::chrome::{chrome, html, show};
+use crate::http::pages::chrome::{html, show};
 use crate::http::pages::components::{FormState, Notice, Tone};
 use crate::http::pages::customer::{Grants, actor};
-use crate::http::pages::views::{
-    BalanceParts, Crumb, GrantRow, KeyRow, NoteRow, OrganizationPage, Section, UserRow,
-};
+use crate::http::pages::views::{BalanceParts, Crumb, GrantRow, KeyRow, NoteRow, OrganizationPage, UserRow};
 use crate::http::pages::{forms, outlook};
 use crate::http::params::{FromParams, Params, PathId, Query};
 use crate::http::route::Table;
@@ -94,7 +92,7 @@ pub(super) fn page(
     let recent = recent?;
     let way = crumbs(vec![Crumb::here(organization.name.clone())]);
     Ok(OrganizationPage {
-        chrome: chrome(state, admitted, tx, Section::Organizations, way)?,
+        chrome: about(state, admitted, tx, &organization, way)?,
         id: id.to_string(),
         external_id: organization.external_id.clone().unwrap_or_default(),
         created: organization.created_at,

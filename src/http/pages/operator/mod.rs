@@ -17,7 +17,7 @@ use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::error::ApiError;
-use crate::http::pages::chrome::chrome;
+use crate::http::pages::chrome::{chrome, show};
 use crate::http::pages::entry::ORGANIZATIONS;
 use crate::http::pages::views::{Chrome, Crumb, Section};
 use crate::http::route::Table;
@@ -67,5 +67,18 @@ fn around(
 ) -> Result<Chrome, ApiError> {
     let way =
         crumbs(vec![Crumb::link(organization.name.clone(), page_of(organization.id)), Crumb::here(here)]);
-    chrome(state, admitted, tx, Section::Organizations, way)
+    about(state, admitted, tx, organization, way)
+}
+
+/// What stands around a page about an organization: amounts and times are its own.
+fn about(
+    state: &State,
+    admitted: &Admitted,
+    tx: &ReadTx<'_>,
+    organization: &Organization,
+    way: Vec<Crumb>,
+) -> Result<Chrome, ApiError> {
+    let mut chrome = chrome(state, admitted, tx, Section::Organizations, way)?;
+    chrome.show = show(state, organization);
+    Ok(chrome)
 }
