@@ -1,13 +1,12 @@
-//! The pages in a real browser: Chromium, driven by its own driver.
+//! The pages in a real browser: Chromium, driven by its own driver (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
 use tollbook::base::id::OrganizationId;
 use tollbook::grants::Class;
 use tollbook::identity::{Role, Scope};
@@ -15,105 +14,156 @@ use tollbook::identity::{Role, Scope};
 use crate::helpers::TestApp;
 use crate::pages::browsing::{PASSWORD, Use, charge, credit, person};
 
-const MISSING: &str = "is not installed. Run ./test.sh, which installs it (on Debian: apt-get install chromium chromium-driver)";
+const MISSING: &str = "is not installed: run ./test.sh, which installs chromium and chromium-driver";
+/// The key under which the protocol names an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How long a page may take to be there.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The driver, on a port of its own; it and its browsers end with this.
-struct Driver {
-    child: Child,
-    url: String,
-    profile: tempfile::TempDir,
+/// A browser window, with its driver on a port of its own. Both end with it.
+struct Browser {
+    driver: Child,
+    client: Client,
+    session: String,
+    _profile: tempfile::TempDir,
 }
 
-impl Driver {
-    fn start() -> Self {
+impl Browser {
+    /// A window this wide; a telephone where it is narrow.
+    async fn start(width: u32) -> Self {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         // a group of its own, so that a browser left over can be ended with it
         command.process_group(0);
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("chromedriver {MISSING}: {e}"));
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut port = None;
-        for line in stdout.lines() {
-            let line = line.unwrap();
-            if let Some((_, rest)) = line.split_once("started successfully on port ") {
-                port = rest.trim_end_matches('.').parse::<u16>().ok();
-                break;
-            }
+        let mut driver = command.spawn().unwrap_or_else(|e| panic!("chromedriver {MISSING} ({e})"));
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines
+            .find_map(|line| {
+                let line = line.unwrap();
+                let (_, rest) = line.split_once("started successfully on port ")?;
+                rest.trim_end_matches('.').parse::<u16>().ok()
+            })
+            .expect("chromedriver names its port");
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless".to_owned(),
+            "--no-sandbox".into(),
+            "--disable-gpu".into(),
+            "--disable-dev-shm-usage".into(),
+            "--disable-quic".into(),
+            "--no-first-run".into(),
+            "--no-proxy-server".into(),
+            "--disable-background-networking".into(),
+            "--disable-component-update".into(),
+            "--disable-sync".into(),
+            format!("--window-size={width},1000"),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let client = Client::new();
+        let mut options = json!({ "args": arguments });
+        if width < 500 {
+            let screen = json!({ "width": width, "height": 844, "pixelRatio": 1.0, "touch": true });
+            options["mobileEmulation"] = json!({ "deviceMetrics": screen });
         }
-        let port = port.expect("chromedriver says its port");
-        Self { child, url: format!("http://127.0.0.1:{port}"), profile: tempfile::tempdir().unwrap() }
+        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": options } });
+        let answer: Value = client
+            .post(format!("http://127.0.0.1:{port}/session"))
+            .json(&json!({ "capabilities": capabilities }))
+            .send()
+            .await
+            .expect("the driver answers")
+            .json()
+            .await
+            .expect("JSON");
+        let id =
+            answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("chromium {MISSING}: {answer}"));
+        let session = format!("http://127.0.0.1:{port}/session/{id}");
+        Self { driver, client, session, _profile: profile }
     }
 
-    /// A browser window this wide; a telephone where it is narrow.
-    async fn browser(&self, name: &str, width: u32) -> Client {
-        let profile = self.profile.path().join(name);
-        let mut options = json!({
-            "args": [
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-quic",
-                "--no-first-run",
-                "--no-proxy-server",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                format!("--window-size={width},900"),
-                format!("--user-data-dir={}", profile.display()),
-            ],
-        });
-        if width < 500 {
-            options["mobileEmulation"] = json!({ "deviceMetrics": { "width": width, "height": 844, "pixelRatio": 1.0, "touch": true } });
+    async fn call(&self, method: Method, path: &str, body: Value) -> Value {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.session));
+        if method == Method::POST {
+            request = request.json(&body);
         }
-        let capabilities = json!({ "goog:chromeOptions": options });
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities.as_object().unwrap().clone());
-        let client = builder.connect(&self.url).await;
-        client.unwrap_or_else(|e| panic!("no browser (if Chromium is missing: it {MISSING}): {e}"))
+        let answer: Value = request.send().await.expect("the driver answers").json().await.expect("JSON");
+        assert!(answer["value"].get("error").is_none(), "{path} {body}: {answer}");
+        answer["value"].clone()
+    }
+
+    async fn go(&self, address: &str) {
+        self.call(Method::POST, "/url", json!({ "url": address })).await;
+    }
+
+    async fn address(&self) -> String {
+        self.call(Method::GET, "/url", Value::Null).await.as_str().unwrap().to_owned()
+    }
+
+    /// Clicks, and waits until the page with that path is there, to its end.
+    async fn follow(&self, using: &str, value: &str, path: &str) {
+        self.click(using, value).await;
+        let until = Instant::now() + PATIENCE;
+        let there =
+            json!({ "script": "return [location.pathname, !!document.querySelector('footer')]", "args": [] });
+        while self.call(Method::POST, "/execute/sync", there.clone()).await != json!([path, true]) {
+            assert!(
+                Instant::now() < until,
+                "{value} does not lead to {path} but to {}",
+                self.address().await
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn sign_in(&self, app: &TestApp, email: &str, path: &str) {
+        self.go(&format!("{}/", app.app.url())).await;
+        self.write("input[name=email]", email).await;
+        self.write("input[name=password]", PASSWORD).await;
+        self.follow("css selector", "form.form .button-primary", path).await;
+    }
+
+    async fn find(&self, using: &str, value: &str) -> String {
+        let found = self.call(Method::POST, "/element", json!({ "using": using, "value": value })).await;
+        format!("/element/{}", found[ELEMENT].as_str().unwrap())
+    }
+
+    async fn click(&self, using: &str, value: &str) {
+        let element = self.find(using, value).await;
+        self.call(Method::POST, &format!("{element}/click"), json!({})).await;
+    }
+
+    async fn write(&self, css: &str, text: &str) {
+        let element = self.find("css selector", css).await;
+        self.call(Method::POST, &format!("{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// What a person reads there.
+    async fn text(&self, css: &str) -> String {
+        let element = self.find("css selector", css).await;
+        let text = self.call(Method::GET, &format!("{element}/text"), Value::Null).await;
+        text.as_str().unwrap().replace('\u{a0}', " ")
+    }
+
+    async fn close(self) {
+        self.call(Method::DELETE, "", Value::Null).await;
     }
 }
 
-impl Drop for Driver {
+impl Drop for Browser {
     fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        let signal = |args: &[&str]| {
-            let _ = Command::new("kill").args(args).stderr(Stdio::null()).status();
+        let pid = self.driver.id().to_string();
+        let signal = |arguments: &[&str]| {
+            let _ = Command::new("kill").args(arguments).stderr(Stdio::null()).status();
         };
         // the driver closes its browsers when it is asked to end
         signal(&["-TERM", &pid]);
-        let until = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(50));
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && matches!(self.driver.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
         }
         signal(&["-KILL", "--", &format!("-{pid}")]);
-        let _ = self.child.wait();
+        let _ = self.driver.wait();
     }
-}
-
-async fn text(client: &Client, css: &str) -> String {
-    let element = client.find(Locator::Css(css)).await.unwrap_or_else(|e| panic!("{css}: {e}"));
-    element.text().await.unwrap().replace('\u{a0}', " ")
-}
-
-/// Clicks, and waits until the page with that path is there.
-async fn follow(client: &Client, what: Locator<'_>, path: &str) {
-    client.find(what).await.unwrap_or_else(|e| panic!("{what:?}: {e}")).click().await.unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
-    while client.current_url().await.unwrap().path() != path {
-        assert!(Instant::now() < until, "{what:?} does not lead to {path}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    client.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css("footer")).await.unwrap();
-}
-
-async fn sign_in(client: &Client, app: &TestApp, email: &str) {
-    client.goto(&format!("{}/", app.app.url())).await.unwrap();
-    let form = client.form(Locator::Css("form.form")).await.unwrap();
-    form.set_by_name("email", email).await.unwrap();
-    form.set_by_name("password", PASSWORD).await.unwrap();
-    client.find(Locator::Css("form.form .button-primary")).await.unwrap().click().await.unwrap();
-    client.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(".topbar")).await.unwrap();
 }
 
 async fn customer(app: &TestApp) -> OrganizationId {
@@ -125,46 +175,43 @@ async fn customer(app: &TestApp) -> OrganizationId {
 
 #[actix_web::test]
 async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
-    let driver = Driver::start();
+    const CSS: &str = "css selector";
+    const LINK: &str = "link text";
+    let browser = Browser::start(1_280).await;
     let app = TestApp::start().await;
     let id = customer(&app).await;
     let key = app.organization_key(id, &[Scope::UsageWrite]).await;
-    let client = driver.browser("wide", 1_280).await;
-    sign_in(&client, &app, "ana@example.com").await;
-    assert_eq!(client.current_url().await.unwrap().path(), "/overview");
-    assert_eq!(text(&client, ".top-balance .amount-credits").await, "1,000.00 credits");
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
+    assert!(browser.text(".topbar").await.contains("1,000.00 credits"));
     // the script runs under the page's own policy: what is to be copied has a button
-    assert_eq!(text(&client, ".code .copy").await, "Copy");
+    assert_eq!(browser.text(".code .copy").await, "Copy");
 
-    let event = r#"{"id":"call-1","meter":"voice","quantity":84,"agent_id":"reception","occurred_at":"2026-11-21T08:59:00Z"}"#;
-    let charged = app.post("/api/v1/usage/events", event).bearer(&key).send().await.expect(201);
+    let call = r#"{"id":"call-1","meter":"voice","quantity":84,"agent_id":"reception","occurred_at":"2026-11-21T08:59:00Z"}"#;
+    let charged = app.post("/api/v1/usage/events", call).bearer(&key).send().await.expect(201);
     assert_eq!(charged.json["credits"], json!(9.8));
 
-    follow(&client, Locator::LinkText("Usage"), "/usage").await;
-    assert_eq!(text(&client, ".top-balance .amount-credits").await, "990.20 credits");
-    assert!(text(&client, ".tiles").await.contains("9.80"));
-    let day = Locator::Css(".day-list a[href='/usage/2026-11-21']");
-    follow(&client, day, "/usage/2026-11-21").await;
-    assert!(text(&client, "main .table").await.contains("reception"));
+    browser.follow(LINK, "Usage", "/usage").await;
+    assert!(browser.text(".topbar").await.contains("990.20 credits"));
+    assert!(browser.text(".tiles").await.contains("9.80"));
+    browser.follow(CSS, ".day-list a[href='/usage/2026-11-21']", "/usage/2026-11-21").await;
+    assert!(browser.text("main .table").await.contains("reception"));
     let item = charged.json["items"][0]["id"].as_str().unwrap();
-    follow(&client, Locator::LinkText("Voice"), &format!("/usage/items/{item}")).await;
-    assert!(text(&client, ".calc").await.contains("84 s × 7 ÷ 60"));
-    follow(&client, Locator::LinkText("Transactions"), "/transactions").await;
-    let newest = text(&client, "main .table tbody tr:first-child").await;
-    assert!(newest.contains("Voice: 1 min 24 s") && newest.contains("−9.80 credits"), "{newest}");
+    browser.follow(LINK, "Voice", &format!("/usage/items/{item}")).await;
+    assert!(browser.text(".calc").await.contains("84 s × 7 ÷ 60"));
+    browser.follow(LINK, "Transactions", "/transactions").await;
+    let newest = browser.text("main table tbody tr:first-child").await;
+    assert!(newest.contains("−9.80 credits") && newest.contains("990.20 credits"), "{newest}");
     // a day of the chart leads to its items
-    follow(&client, Locator::LinkText("Usage"), "/usage").await;
-    let last = client.find(Locator::Css("svg .day.is-link:last-of-type")).await.unwrap();
-    assert_eq!(last.attr("data-href").await.unwrap().as_deref(), Some("/usage/2026-11-21"));
+    browser.follow(LINK, "Usage", "/usage").await;
+    browser.follow(CSS, "svg .day.is-link:last-of-type .block", "/usage/2026-11-21").await;
 
-    client.find(Locator::Css(".user-menu summary")).await.unwrap().click().await.unwrap();
-    follow(&client, Locator::Css(".user-menu button"), "/sign-in").await;
-    client.close().await.unwrap();
+    browser.click(CSS, ".user-menu summary").await;
+    browser.follow(CSS, ".user-menu button", "/sign-in").await;
+    browser.close().await;
 }
 
 #[actix_web::test]
 async fn no_page_is_wider_than_a_telephone() {
-    let driver = Driver::start();
     let app = TestApp::start().await;
     let id = customer(&app).await;
     let long = "an-agent-with-a-very-long-name-that-the-platform-made-up-0123456789abcdef";
@@ -178,35 +225,20 @@ async fn no_page_is_wider_than_a_telephone() {
     };
     charge(&app, id, &[used("e1", "voice"), used("e2", "chat"), used("e3", "transfer_minute")]).await;
     person(&app, "op@example.com", None).await;
-    for (email, pages) in [
-        (
-            "ana@example.com",
-            vec!["/overview", "/usage", "/usage?group=agent", "/usage/2026-11-21", "/transactions"],
-        ),
-        (
-            "op@example.com",
-            vec![
-                "/operator/organizations",
-                "/operator/organizations/new",
-                "",
-                "/credit",
-                "/people/new",
-                "/keys/new",
-            ],
-        ),
-    ] {
-        let client = driver.browser(email, 390).await;
-        sign_in(&client, &app, email).await;
+    let of = |page: &str| format!("/operator/organizations/{id}{page}");
+    let customers = ["/overview", "/usage", "/usage?group=agent", "/usage/2026-11-21", "/transactions"];
+    let customers = customers.map(str::to_owned).to_vec();
+    let mut operators = vec!["/operator/organizations".to_owned(), "/operator/organizations/new".to_owned()];
+    operators.extend(["", "/credit", "/people/new", "/keys/new", "/prices", "/suspend"].map(of));
+    for (email, pages) in [("ana@example.com", customers), ("op@example.com", operators)] {
+        let browser = Browser::start(390).await;
+        browser.sign_in(&app, email, &pages[0]).await;
         for page in pages {
-            let path = match page {
-                "" | "/credit" | "/people/new" | "/keys/new" => format!("/operator/organizations/{id}{page}"),
-                page => page.to_owned(),
-            };
-            client.goto(&format!("{}{path}", app.app.url())).await.unwrap();
+            browser.go(&format!("{}{page}", app.app.url())).await;
             let script = "return [document.documentElement.scrollWidth, innerWidth]";
-            let widths = client.execute(script, Vec::new()).await.unwrap();
-            assert_eq!(widths, json!([390, 390]), "{path}: content and window");
+            let widths = browser.call(Method::POST, "/execute/sync", json!({ "script": script, "args": [] }));
+            assert_eq!(widths.await, json!([390, 390]), "{page}: content and window");
         }
-        client.close().await.unwrap();
+        browser.close().await;
     }
 }
