@@ -24,7 +24,8 @@ use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
 use crate::http::{self, Settings, State, openapi};
 use crate::identity::{
-    self, Authenticator, Generation, Hardness, Invalidate, Options, SessionPolicy, settings, setup,
+    self, Authenticator, Generation, Hardness, Invalidate, Options, PasswordPolicy, SessionPolicy, settings,
+    setup,
 };
 use crate::ledger::Journal;
 use crate::metering::{Intake, Limits};
@@ -210,7 +211,8 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let db = opened.db.clone();
     clocks.restore(&db)?;
     seed_catalog(&db, &config).await?;
-    let setup_token = db.write(setup::mint).await?;
+    let setup_ms = i64::from(config.auth.setup_url_minutes) * crate::base::time::MINUTE_MS;
+    let setup_token = db.write(move |tx| setup::mint(tx, setup_ms)).await?;
     let listener = listen(config.server.listen)?;
     let addr = listener.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
     let table = Arc::new(http::table());
@@ -305,6 +307,7 @@ fn state(
         max_batch: config.usage.max_batch,
         looks: looks(config)?,
         welcome: welcome(config),
+        seller: config.seller.clone(),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();
     Ok(State {
@@ -322,7 +325,11 @@ fn state(
     })
 }
 
-fn looks(config: &Config) -> Result<Looks, StartError> {
+/// How the pages are to look.
+///
+/// # Errors
+/// [`StartError::Logo`] when there is a logo, but none that can be shown.
+pub fn looks(config: &Config) -> Result<Looks, StartError> {
     let brand = &config.brand;
     Looks::new(&brand.name, brand.accent.parse().ok(), brand.logo_file.as_deref())
         .map_err(|error| StartError::Logo(brand.logo_file.clone().unwrap_or_default(), error))
@@ -346,7 +353,15 @@ fn door_options(config: &Config) -> Options {
     let attempts = auth.login_attempts.max(1);
     let per_account = identity::Rate { burst: attempts, every_ms: window_ms / i64::from(attempts) };
     Options {
-        hardness: Hardness { memory_kib: auth.argon2_memory_kib, passes: auth.argon2_iterations },
+        passwords: PasswordPolicy {
+            hardness: Hardness {
+                memory_kib: auth.argon2_memory_kib,
+                passes: auth.argon2_iterations,
+                lanes: auth.argon2_parallelism,
+            },
+            min_chars: auth.password_min_length,
+            at_once: auth.argon2_concurrency,
+        },
         session: SessionPolicy {
             idle_ms: i64::from(auth.session_idle_minutes) * minute_ms,
             absolute_ms: i64::from(auth.session_absolute_hours) * crate::base::time::HOUR_MS,

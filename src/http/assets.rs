@@ -1,5 +1,6 @@
 //! Files inside the binary (style sheet, scripts, pictures), and the operator's own: colours and logo.
 
+use std::io::Read;
 use std::path::Path;
 
 use actix_web::http::{Method, header};
@@ -90,10 +91,13 @@ pub enum LogoError {
     #[error(transparent)]
     Read(#[from] std::io::Error),
     /// It is large.
-    #[error("is larger than {MAX_LOGO_BYTES} bytes")]
+    #[error("is larger than {} KiB", MAX_LOGO_BYTES >> 10)]
     TooLarge,
+    /// It is a directory or the like.
+    #[error("is not a file")]
+    NotAFile,
     /// It is something else.
-    #[error("must be an SVG, PNG or WebP file, by its name")]
+    #[error("must be an SVG, PNG, JPEG or WebP file, by its name and by what is in it")]
     Kind,
 }
 
@@ -114,16 +118,26 @@ impl Looks {
 
 fn read_logo(path: &Path) -> Result<OwnFile, LogoError> {
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    let media_type = match ending.as_deref() {
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("webp") => "image/webp",
-        _ => return Err(LogoError::Kind),
-    };
-    if std::fs::metadata(path)?.len() > MAX_LOGO_BYTES {
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(LogoError::NotAFile);
+    }
+    let mut content = Vec::new();
+    file.take(MAX_LOGO_BYTES + 1).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > MAX_LOGO_BYTES {
         return Err(LogoError::TooLarge);
     }
-    Ok(OwnFile::new("logo", Bytes::from(std::fs::read(path)?), media_type))
+    // what a browser is told has to be what it gets: it does not look for itself
+    let (media_type, fits) = match ending.as_deref() {
+        Some("svg") => ("image/svg+xml", String::from_utf8_lossy(&content).contains("<svg")),
+        Some("png") => ("image/png", content.starts_with(b"\x89PNG\r\n\x1a\n")),
+        Some("jpg" | "jpeg") => ("image/jpeg", content.starts_with(b"\xff\xd8\xff")),
+        Some("webp") => {
+            ("image/webp", content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP".as_slice()))
+        }
+        _ => return Err(LogoError::Kind),
+    };
+    if fits { Ok(OwnFile::new("logo", Bytes::from(content), media_type)) } else { Err(LogoError::Kind) }
 }
 
 async fn brand_stylesheet(req: HttpRequest, state: web::Data<State>) -> HttpResponse {

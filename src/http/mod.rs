@@ -36,7 +36,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::base::{Clock, Currency, Mode, TestClock};
 use crate::catalog::SnapshotCache;
-use crate::config::Network;
+use crate::config::{Network, Seller};
 use crate::db::Db;
 use crate::identity::Authenticator;
 use crate::onboarding::Welcome;
@@ -77,6 +77,8 @@ pub struct Settings {
     pub looks: Looks,
     /// What every new organization gets.
     pub welcome: Welcome,
+    /// Who sells, as the setup wizard begins.
+    pub seller: Seller,
 }
 
 /// What every handler can reach.

@@ -13,6 +13,7 @@ mod ledger_rules;
 mod ledger_sim;
 mod pages;
 mod process;
+mod settings;
 mod tidy;
 mod verify_tampering;
 mod writer;

@@ -97,7 +97,7 @@ async fn balance(app: &TestApp, id: OrganizationId) -> String {
 
 /// Goes through the set-up and signs in.
 async fn operator(app: &TestApp) -> Browser {
-    let token = app.db().write(setup::mint).await.unwrap().unwrap();
+    let token = app.db().write(|tx| setup::mint(tx, 60_000)).await.unwrap().unwrap();
     let path = format!("/setup/{}", token.expose());
     let mut browser = Browser::default();
     leads_to(browser.get(app, &format!("/setup?token={}", token.expose())).await, &path);

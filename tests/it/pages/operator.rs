@@ -135,7 +135,7 @@ async fn a_person_is_added_and_can_sign_in() {
         .expect(422)
         .says("First password is required for somebody who is new");
     let short = [("email", "ana@example.com"), ("role", "owner"), ("password", "short")];
-    browser.fill(&page, &path, &short).await.expect(422).says("must have at least 8 characters");
+    browser.fill(&page, &path, &short).await.expect(422).says("must have at least 12 characters");
     let full = [("email", "ana@example.com"), ("role", "owner"), ("password", PASSWORD)];
     let page = browser.get(&path).await;
     browser.fill(&page, &path, &full).await.location();

@@ -18,9 +18,7 @@ use crate::http::pages::views::FormPage;
 use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::idempotency::Owner;
-use crate::identity::{
-    By, Error, NewUser, PASSWORD_MIN, PasswordHash, Role, organizations, users, workspaces,
-};
+use crate::identity::{By, Error, NewUser, PasswordHash, Role, organizations, users, workspaces};
 
 const PATH: &str = "/operator/organizations/{id}/people/new";
 /// Workspaces to choose from.
@@ -64,8 +62,8 @@ fn view(
             .filter()
             .autocomplete("new-password")
             .hint(format!(
-                "At least {PASSWORD_MIN} characters; tell it to them in a safe way. Not needed for somebody who signs in \
-                 already."
+                "At least {} characters; tell it to them in a safe way. Not needed for somebody who signs in already.",
+                state.door.passwords().policy().min_chars
             )),
     );
     Ok(FormPage {
