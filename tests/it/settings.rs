@@ -57,7 +57,10 @@ fn a_logo_that_cannot_be_shown_is_said_before_anything_starts() {
     assert_eq!(refused(&file(dir.path(), "logo.gif", b"GIF89a")), kind);
     assert_eq!(refused(&file(dir.path(), "logo.png", SVG)), kind);
     assert_eq!(refused(&file(dir.path(), "logo.svg", b"<html>")), kind);
-    assert_eq!(refused(&file(dir.path(), "large.svg", &vec![b' '; (1 << 20) + 1])), "is larger than 1024 KiB");
+    assert_eq!(
+        refused(&file(dir.path(), "large.svg", &vec![b' '; (1 << 20) + 1])),
+        "is larger than 1024 KiB"
+    );
     std::fs::create_dir(dir.path().join("dir.svg")).unwrap();
     assert_eq!(refused(&dir.path().join("dir.svg")), "is not a file");
     assert!(refused(&dir.path().join("none.svg")).contains("No such file"));

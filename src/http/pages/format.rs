@@ -1,7 +1,8 @@
 //! How amounts, quantities and times are written for people. Integers throughout.
 //!
-//! Credits show two decimals and up to six where they are needed, so nothing is hidden. Their worth in money is
-//! rounded half away from zero to the currency's minor unit, for display only: no sum is ever made of what is shown.
+//! Credits show two decimals and up to six where they are needed, so that nothing is hidden; a headline is rounded to two,
+//! and says exactly what it is in its tooltip. Worth in money is rounded to the currency's minor unit. All rounding is half
+//! away from zero, and for display only: no sum is ever made of what is shown.
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use crate::base::{Credits, Currency, Day, Money, Quantity, Timestamp, Zone};
 
 /// A true minus sign, as wide as a plus.
 const MINUS: &str = "\u{2212}";
+/// Units of up to so many letters are taken for abbreviations.
+const SHORTEST_WORD: usize = 3;
 /// Keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
 
@@ -77,7 +80,15 @@ impl Show {
     #[must_use]
     pub fn amount(&self, credits: impl Plain<Credits>) -> Amount {
         let credits = credits.plain();
-        Amount { credits: self::credits(credits), money: self.worth(credits) }
+        Amount { credits: self::credits(credits), exact: None, money: self.worth(credits) }
+    }
+
+    /// Like [`Show::amount`] with two decimals; what that hides is in its tooltip.
+    #[must_use]
+    pub fn headline(&self, credits: impl Plain<Credits>) -> Amount {
+        let credits = credits.plain();
+        let (rounded, exact) = headline(credits);
+        Amount { credits: rounded, exact, money: self.worth(credits) }
     }
 
     /// Like [`Show::amount`] with a plus before what came in.
@@ -88,6 +99,7 @@ impl Show {
         let worth = self.face.money(credits);
         Amount {
             credits: plus(credits.is_positive(), self::credits(credits)),
+            exact: None,
             money: if self.with_worth {
                 plus(worth.is_some_and(|m| m.minor > 0), self.worth(credits))
             } else {
@@ -100,7 +112,18 @@ impl Show {
     #[must_use]
     pub fn amount_text(&self, credits: impl Plain<Credits>) -> String {
         let credits = credits.plain();
-        let text = format!("{} credits", self::credits(credits));
+        self.text(credits, &self::credits(credits))
+    }
+
+    /// Like [`Show::amount_text`] with two decimals.
+    #[must_use]
+    pub fn headline_text(&self, credits: impl Plain<Credits>) -> String {
+        let credits = credits.plain();
+        self.text(credits, &headline(credits).0)
+    }
+
+    fn text(&self, credits: Credits, written: &str) -> String {
+        let text = format!("{written} credits");
         if self.with_worth { format!("{text} · {}", self.worth(credits)) } else { text }
     }
 
@@ -149,6 +172,7 @@ impl Show {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount {
     credits: String,
+    exact: Option<String>,
     money: String,
 }
 
@@ -156,20 +180,20 @@ impl HtmlSafe for Amount {}
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // both parts are digits, separators and a currency code of our own making: nothing to escape
-        if self.money.is_empty() {
-            return write!(
-                f,
-                "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span></span>",
-                self.credits
-            );
+        // all parts are digits, separators and a currency code of our own making: nothing to escape
+        f.write_str("<span class=\"amount\"")?;
+        if let Some(exact) = &self.exact {
+            write!(f, " title=\"{exact}{NBSP}credits\"")?;
         }
-        write!(
-            f,
-            "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span> \
-             <span class=\"amount-money\"><span class=\"amount-dot\">·{NBSP}</span>{}</span></span>",
-            self.credits, self.money
-        )
+        write!(f, "><span class=\"amount-credits\">{}{NBSP}credits</span>", self.credits)?;
+        if !self.money.is_empty() {
+            write!(
+                f,
+                " <span class=\"amount-money\"><span class=\"amount-dot\">·{NBSP}</span>{}</span>",
+                self.money
+            )?;
+        }
+        f.write_str("</span>")
     }
 }
 
@@ -193,6 +217,23 @@ impl fmt::Display for Moment {
 pub fn credits(value: impl Plain<Credits>) -> String {
     let value = value.plain();
     signed(value.micros() < 0, &decimal(value.micros().unsigned_abs(), 2))
+}
+
+/// `4,511.00`, rounded to two decimals, and the exact amount where that hides something. What would be rounded to nothing is
+/// left as it is.
+#[must_use]
+pub fn headline(value: impl Plain<Credits>) -> (String, Option<String>) {
+    let cent = i128::from(MICROS) / 100;
+    let exact = value.plain();
+    let micros = i128::from(exact.micros());
+    let half = if micros < 0 { -cent / 2 } else { cent / 2 };
+    let rounded = (micros + half) / cent * cent;
+    match i64::try_from(rounded) {
+        Ok(rounded) if rounded != 0 && rounded != exact.micros() => {
+            (credits(Credits::from_micros(rounded)), Some(credits(exact)))
+        }
+        _ => (credits(exact), None),
+    }
 }
 
 /// `+1,000.00` or `−2.34`.
@@ -230,15 +271,22 @@ pub fn quantity(value: impl Plain<Quantity>, unit: impl AsRef<str>) -> String {
 }
 
 /// `messages` for many, `message` for one.
+///
+/// A unit is the operator's own word: an English one gets its regular plural, one that is a plural already stays, and so does
+/// anything else, such as `GB` or `kWh`.
 #[must_use]
 pub fn plural(unit: &str, one: bool) -> String {
-    let singular = unit.strip_suffix('s').unwrap_or(unit);
-    match singular {
-        _ if one => singular.into(),
-        hissing if hissing.ends_with(['x', 'z']) || hissing.ends_with("ch") || hissing.ends_with("sh") => {
-            format!("{hissing}es")
-        }
-        other => format!("{other}s"),
+    let is_word = unit.len() > SHORTEST_WORD && unit.bytes().all(|b| b.is_ascii_lowercase() || b == b' ');
+    let is_plural = unit.ends_with('s') && !unit.ends_with("ss");
+    if one || is_plural || !(is_word || unit == "day") {
+        return unit.into();
+    }
+    let before_y = unit.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    let hisses = unit.ends_with(['s', 'x', 'z']) || unit.ends_with("ch") || unit.ends_with("sh");
+    match before_y {
+        Some(stem) => format!("{stem}ies"),
+        None if hisses => format!("{unit}es"),
+        None => format!("{unit}s"),
     }
 }
 
@@ -406,6 +454,27 @@ mod tests {
     }
 
     #[test]
+    fn headlines_are_rounded_and_say_so() {
+        for (from, to, exact) in [
+            ("5082.258332", "5,082.26", Some("5,082.258332")),
+            ("0.005", "0.01", Some("0.005")),
+            ("-0.995", "−1.00", Some("−0.995")),
+            ("4511", "4,511.00", None),
+            ("0.0049", "0.0049", None),
+            ("0", "0.00", None),
+        ] {
+            assert_eq!(headline(c(from)), (to.to_owned(), exact.map(str::to_owned)), "{from}");
+        }
+        // beyond 64 bits when rounded
+        assert_eq!(headline(Credits::from_micros(i64::MAX)).0, "9,223,372,036,854.775807");
+        let show = Show { face: face("EUR"), zone: Zone::UTC, with_worth: true };
+        let html = plain(&show.headline(c("5082.258332")).to_string());
+        assert!(html.starts_with("<span class=\"amount\" title=\"5,082.258332 credits\"><span"), "{html}");
+        assert!(html.contains("5,082.26 credits") && html.contains("€50.82"), "{html}");
+        assert_eq!(plain(&show.headline_text(c("5082.258332"))), "5,082.26 credits · €50.82");
+    }
+
+    #[test]
     fn worth_is_rounded_half_away_from_zero() {
         let show = Show { face: face("EUR"), zone: Zone::UTC, with_worth: true };
         for (from, to) in [
@@ -441,6 +510,15 @@ mod tests {
             ("1500000", "tokens", "1,500,000 tokens"),
             ("330", "search", "330 searches"),
             ("1", "search", "1 search"),
+            ("2", "query", "2 queries"),
+            ("2", "relay", "2 relays"),
+            ("2", "pass", "2 passes"),
+            ("2", "day", "2 days"),
+            ("1", "tokens", "1 tokens"),
+            ("2.5", "GB", "2.5 GB"),
+            ("2", "kWh", "2 kWh"),
+            ("2", "sms", "2 sms"),
+            ("2", "Stück", "2 Stück"),
             ("0.5", "month", "0.5 months"),
         ] {
             assert_eq!(plain(&quantity(q(amount), unit)), to);

@@ -14,7 +14,7 @@ use crate::http::pages::chrome::{chrome, html, show};
 use crate::http::pages::components::field::FormState;
 use crate::http::pages::components::{Chip, Pager, Tile, Tone};
 use crate::http::pages::entry::ORGANIZATIONS;
-use crate::http::pages::format::{count, credits};
+use crate::http::pages::format::count;
 use crate::http::pages::outlook;
 use crate::http::pages::views::{Crumb, OrganizationRow, OrganizationsPage, Section};
 use crate::http::params::{FromParams, Params, Query};
@@ -162,7 +162,7 @@ fn tiles(tx: &ReadTx<'_>, total: u64) -> Result<Vec<Tile>, ApiError> {
     let number = |of: i64| count(u64::try_from(of).unwrap_or(0));
     Ok(vec![
         Tile::new("Organizations", count(total), "", ""),
-        Tile::new("Credit owed", credits(totals.owed), "credits", "received and still to be used"),
+        Tile::amount("Credit owed", totals.owed, "received and still to be used"),
         Tile::new("Overdrawn", number(totals.overdrawn), "", "used more than there was"),
         Tile::new("Suspended", number(suspended), "", ""),
     ])
