@@ -5,6 +5,7 @@ mod api;
 mod browser;
 mod cli;
 mod demo;
+mod disk;
 mod helpers;
 mod import;
 mod kill;
