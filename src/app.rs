@@ -306,6 +306,7 @@ fn state(
         credits_per_unit: config.credits.per_unit,
         max_batch: config.usage.max_batch,
         looks: looks(config)?,
+        topup_url: config.credits.topup_url.clone(),
         welcome: welcome(config),
         seller: config.seller.clone(),
     };

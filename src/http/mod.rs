@@ -75,6 +75,8 @@ pub struct Settings {
     pub max_batch: usize,
     /// How the pages look.
     pub looks: Looks,
+    /// Where customers buy credit.
+    pub topup_url: Option<String>,
     /// What every new organization gets.
     pub welcome: Welcome,
     /// Who sells, as the setup wizard begins.

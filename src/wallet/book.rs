@@ -20,6 +20,7 @@ const KEPT: usize = 20_000;
 #[derive(Debug, Clone)]
 pub struct Wallet {
     organization: OrganizationId,
+    zone: Zone,
     overdraft_account: AccountId,
     pockets: Vec<Pocket>,
     overdraft: Credits,
@@ -281,6 +282,11 @@ impl Wallets {
         self.dirty.insert(organization);
     }
 
+    /// The wallet is read anew when it is next needed: what it goes by has changed. It must not be marked.
+    pub(super) fn forget(&mut self, organization: OrganizationId) {
+        self.open.remove(&organization);
+    }
+
     /// Moves out what has expired by `now`.
     ///
     /// # Errors
@@ -306,6 +312,7 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
     let owed = -ledger::account_balance(conn, row.overdraft_account)?;
     Ok(Some(Wallet {
         organization,
+        zone: row.zone,
         overdraft_account: row.overdraft_account,
         pockets,
         overdraft: Credits::from_micros(owed),
@@ -318,7 +325,6 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
 
 impl Part for Wallets {
     fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
-        let day = Zone::UTC.day_of(now);
         for organization in std::mem::take(&mut self.dirty) {
             let Some(wallet) = self.open.get_mut(&organization) else { continue };
             for p in &mut wallet.pockets {
@@ -338,7 +344,7 @@ impl Part for Wallets {
             if std::mem::take(&mut wallet.moved) {
                 let (balance, last_line) = (wallet.balance, wallet.last_line);
                 sql::update_wallet(conn, organization, balance, last_line, wallet.line_count, now)?;
-                sql::upsert_wallet_day(conn, day, organization, balance, last_line)?;
+                sql::upsert_wallet_day(conn, wallet.zone.day_of(now), organization, balance, last_line)?;
             }
         }
         Ok(())

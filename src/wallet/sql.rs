@@ -1,17 +1,18 @@
 //! Statements of wallets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::base::id::{AccountId, OrganizationId};
-use crate::base::{Credits, Day, Timestamp};
+use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::DbError;
 use crate::ledger::verify::{VerifyError, expect_equal};
 
-/// One row of `wallets`.
-#[derive(Debug, Clone, Copy)]
+/// One row of `wallets`, and where its days are.
+#[derive(Debug, Clone)]
 pub(super) struct WalletRow {
+    pub zone: Zone,
     pub overdraft_account: AccountId,
     pub balance: Credits,
     pub last_line: i64,
@@ -34,21 +35,53 @@ pub(super) fn insert_wallet(
 }
 
 pub(super) fn wallet(conn: &Connection, organization: OrganizationId) -> Result<Option<WalletRow>, DbError> {
-    Ok(conn
+    let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, WalletRow)> {
+        let found = WalletRow {
+            zone: Zone::UTC,
+            overdraft_account: row.get(0)?,
+            balance: row.get(1)?,
+            last_line: row.get(2)?,
+            line_count: row.get(3)?,
+            updated_at: row.get(4)?,
+        };
+        Ok((row.get(5)?, found))
+    };
+    let found = conn
         .prepare_cached(
-            "SELECT overdraft_account_id, balance, last_line, line_count, updated_at
-             FROM wallets WHERE organization_id = ?",
+            "SELECT w.overdraft_account_id, w.balance, w.last_line, w.line_count, w.updated_at, o.timezone
+             FROM wallets w JOIN organizations o ON o.id = w.organization_id WHERE w.organization_id = ?",
         )?
-        .query_row([organization], |row| {
-            Ok(WalletRow {
-                overdraft_account: row.get(0)?,
-                balance: row.get(1)?,
-                last_line: row.get(2)?,
-                line_count: row.get(3)?,
-                updated_at: row.get(4)?,
-            })
-        })
-        .optional()?)
+        .query_row([organization], row)
+        .optional()?;
+    let Some((timezone, found)) = found else { return Ok(None) };
+    Ok(Some(WalletRow { zone: parse_zone(organization, &timezone)?, ..found }))
+}
+
+fn parse_zone(organization: OrganizationId, name: &str) -> Result<Zone, DbError> {
+    name.parse().map_err(|error| DbError::bad_row("organizations", organization.number(), error))
+}
+
+/// Where the organization's days are; UTC when it has no wallet.
+///
+/// # Errors
+/// When the database fails or the timezone is none.
+pub fn zone(conn: &Connection, organization: OrganizationId) -> Result<Zone, DbError> {
+    Ok(wallet(conn, organization)?.map_or(Zone::UTC, |row| row.zone))
+}
+
+/// Where each organization's days are.
+///
+/// # Errors
+/// When the database fails or a timezone is none.
+pub fn zones(conn: &Connection) -> Result<HashMap<OrganizationId, Zone>, DbError> {
+    let mut statement = conn.prepare("SELECT id, timezone FROM organizations")?;
+    let mut rows = statement.query([])?;
+    let mut zones = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let organization: OrganizationId = row.get(0)?;
+        zones.insert(organization, parse_zone(organization, &row.get::<_, String>(1)?)?);
+    }
+    Ok(zones)
 }
 
 pub(super) fn update_wallet(
@@ -63,6 +96,16 @@ pub(super) fn update_wallet(
         "UPDATE wallets SET balance = ?, last_line = ?, line_count = ?, updated_at = ? WHERE organization_id = ?",
     )?
     .execute(params![balance, last_line, line_count, now, organization])?;
+    Ok(())
+}
+
+pub(super) fn delete_wallet_day(
+    conn: &Connection,
+    day: Day,
+    organization: OrganizationId,
+) -> Result<(), DbError> {
+    conn.prepare_cached("DELETE FROM wallet_days WHERE day = ? AND organization_id = ?")?
+        .execute(params![day, organization])?;
     Ok(())
 }
 
@@ -84,13 +127,17 @@ pub(super) fn upsert_wallet_day(
 /// A day's closing balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BalancePoint {
-    /// The UTC day.
+    /// The day in the organization's timezone.
     pub day: Day,
     /// The balance at its end.
     pub balance: Credits,
 }
 
-/// Closing balances of the days in `from..=to` (UTC) on which the balance moved, preceded by the last one before.
+/// How far back the last day on which the balance moved is looked for.
+const LOOK_BACK_DAYS: i32 = 3_660;
+
+/// Closing balances of the days in `from..=to` on which the balance moved, preceded by the last one before. Days are those of
+/// the organization's timezone.
 ///
 /// # Errors
 /// When the database fails.
@@ -100,17 +147,40 @@ pub fn balance_days(
     from: Day,
     to: Day,
 ) -> Result<Vec<BalancePoint>, DbError> {
-    let mut points = Vec::new();
+    let Some(wallet) = wallet(conn, organization)?.filter(|wallet| wallet.line_count > 0) else {
+        return Ok(Vec::new());
+    };
+    // a wallet is written when it moves, and only then
+    let newest = BalancePoint { day: wallet.zone.day_of(wallet.updated_at), balance: wallet.balance };
+    if newest.day < from {
+        return Ok(vec![newest]);
+    }
     let mut statement =
         conn.prepare_cached("SELECT balance FROM wallet_days WHERE day = ? AND organization_id = ?")?;
+    let mut closing = |day: Day| -> Result<Option<BalancePoint>, DbError> {
+        let found = statement.query_row(params![day, organization], |row| row.get(0)).optional()?;
+        Ok(found.map(|balance| BalancePoint { day, balance }))
+    };
+    let opened = wallet.zone.day_of(created_at(conn, organization)?);
+    let earliest = opened.max(from.plus_days(-LOOK_BACK_DAYS));
+    let mut points = Vec::new();
     // the key leads with the day, so each day is one look-up, and there are few
-    for number in from.number()..=to.number() {
-        let day = Day::from_number(number);
-        if let Some(balance) = statement.query_row(params![day, organization], |row| row.get(0)).optional()? {
-            points.push(BalancePoint { day, balance });
+    for number in (earliest.number()..from.number()).rev() {
+        points.extend(closing(Day::from_number(number))?);
+        if !points.is_empty() {
+            break;
         }
     }
+    for number in from.number()..=to.number() {
+        points.extend(closing(Day::from_number(number))?);
+    }
     Ok(points)
+}
+
+fn created_at(conn: &Connection, organization: OrganizationId) -> Result<Timestamp, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT created_at FROM organizations WHERE id = ?")?
+        .query_row([organization], |row| row.get(0))?)
 }
 
 /// The organization's newest line; `None` when it has no wallet.
@@ -129,7 +199,7 @@ pub fn line_count(conn: &Connection, organization: OrganizationId) -> Result<i64
     Ok(wallet(conn, organization)?.map_or(0, |row| row.line_count))
 }
 
-/// The organization's newest line on a UTC day or, up to `look_back` days, before it.
+/// The organization's newest line on a day (in its timezone) or, up to `look_back` days, before it.
 ///
 /// # Errors
 /// When the database fails.

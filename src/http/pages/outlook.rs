@@ -176,14 +176,16 @@ pub fn runway_chart(
 ) -> Result<Runway, DbError> {
     let from = today.plus_days(1 - days);
     let known = wallet::balance_days(tx, organization, from, today)?;
+    let mut moved = known.iter().peekable();
+    let mut last = None;
     let mut past: Vec<Point> = Vec::new();
     for number in from.number()..today.number() {
         let day = Day::from_number(number);
-        let moved = known.iter().find(|point| point.day == day).map(|point| point.balance);
-        // a day on which nothing moved ends as the one before
-        if let Some(balance) = moved.or(past.last().map(|point| point.balance)) {
-            past.push(Point { day, balance });
+        // a day on which nothing moved ends as the one before; before the wallet was there, there is nothing to draw
+        while let Some(point) = moved.next_if(|point| point.day <= day) {
+            last = Some(point.balance);
         }
+        past.extend(last.map(|balance| Point { day, balance }));
     }
     past.push(Point { day: today, balance: available });
     Ok(Runway {

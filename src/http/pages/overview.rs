@@ -10,13 +10,13 @@ use super::views::overview::{BalanceParts, OverviewPage, first_steps};
 use super::views::{Crumb, Section};
 use super::{outlook, transactions, usage};
 use crate::base::id::OrganizationId;
-use crate::base::{Credits, Day, Timestamp, Zone};
+use crate::base::{Credits, Day, Timestamp};
 use crate::db::{DbError, ReadTx};
 use crate::grants::Class;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::error::ApiError;
-use crate::http::pages::components::runway::{Event, Point};
+use crate::http::pages::components::runway::Event;
 use crate::http::pages::components::{Checklist, Runway, StackedDays};
 use crate::http::route::Table;
 use crate::identity::{KeyOwner, Scope, keys, organizations};
@@ -26,8 +26,6 @@ use crate::wallet::{self, Summary};
 
 /// Days of spend and of balance in sight, today included.
 const DAYS: i32 = 30;
-/// How long before the first day in sight the balance may have moved last.
-const LOOK_BACK_DAYS: i32 = 400;
 /// Latest transactions.
 const LATEST: usize = 8;
 
@@ -70,7 +68,7 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
         runway: runway(tx, organization, &summary, lasts_ms, &chrome.show)?,
         recent: transactions::latest(tx, organization, &chrome.show, &catalog, LATEST)?,
         checklist,
-        top_up: None,
+        top_up: state.settings.topup_url.clone(),
         chrome,
     })
 }
@@ -126,7 +124,7 @@ fn checklist(
     Ok(Some(first_steps(url, &organization.to_string(), has_credit, has_key, false)))
 }
 
-/// The balance of the last days, and where it is heading. Closing balances are kept by the UTC day.
+/// The balance of the last days, and where it is heading.
 fn runway(
     tx: &ReadTx<'_>,
     organization: OrganizationId,
@@ -134,34 +132,15 @@ fn runway(
     lasts_ms: Option<i64>,
     show: &Show,
 ) -> Result<Runway, ApiError> {
-    let today = Zone::UTC.day_of(tx.now());
+    let today = show.zone.day_of(tx.now());
     let first = today.plus_days(1 - DAYS);
-    let known = wallet::balance_days(tx, organization, first.plus_days(-LOOK_BACK_DAYS), today)?;
-    let mut last = None;
-    let mut moved = known.iter().peekable();
-    let mut past = Vec::new();
-    for number in first.number()..today.number() {
-        let day = Day::from_number(number);
-        while let Some(point) = moved.next_if(|point| point.day <= day) {
-            last = Some(point.balance);
-        }
-        // before the wallet was there, there is nothing to draw
-        past.extend(last.map(|balance| Point { day, balance }));
-    }
-    past.push(Point { day: today, balance: summary.balance });
     let came_in = summary.grants.iter().filter_map(|grant| {
-        let day = Zone::UTC.day_of(grant.terms.order.created_at);
+        let day = show.zone.day_of(grant.terms.order.created_at);
         let label = format!("{} credits received", super::format::credits(grant.original));
         (day >= first).then_some(Event { day, label })
     });
-    let is_utc = show.zone == Zone::UTC;
-    Ok(Runway {
-        id: "runway".into(),
-        title: if is_utc { "Balance".into() } else { "Balance at midnight UTC".into() },
-        projection: outlook::projection(outlook::spendable(summary), today, lasts_ms),
-        past,
-        marks: Vec::new(),
-        events: came_in.collect(),
-        show: show.clone(),
-    })
+    let available = outlook::spendable(summary);
+    let events = came_in.collect();
+    let chart = outlook::runway_chart(tx, organization, show, (today, DAYS), available, lasts_ms)?;
+    Ok(Runway { title: "Balance".into(), events, ..chart })
 }
