@@ -136,7 +136,7 @@ async fn every_page_lets_in_whom_it_should_and_nobody_else() {
                 Some(302) => status == 303 && page.location() == "/operator/organizations",
                 Some(refused) => status == refused,
                 // a form without its token is turned away at the door, whoever sends it
-                None if *method == "POST" => page.text().contains("This form has expired"),
+                None if *method == "POST" => status == 403 && page.text().contains("This form has expired"),
                 None => {
                     !matches!(status, 400 | 401) && !page.text().contains("Not allowed")
                         || path.starts_with("/setup/")
@@ -187,4 +187,112 @@ async fn nobody_sees_another_organizations_things() {
     let csrf = page.hidden("/sign-out").remove(0).1;
     let named = [("csrf", &*csrf), ("organization", &*foreign.to_string())];
     outsider.send("/switch-organization", &named).await.expect(403);
+}
+
+/// Things that exist, named by whoever does not own them; and by the operator, who may look at all of them.
+#[actix_web::test]
+async fn pages_about_an_organization_are_the_operators_alone() {
+    let app = TestApp::start().await;
+    let (own, foreign) = (app.organization("Own").await, app.organization("Foreign").await);
+    let operator = Browser::with_session(&app, &app.operator().await.1);
+    let mut customers = Vec::new();
+    for role in Role::ALL {
+        customers.push(Browser::with_session(&app, &app.member(own, role).await.1));
+    }
+    let paths = PAGES.iter().filter(|(method, path, _)| *method == "GET" && path.starts_with("/operator/"));
+    for (_, path, _) in paths {
+        for id in [own, foreign] {
+            let path = path.replace("{id}", &id.to_string());
+            let page = operator.get(&path).await.expect(200);
+            assert!(!path.contains("org_") || page.text().contains("Own") || page.text().contains("Foreign"));
+            for customer in &customers {
+                customer.get(&path).await.expect(403).does_not_say("Foreign");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_form_needs_its_own_token() {
+    let app = TestApp::start().await;
+    let id = app.organization("Own").await;
+    let (_, token) = app.operator().await;
+    let (operator, other) = (
+        Browser::with_session(&app, &token),
+        Browser::with_session(&app, &app.member(id, Role::Owner).await.1),
+    );
+    let home = format!("/operator/organizations/{id}");
+    let path = format!("{home}/notes");
+    let csrf = operator.get(&home).await.hidden(&path).remove(0).1;
+    let foreign = other.get("/overview").await.hidden("/sign-out").remove(0).1;
+    assert_ne!(csrf, foreign);
+    for wrong in ["", "nonsense", &foreign, &csrf[..csrf.len() - 1], &format!("{csrf}0")] {
+        let sent = [("csrf", wrong), ("note", "Called."), ("idempotency_key", "once")];
+        operator.send(&path, &sent).await.expect(403).says("This form has expired");
+    }
+    let fields = [("csrf", &*csrf), ("note", "Called."), ("idempotency_key", "once")];
+    // with its token, but from another site
+    let body = serde_urlencoded::to_string(fields).unwrap();
+    let elsewhere = app
+        .call("POST", &path)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Sec-Fetch-Site", "cross-site")
+        .header("Cookie", &format!("tollbook={token}"))
+        .body(body.into_bytes());
+    elsewhere.send().await.expect(403);
+    operator.get(&home).await.expect(200).does_not_say("Called.");
+    operator.send(&path, &fields).await.location();
+    operator.get(&home).await.expect(200).says("Called.");
+}
+
+/// From the first page on, everything that is linked to.
+#[actix_web::test]
+async fn no_link_leads_nowhere() {
+    use super::browsing::{Use, charge, credit};
+    let app = TestApp::start().await;
+    let id = app.organization("Acme").await;
+    credit(&app, id, 1_000, tollbook::grants::Class::Paid, None).await;
+    for number in 0..30 {
+        let event = format!("e{number}");
+        let used = Use {
+            id: &event,
+            meter: if number % 2 == 0 { "voice" } else { "chat" },
+            quantity: "60",
+            at: "2026-11-20T08:00:00Z",
+            agent: "a&b",
+            workspace: "north",
+        };
+        charge(&app, id, &[used]).await;
+    }
+    let operator = app.operator().await.1;
+    let seeing = Browser::with_session(&app, &operator);
+    seeing.jar.lock().unwrap().insert("tollbook-organization".into(), id.to_string());
+    let visitors = [
+        ("/", Browser::new(&app)),
+        ("/overview", Browser::with_session(&app, &app.member(id, Role::Owner).await.1)),
+        ("/operator/organizations", Browser::with_session(&app, &operator)),
+        ("/overview", seeing),
+    ];
+    for (start, browser) in visitors {
+        let mut seen = std::collections::BTreeSet::from([start.to_owned()]);
+        let mut open = vec![start.to_owned()];
+        while let Some(path) = open.pop() {
+            let page = browser.get(&path).await;
+            let status = page.answer.status.as_u16();
+            assert!(matches!(status, 200 | 303), "{path}: {status}");
+            let leads = if status == 303 { vec![page.location().to_owned()] } else { page.links("/") };
+            for href in leads {
+                let href = href.split('#').next().unwrap().to_owned();
+                // one of each kind is enough
+                let kind = href
+                    .split_once("txn_")
+                    .or(href.split_once("use_"))
+                    .map_or(href.as_str(), |(kind, _)| kind);
+                if seen.len() < 150 && seen.insert(kind.to_owned()) {
+                    open.push(href);
+                }
+            }
+        }
+        assert!(seen.len() > 3, "{seen:?}");
+    }
 }
