@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,13 +13,35 @@ use tollbook::grants::Class;
 use tollbook::identity::{Role, Scope};
 
 use crate::helpers::TestApp;
-use crate::pages::browsing::{PASSWORD, Use, charge, credit, person};
+use crate::pages::browsing::{PASSWORD, Use, charge, credit, person, sign_in};
 
 const MISSING: &str = "is not installed: run ./test.sh, which installs chromium and chromium-driver";
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long a page may take to be there.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What axe is asked (<https://github.com/dequelabs/axe-core/blob/develop/doc/API.md>), and what of its answer is told.
+const AXE: &str = "const told = arguments[arguments.length - 1]; axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', \
+                   'best-practice'] }).then(found => told(found.violations.map(v => [v.id, v.help, \
+                   v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)])), error => told(String(error)))";
+
+/// The source of axe.
+fn axe() -> String {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/lib");
+    let found = std::fs::read_dir(lib).into_iter().flatten().flatten();
+    let mut files = found.map(|python| python.path().join("site-packages/axe_playwright_python/axe.min.js"));
+    let file =
+        files.find(|file| file.is_file()).expect("axe is not installed: run ./test.sh, which installs it");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Whether pages may run scripts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    Script,
+    NoScript,
+}
 
 /// A browser window, with its driver on a port of its own. Both end with it.
 struct Browser {
@@ -30,7 +53,7 @@ struct Browser {
 
 impl Browser {
     /// A window this wide; a telephone where it is narrow.
-    async fn start(width: u32) -> Self {
+    async fn start(width: u32, scripts: With) -> Self {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         // a group of its own, so that a browser left over can be ended with it
@@ -61,6 +84,9 @@ impl Browser {
         ];
         let client = Client::new();
         let mut options = json!({ "args": arguments });
+        if scripts == With::NoScript {
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        }
         if width < 500 {
             let screen = json!({ "width": width, "height": 844, "pixelRatio": 1.0, "touch": true });
             options["mobileEmulation"] = json!({ "deviceMetrics": screen });
@@ -103,9 +129,8 @@ impl Browser {
     async fn follow(&self, using: &str, value: &str, path: &str) {
         self.click(using, value).await;
         let until = Instant::now() + PATIENCE;
-        let there =
-            json!({ "script": "return [location.pathname, !!document.querySelector('footer')]", "args": [] });
-        while self.call(Method::POST, "/execute/sync", there.clone()).await != json!([path, true]) {
+        let there = "return [location.pathname, !!document.querySelector('footer')]";
+        while self.run(there).await != json!([path, true]) {
             assert!(
                 Instant::now() < until,
                 "{value} does not lead to {path} but to {}",
@@ -120,6 +145,38 @@ impl Browser {
         self.write("input[name=email]", email).await;
         self.write("input[name=password]", PASSWORD).await;
         self.follow("css selector", "form.form .button-primary", path).await;
+    }
+
+    async fn run(&self, script: &str) -> Value {
+        self.call(Method::POST, "/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// What the machine says its owner likes: `light` or `dark`.
+    async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.call(Method::POST, "/goog/cdp/execute", command).await;
+    }
+
+    /// Every page from now on has this in it.
+    async fn bring(&self, source: &str) {
+        let command =
+            json!({ "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": { "source": source } });
+        self.call(Method::POST, "/goog/cdp/execute", command).await;
+    }
+
+    /// What is wrong with the page that is open: it is wider than the window, or somebody cannot use it.
+    async fn unfit(&self, page: &str, width: u32, scheme: &str) -> Vec<String> {
+        let at = format!("{page} ({width}, {scheme})");
+        let mut wrong = Vec::new();
+        let content = self.run("return document.documentElement.scrollWidth").await.as_u64().unwrap();
+        if content > u64::from(width) {
+            wrong.push(format!("{at}: the content is {content} wide"));
+        }
+        let found = self.call(Method::POST, "/execute/async", json!({ "script": AXE, "args": [] })).await;
+        let found = found.as_array().unwrap_or_else(|| panic!("{at}: {found}"));
+        wrong.extend(found.iter().map(|violation| format!("{at}: {violation}")));
+        wrong
     }
 
     async fn find(&self, using: &str, value: &str) -> String {
@@ -177,7 +234,7 @@ async fn customer(app: &TestApp) -> OrganizationId {
 async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
     const CSS: &str = "css selector";
     const LINK: &str = "link text";
-    let browser = Browser::start(1_280).await;
+    let browser = Browser::start(1_280, With::Script).await;
     let app = TestApp::start().await;
     let id = customer(&app).await;
     let key = app.organization_key(id, &[Scope::UsageWrite]).await;
@@ -210,10 +267,9 @@ async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
     browser.close().await;
 }
 
-#[actix_web::test]
-async fn no_page_is_wider_than_a_telephone() {
-    let app = TestApp::start().await;
-    let id = customer(&app).await;
+/// Every page there is, with long names and odd amounts on it; first those of the customer, then the operator's.
+async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
+    let id = customer(app).await;
     let long = "an-agent-with-a-very-long-name-that-the-platform-made-up-0123456789abcdef";
     let used = |id, meter| Use {
         id,
@@ -223,22 +279,103 @@ async fn no_page_is_wider_than_a_telephone() {
         agent: long,
         workspace: "a-workspace",
     };
-    charge(&app, id, &[used("e1", "voice"), used("e2", "chat"), used("e3", "transfer_minute")]).await;
-    person(&app, "op@example.com", None).await;
+    charge(app, id, &[used("e1", "voice"), used("e2", "chat"), used("e3", "transfer_minute")]).await;
+    app.organization_key(id, &Scope::ALL).await;
+    person(app, "op@example.com", None).await;
+    let reader = sign_in(app, "ana@example.com").await;
+    let first = async |page: &str, link: &str| reader.get(page).await.expect(200).links(link).remove(0);
+    let customers = vec![
+        "/overview".to_owned(),
+        "/usage".into(),
+        "/usage?group=agent".into(),
+        "/usage/2026-11-21".into(),
+        first("/usage/2026-11-21", "/usage/items/").await,
+        "/transactions".into(),
+        first("/transactions", "/transactions/txn_").await,
+        "/usage/items/use_nothing".into(),
+    ];
+    let mut operators = vec!["/operator/organizations".to_owned(), "/operator/organizations/new".into()];
     let of = |page: &str| format!("/operator/organizations/{id}{page}");
-    let customers = ["/overview", "/usage", "/usage?group=agent", "/usage/2026-11-21", "/transactions"];
-    let customers = customers.map(str::to_owned).to_vec();
-    let mut operators = vec!["/operator/organizations".to_owned(), "/operator/organizations/new".to_owned()];
     operators.extend(["", "/credit", "/people/new", "/keys/new", "/prices", "/suspend"].map(of));
-    for (email, pages) in [("ana@example.com", customers), ("op@example.com", operators)] {
-        let browser = Browser::start(390).await;
-        browser.sign_in(&app, email, &pages[0]).await;
-        for page in pages {
-            browser.go(&format!("{}{page}", app.app.url())).await;
-            let script = "return [document.documentElement.scrollWidth, innerWidth]";
-            let widths = browser.call(Method::POST, "/execute/sync", json!({ "script": script, "args": [] }));
-            assert_eq!(widths.await, json!([390, 390]), "{page}: content and window");
-        }
-        browser.close().await;
+    [("ana@example.com", customers), ("op@example.com", operators)]
+}
+
+#[actix_web::test]
+async fn every_page_fits_a_telephone_and_is_for_everybody_by_day_and_by_night() {
+    let axe = axe();
+    let app = TestApp::start().await;
+    let pages = every_page(&app).await;
+    let mut wrong = Vec::new();
+    for (width, scheme) in [(390, "dark"), (1_280, "light")] {
+        let looked = pages.iter().map(async |(email, pages)| {
+            let mut wrong = Vec::new();
+            let browser = Browser::start(width, With::Script).await;
+            browser.prefer(scheme).await;
+            browser.bring(&axe).await;
+            browser.go(&format!("{}/sign-in", app.app.url())).await;
+            wrong.extend(browser.unfit("/sign-in", width, scheme).await);
+            browser.sign_in(&app, email, &pages[0]).await;
+            for page in pages {
+                browser.go(&format!("{}{page}", app.app.url())).await;
+                wrong.extend(browser.unfit(page, width, scheme).await);
+            }
+            browser.close().await;
+            wrong
+        });
+        wrong.extend(futures_util::future::join_all(looked).await.concat());
     }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[actix_web::test]
+async fn night_is_dark_and_day_is_light() {
+    let app = TestApp::start().await;
+    let browser = Browser::start(1_280, With::Script).await;
+    browser.go(&format!("{}/sign-in", app.app.url())).await;
+    let mut lightness = Vec::new();
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        let script = "return getComputedStyle(document.body).backgroundColor";
+        let colours = browser.run(script).await.as_str().unwrap().to_owned();
+        let shades = colours.split(['(', ')', ',']).filter_map(|part| part.trim().parse::<u32>().ok());
+        lightness.push(shades.take(3).sum::<u32>());
+    }
+    assert!(lightness[0] > 600 && lightness[1] < 200, "{lightness:?}");
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn everything_works_without_javascript() {
+    const CSS: &str = "css selector";
+    const LINK: &str = "link text";
+    let app = TestApp::start().await;
+    let id = customer(&app).await;
+    person(&app, "op@example.com", None).await;
+    let browser = Browser::start(1_280, With::NoScript).await;
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
+    let buttons = browser.call(Method::POST, "/elements", json!({ "using": CSS, "value": ".copy" })).await;
+    assert_eq!(buttons, json!([]), "the page's script ran");
+    let key = app.organization_key(id, &[Scope::UsageWrite]).await;
+    let call = r#"{"id":"call-1","meter":"voice","quantity":84,"agent_id":"reception","occurred_at":"2026-11-21T08:59:00Z"}"#;
+    app.post("/api/v1/usage/events", call).bearer(&key).send().await.expect(201);
+    browser.follow(LINK, "Usage", "/usage").await;
+    browser.follow(CSS, ".filters button", "/usage").await;
+    assert!(browser.text(".tiles").await.contains("9.80"));
+    browser.follow(CSS, ".day-list a[href='/usage/2026-11-21']", "/usage/2026-11-21").await;
+    browser.follow(LINK, "Transactions", "/transactions").await;
+    browser.click(CSS, ".user-menu summary").await;
+    browser.follow(CSS, ".user-menu button", "/sign-in").await;
+
+    let home = format!("/operator/organizations/{id}");
+    let credit = format!("{home}/credit");
+    browser.sign_in(&app, "op@example.com", "/operator/organizations").await;
+    browser.follow(LINK, "Acme", &home).await;
+    browser.follow(LINK, "Give or take back credit", &credit).await;
+    browser.write("input[name=credits]", "250.5").await;
+    browser.write("[name=reason]", "An outage").await;
+    browser.click(CSS, "form.form .button-primary").await;
+    assert!(browser.text("main").await.contains("1,240.70 credits"), "{}", browser.text("main").await);
+    browser.follow(CSS, "button[value=confirm]", &home).await;
+    assert!(browser.text(".balance-card").await.contains("1,240.70 credits"));
+    browser.close().await;
 }
