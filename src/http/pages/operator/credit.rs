@@ -199,7 +199,9 @@ fn change(
     if input.credits.is_positive() {
         repays = summary.overdraft.min(input.credits);
         let left = input.credits.checked_sub(repays).ok_or_else(too_large)?;
-        grants.push(GrantChange { label: "New grant".into(), before: Credits::ZERO, after: left });
+        if left.is_positive() {
+            grants.push(GrantChange { label: "New grant".into(), before: Credits::ZERO, after: left });
+        }
     } else {
         let mut rest = input.credits.checked_neg().ok_or_else(too_large)?;
         let own = summary.grants.iter().filter(|g| g.terms.order.class == class && g.terms.is_live(now));
