@@ -52,6 +52,9 @@ async fn the_document_is_complete_and_consistent() {
             if let Some(other) = ids.insert(id, format!("{method} {path}")) {
                 problems.push(format!("{method} {path} has the id of {other}"));
             }
+            if operation["tags"].as_array().is_none_or(|tags| tags.len() != 1) {
+                problems.push(format!("{method} {path} is in no group"));
+            }
             if operation["summary"].as_str().is_none_or(str::is_empty) {
                 problems.push(format!("{method} {path} has no summary"));
             }
