@@ -643,21 +643,34 @@ fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Dra
     }
 }
 
-impl Part for Intake {
-    fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
+impl Intake {
+    fn flush_items(&mut self, conn: &Connection) -> Result<(), DbError> {
+        let mut write = sql::item_writer(conn)?;
         for row in self.pending.drain(..) {
-            sql::insert_item(conn, &row)?;
+            write(&row)?;
         }
         // in the order of the key, so that neighbours are written together
         let mut rollups: Vec<(RollupKey, Rollup)> = self.rollups.drain().collect();
         rollups.sort_unstable_by_key(|(key, _)| *key);
+        let mut write = sql::rollup_writer(conn)?;
         for (key, sums) in rollups {
-            sql::add_rollup(conn, &key, sums)?;
+            write(&key, sums)?;
         }
+        let mut write = sql::usage_day_writer(conn)?;
         for key in std::mem::take(&mut self.changed_days) {
             if let Some(chain) = self.days.get(&key) {
-                sql::upsert_usage_day(conn, key.0, key.1, *chain)?;
+                write(key.0, key.1, *chain)?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Part for Intake {
+    fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
+        // rollups and days change with items only
+        if !self.pending.is_empty() {
+            self.flush_items(conn)?;
         }
         for key in std::mem::take(&mut self.changed_cycles) {
             if let Some(cycle) = self.cycles.get(&key) {
