@@ -5,7 +5,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::grants::Class;
 use crate::identity::Error as IdentityError;
-use crate::metering::VoidError;
+use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
@@ -123,12 +123,22 @@ impl From<OnboardingError> for ApiError {
         match error {
             OnboardingError::Identity(error) => error.into(),
             OnboardingError::Wallet(error) => error.into(),
-            OnboardingError::Terms(error) => Self::internal(error),
+            OnboardingError::Terms(error) => error.into(),
             OnboardingError::Db(error) => error.into(),
             OnboardingError::UnknownRateCard => {
                 Self::field("rate_card", "unknown", "is not the code of a rate card")
             }
             OnboardingError::UnknownPlan => Self::field("plan", "unknown", "is not the code of a plan"),
+        }
+    }
+}
+
+impl From<TermsError> for ApiError {
+    fn from(error: TermsError) -> Self {
+        match error {
+            TermsError::InThePast => Self::new(Code::Conflict)
+                .message("Prices of usage that is charged already cannot change: try again in a moment."),
+            TermsError::Db(error) => error.into(),
         }
     }
 }
@@ -140,5 +150,16 @@ impl From<VoidError> for ApiError {
             VoidError::Wallet(error) => error.into(),
             VoidError::Db(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_that_cannot_change_are_the_callers_matter() {
+        let error = ApiError::from(OnboardingError::Terms(TermsError::InThePast));
+        assert_eq!(error.code(), Code::Conflict);
     }
 }

@@ -57,8 +57,9 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
 /// What the lines add up to.
 #[derive(Default)]
 struct Lines {
+    zones: HashMap<OrganizationId, Zone>,
     wallets: BTreeMap<OrganizationId, Derived>,
-    /// By the day (UTC) of posting.
+    /// By the day of posting, in the organization's timezone.
     wallet_days: BTreeMap<(Day, OrganizationId), Derived>,
     /// Drawn from an account for a meter.
     drawn: HashMap<(AccountId, MeterId), i64>,
@@ -97,7 +98,8 @@ struct OpenEvent {
 }
 
 fn walk(conn: &Connection, book: &mut BookSummary, indexed_through: i64) -> Result<Lines, VerifyError> {
-    let lines = std::cell::RefCell::new(Lines { indexed_through, ..Lines::default() });
+    let lines =
+        std::cell::RefCell::new(Lines { indexed_through, zones: wallet::zones(conn)?, ..Lines::default() });
     let mut statement = conn.prepare(sql::ALL_ITEMS)?;
     let mut rows = statement.query([])?;
     // an item is looked at when the chain asks for the one after it, so lines are seen in their order
@@ -138,7 +140,8 @@ impl Lines {
         expect_equal(table, line.id, "prev_line", &line.previous, &wallet.last_line)?;
         expect_equal(table, line.id, "balance_after", &line.after, &(wallet.balance + line.amount))?;
         *wallet = Derived { last_line: line.id, lines: wallet.lines + 1, balance: line.after };
-        self.wallet_days.insert((Zone::UTC.day_of(line.posted_at), organization), *wallet);
+        let day = self.zones.get(&organization).unwrap_or(&Zone::UTC).day_of(line.posted_at);
+        self.wallet_days.insert((day, organization), *wallet);
         Ok(())
     }
 

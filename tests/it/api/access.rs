@@ -38,6 +38,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/docs", Anyone),
     ("GET", "/static/{file:.*}", Anyone),
     ("GET", "/static/brand.css", Anyone),
+    ("GET", "/static/logo", Anyone),
     ("POST", "/api/v1/auth/sessions", Anyone),
     ("DELETE", "/api/v1/auth/sessions", Person),
     ("GET", "/api/v1/auth/me", Credential),

@@ -11,8 +11,8 @@ use crate::metering::{Refusal, UsageEvent};
 pub(super) struct Asker<'a> {
     /// The operator may learn that there is no such organization; others only that it is not theirs.
     pub operator: bool,
-    /// Where the server is reached, for a link to where credit is bought.
-    pub public_url: &'a str,
+    /// Where credit is bought, if anywhere.
+    pub topup_url: Option<&'a str>,
 }
 
 /// Details of `insufficient_credits`.
@@ -22,8 +22,9 @@ pub(super) struct Shortage {
     available: Credits,
     /// What it would have cost.
     required: Credits,
-    /// Where credit is bought.
-    topup_url: String,
+    /// Where credit is bought; only where that is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topup_url: Option<String>,
 }
 
 /// The error that says so.
@@ -58,7 +59,7 @@ pub(super) fn refused(refusal: &Refusal, event: &UsageEvent, names: &Names, aske
             .details(&Shortage {
                 available: *available,
                 required: *required,
-                topup_url: format!("{}/top-up", asker.public_url),
+                topup_url: asker.topup_url.map(str::to_owned),
             }),
         Refusal::Suspended => ApiError::new(Code::OrganizationSuspended),
     }

@@ -7,7 +7,7 @@ use super::scale::{percent, permille, round_up};
 use super::stacked_days::{Tick, levels};
 use super::table::{Cell, DataTable};
 use crate::base::{Credits, Day};
-use crate::http::pages::format::{Show, credits, day, day_in_week, day_short};
+use crate::http::pages::format::{Show, credits, day, day_in_week, day_short, headline};
 
 /// Nearer than this to "today", in percent of the width, another date would run into it.
 const NEAR_PERCENT: i64 = 14;
@@ -214,11 +214,12 @@ impl Runway {
         let Some(now) = self.past.last() else {
             return "No balance yet.".into();
         };
-        let left = self.show.amount_text(now.balance);
+        let left = self.show.headline_text(now.balance);
         match self.projection.last() {
+            None if now.balance.is_negative() => format!("{left}: more was used than there was."),
             None => format!("{left} left."),
             Some(end) if end.balance.is_positive() => {
-                let rest = credits(end.balance);
+                let rest = headline(end.balance).0;
                 format!("{left} left. At this pace {rest} credits are left on {}.", day(end.day))
             }
             Some(end) => format!("{left} left. At this pace it runs out on {}.", day(end.day)),

@@ -7,7 +7,7 @@ use super::scale::{percent, round_up, slot};
 use super::table::{Cell, DataTable};
 use crate::base::decimal::MICROS;
 use crate::base::{Credits, Day};
-use crate::http::pages::format::{Show, credits, day, day_in_week, day_short};
+use crate::http::pages::format::{Show, credits, day, day_in_week, day_short, headline};
 
 /// One day of the chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,9 +139,9 @@ impl StackedDays {
         };
         format!(
             "{range}: {} spent; most on {} ({} credits).",
-            self.show.amount_text(self.total()),
+            self.show.headline_text(self.total()),
             day_in_week(highest.day),
-            credits(highest.total()),
+            headline(highest.total()).0,
         )
     }
 

@@ -11,6 +11,8 @@ pub struct Brand {
     pub name: String,
     /// Address of a logo to show before the name.
     pub logo: Option<String>,
+    /// Address of the style sheet with the accent colour.
+    pub stylesheet: String,
 }
 
 /// The places of the navigation.
@@ -136,6 +138,10 @@ impl Chrome {
         let item = |label, href, section| NavItem { label, href, current: self.section == section };
         match self.section {
             Section::Outside => Vec::new(),
+            // those who may not see the balance see usage alone
+            Section::Usage if self.balance.is_none() => {
+                vec![NavGroup { label: "My Credit", items: vec![item("Usage", "/usage", Section::Usage)] }]
+            }
             Section::Overview | Section::Usage | Section::Transactions => vec![NavGroup {
                 label: "My Credit",
                 items: vec![

@@ -27,6 +27,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("organization", html(&OrganizationPage::sample())),
         ("credit", html(&CreditPage::sample())),
         ("credit-preview", html(&CreditPage::sample_preview())),
+        ("form", html(&FormPage::sample())),
+        ("key-issued", html(&KeyIssuedPage::sample())),
         ("failure", html(&FailurePage::sample())),
     ]
 }
