@@ -26,6 +26,7 @@ use crate::identity::{
     self, Authenticator, Generation, Hardness, Invalidate, Options, SessionPolicy, settings, setup,
 };
 use crate::ledger::Journal;
+use crate::limits::Spending;
 use crate::metering::{Intake, Limits};
 use crate::onboarding::Welcome;
 use crate::scheduler;
@@ -142,6 +143,7 @@ impl Opened {
             .with(Invalidate::new(generation.clone()))
             .with(CatalogPart::default())
             .with(Intake::new(limits))
+            .with(Spending::new())
             .with(Wallets::new(grace_ms))
             .with(Journal::new());
         let options = DbOptions {
