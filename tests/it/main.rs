@@ -11,6 +11,7 @@ mod kill;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod limit_rules;
 mod pages;
 mod process;
 mod tidy;
