@@ -71,6 +71,7 @@ pub fn set_agent(
 }
 
 /// Whether the platform may use a text as an id; as in usage events.
-pub(super) fn is_external_id(text: &str) -> bool {
+#[must_use]
+pub fn is_external_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= MAX_EXTERNAL_ID && !text.chars().any(char::is_control)
 }

@@ -14,7 +14,7 @@ mod sql;
 mod standing;
 pub mod verify;
 
-pub use agents::{AgentChange, set_agent};
+pub use agents::{AgentChange, is_external_id, set_agent};
 pub use guard::Guard;
 pub use numbers::{GuardChange, NumberGuard, guard_of, number_guard, set_guard};
 pub use rules::{
@@ -24,7 +24,8 @@ pub use rules::{
 pub use spending::{Agent, Spending, Spent};
 pub use sql::LimitEvent;
 pub use standing::{
-    AgentStanding, LimitStanding, Standing, agent_count, agent_standing, events, list_agents, standing,
+    AgentStanding, LimitStanding, Standing, agent_count, agent_name, agent_standing, agents_by_share, events,
+    list_agents, standing,
 };
 
 use rusqlite::Connection;

@@ -1,5 +1,6 @@
 //! Where limits stand, for whoever looks.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use rusqlite::Connection;
@@ -170,7 +171,7 @@ pub fn standing(
         .map(|(agent, spent)| of_policy(&policy, LimitKey::agent(*agent), today, *spent))
         .filter(|standing| standing.limit.is_some())
         .collect();
-    near.sort_by_key(|s| (std::cmp::Reverse(s.percent()), std::cmp::Reverse(s.spent), s.key));
+    near.sort_by_key(|s| (Reverse(s.percent()), Reverse(s.spent), s.key));
     near.truncate(most_agents);
     let mut agents = Vec::with_capacity(near.len());
     for agent in near.iter().filter_map(|standing| standing.key.agent) {
@@ -221,6 +222,40 @@ pub fn list_agents(
         let spent = month.agent(row.id);
         of_agent(&policy, row, today, spent)
     }))
+}
+
+/// Agents from `skip` on, the one nearest to its limit first, then those that spend most; and how many there are in all.
+///
+/// # Errors
+/// When the database fails.
+pub fn agents_by_share(
+    conn: &Connection,
+    organization: OrganizationId,
+    today: Day,
+    skip: usize,
+    most: usize,
+) -> Result<(Vec<AgentStanding>, usize), DbError> {
+    let policy = sql::policy(conn, organization)?.unwrap_or_default();
+    let month = Sums::of(conn, organization, LimitKind::PerAgent, today)?;
+    let rows = sql::agents(conn, organization, None, u32::MAX)?;
+    let mut agents: Vec<AgentStanding> = rows
+        .into_iter()
+        .map(|row| {
+            let spent = month.agent(row.id);
+            of_agent(&policy, row, today, spent)
+        })
+        .collect();
+    agents.sort_by_key(|a| (Reverse(a.limit.percent()), Reverse(a.limit.spent), a.id));
+    let total = agents.len();
+    Ok((agents.into_iter().skip(skip).take(most).collect(), total))
+}
+
+/// The platform's own id of an agent.
+///
+/// # Errors
+/// When the database fails.
+pub fn agent_name(conn: &Connection, agent: AgentId) -> Result<Option<String>, DbError> {
+    sql::agent_name(conn, agent)
 }
 
 /// How many agents have been seen.

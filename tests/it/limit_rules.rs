@@ -13,6 +13,9 @@ use tollbook::metering::{self, Direction, EventIn, Mode, Outcome, PriceTerms, Re
 
 use crate::ledger_kit::{Kit, at, credits, event, grant, input};
 
+use LimitKind::{Daily, PerAgent};
+use Notice::{Reached, Warning};
+
 const BY: By = By::actor(Actor::System);
 
 /// Chat costs one credit each on the default card: as many messages as credits.
@@ -161,8 +164,6 @@ async fn what_only_alerts_refuses_nothing_and_tells_the_same() {
     kit.limit(org, all).await;
     assert_eq!(kit.refused(org, by_agent("a", chat("1", "25", &kit))).await, None);
     assert_eq!(kit.standing(org, &Zone::UTC).daily.status, Status::Reached);
-    use LimitKind::{Daily, PerAgent};
-    use Notice::Reached;
     let c = credits;
     assert_eq!(kit.told(org), [(Daily, Reached, c("20"), c("25")), (PerAgent, Reached, c("10"), c("25")),]);
     kit.assert_sound();
@@ -173,8 +174,6 @@ async fn each_threshold_is_told_once_in_a_window() {
     let mut kit = Kit::new().await;
     let org = kit.wealthy("UTC").await;
     kit.limit(org, daily("100")).await;
-    use LimitKind::Daily;
-    use Notice::{Reached, Warning};
     let c = credits;
     let first = [(Daily, Warning, c("100"), c("80")), (Daily, Reached, c("100"), c("105"))];
     for (id, count) in [("1", "79"), ("2", "1"), ("3", "10"), ("4", "15"), ("5", "1")] {

@@ -97,6 +97,7 @@ impl From<ActionOnLimit> for Action {
 /// What to change; what is absent stays as it is, null removes a limit.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "as integrations spell them")]
 struct LimitChanges {
     /// For a calendar month.
     #[serde(default, deserialize_with = "present")]

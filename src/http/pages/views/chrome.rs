@@ -24,6 +24,8 @@ pub enum Section {
     Usage,
     /// Customer: transactions.
     Transactions,
+    /// Customer: limits and agents.
+    Limits,
     /// Operator: organizations.
     Organizations,
 }
@@ -136,12 +138,13 @@ impl Chrome {
         let item = |label, href, section| NavItem { label, href, current: self.section == section };
         match self.section {
             Section::Outside => Vec::new(),
-            Section::Overview | Section::Usage | Section::Transactions => vec![NavGroup {
+            Section::Overview | Section::Usage | Section::Transactions | Section::Limits => vec![NavGroup {
                 label: "My Credit",
                 items: vec![
                     item("Overview", "/overview", Section::Overview),
                     item("Usage", "/usage", Section::Usage),
                     item("Transactions", "/transactions", Section::Transactions),
+                    item("Limits & agents", "/limits", Section::Limits),
                 ],
             }],
             Section::Organizations => vec![NavGroup {

@@ -6,6 +6,7 @@
 pub mod chrome;
 pub mod credit;
 pub mod failure;
+pub mod limits;
 pub mod organization;
 pub mod organizations;
 pub mod overview;
@@ -22,6 +23,7 @@ pub mod usage_day;
 pub use chrome::{Balance, Brand, Chrome, Crumb, Membership, Section, SeeingAs};
 pub use credit::{CreditPage, CreditPreview, GrantChange, PartChange};
 pub use failure::FailurePage;
+pub use limits::{AgentLimitPage, AgentRow, LimitCard, LimitsPage, ToldRow};
 pub use organization::{GrantRow, KeyRow, OrganizationPage, UserRow};
 pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage};
 pub use overview::{BalanceParts, OverviewPage};
