@@ -184,11 +184,9 @@ fn ahead(spent: Credits, elapsed_ms: i64, whole_ms: i64) -> i64 {
 
 fn chip(status: Status) -> Option<Chip> {
     match status {
-        Status::Unlimited | Status::Ok => None,
         Status::Warning => Some(Chip::new(Tone::Warn, "Nearly spent")),
-        Status::Reached => Some(Chip::new(Tone::Warn, "Alerts only")),
-        Status::Paused => Some(Chip::new(Tone::Bad, "Paused")),
-        Status::Resumed => Some(Chip::new(Tone::Neutral, "Resumed")),
+        // a spent limit is marked by its bar
+        Status::Unlimited | Status::Ok | Status::Reached | Status::Paused | Status::Resumed => None,
     }
 }
 
@@ -198,13 +196,13 @@ fn note(of: &LimitStanding, show: &Show, hit: Option<Timestamp>) -> String {
         LimitKind::Daily => "midnight".to_owned(),
         LimitKind::Monthly | LimitKind::PerAgent => format::day(of.resets_on),
     };
-    let action = if of.pauses { "Pauses when it is spent" } else { "Alerts only" };
+    let action = if of.pauses { "Pauses at the limit" } else { "Alerts only" };
     match (of.status, hit) {
         (Status::Unlimited, _) => String::new(),
-        (Status::Paused, _) => format!("New work is refused until {until}."),
-        (Status::Resumed, _) => format!("Lifted until {until}."),
-        (Status::Reached, _) => format!("Nothing is refused. The limit starts over with {until}."),
-        (Status::Ok | Status::Warning, None) => format!("{action}; at this pace it is not."),
+        (Status::Paused, _) => format!("Paused: new work is refused until {until}."),
+        (Status::Resumed, _) => format!("Resumed: nothing is refused until {until}."),
+        (Status::Reached, _) => format!("Alerts only: nothing is refused. It starts over with {until}."),
+        (Status::Ok | Status::Warning, None) => format!("{action} · not reached at this pace"),
         (Status::Ok | Status::Warning, Some(hit)) => {
             let local = show.zone.local(hit);
             let when = match of.key.kind {
@@ -213,7 +211,7 @@ fn note(of: &LimitStanding, show: &Show, hit: Option<Timestamp>) -> String {
                     format!("on {}", format::day(show.zone.day_of(hit)))
                 }
             };
-            format!("{action}: at this pace {when}.")
+            format!("{action} · reached {when} at this pace")
         }
     }
 }
