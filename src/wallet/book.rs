@@ -269,7 +269,7 @@ impl Wallets {
     /// What may be drawn for work, as this wallet book sees it.
     #[must_use]
     pub const fn work(&self, meter: MeterId, occurred_at: Timestamp, now: Timestamp) -> Work {
-        Work { meter, occurred_at, now, grace_ms: self.grace_ms }
+        Work { meter, occurred_at, now, grace_ms: self.grace_ms, plan_only: false }
     }
 
     /// The organization's wallet, read when it is not in memory. `None` when there is none.
