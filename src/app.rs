@@ -28,6 +28,7 @@ use crate::identity::{
     setup,
 };
 use crate::ledger::Journal;
+use crate::limits::Spending;
 use crate::metering::{Intake, Limits};
 use crate::onboarding::Welcome;
 use crate::scheduler;
@@ -147,6 +148,7 @@ impl Opened {
             .with(Invalidate::new(generation.clone()))
             .with(CatalogPart::default())
             .with(Intake::new(limits))
+            .with(Spending::new())
             .with(Wallets::new(grace_ms))
             .with(Journal::new());
         let options = DbOptions {

@@ -13,6 +13,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TEXT_LEN: usize = 13;
+/// Room for any id: the longest prefix, an underscore, the number.
+const LONGEST: usize = 32;
+/// What a byte stands for in the alphabet; anything above 31 is no digit of it.
+const DIGITS: [u8; 256] = digits();
+
+const fn digits() -> [u8; 256] {
+    let mut table = [u8::MAX; 256];
+    let mut digit = 0;
+    while digit < 32 {
+        table[ALPHABET[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
+}
 /// Odd, so that multiplication modulo 2^64 can be undone (Knuth's multiplicative hashing constant).
 const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 /// The inverse of [`FACTOR`] modulo 2^64.
@@ -112,18 +126,27 @@ impl<K: IdKind> fmt::Debug for Id<K> {
     }
 }
 
+impl<K: IdKind> Id<K> {
+    /// Its text, made in `room`: many are printed per answer.
+    fn text_in<'a>(&self, room: &'a mut [u8; LONGEST]) -> &'a str {
+        let value = Self::scramble(self.0);
+        let prefix = K::PREFIX.bytes().chain(std::iter::once(b'_'));
+        let number = (0..TEXT_LEN).rev().map(|place| {
+            let index = usize::try_from((value >> (5 * place)) & 31).unwrap_or(0);
+            ALPHABET.get(index).copied().unwrap_or(b'0')
+        });
+        let mut length = 0;
+        for (slot, byte) in room.iter_mut().zip(prefix.chain(number)) {
+            *slot = byte;
+            length += 1;
+        }
+        room.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
 impl<K: IdKind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = Self::scramble(self.0);
-        let mut text = [0_u8; TEXT_LEN];
-        for (position, slot) in text.iter_mut().enumerate() {
-            let shift = 5 * (TEXT_LEN - 1 - position);
-            let index = usize::try_from((value >> shift) & 31).unwrap_or(0);
-            *slot = ALPHABET.get(index).copied().unwrap_or(b'0');
-        }
-        f.write_str(K::PREFIX)?;
-        f.write_str("_")?;
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        f.write_str(self.text_in(&mut [0; LONGEST]))
     }
 }
 
@@ -139,12 +162,12 @@ impl<K: IdKind> FromStr for Id<K> {
             .ok_or(error)?;
         let mut value: u64 = 0;
         for (position, byte) in digits.bytes().enumerate() {
-            let digit = ALPHABET.iter().position(|a| *a == byte).ok_or(error)?;
+            let digit = DIGITS.get(usize::from(byte)).copied().filter(|digit| *digit < 32).ok_or(error)?;
             // thirteen characters hold 65 bits: the first may use only four of its five
             if position == 0 && digit > 15 {
                 return Err(error);
             }
-            value = (value << 5) | u64::try_from(digit).map_err(|_| error)?;
+            value = (value << 5) | u64::from(digit);
         }
         let number = Self::unscramble(value);
         if number <= 0 {
@@ -156,7 +179,7 @@ impl<K: IdKind> FromStr for Id<K> {
 
 impl<K: IdKind> Serialize for Id<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text_in(&mut [0; LONGEST]))
     }
 }
 

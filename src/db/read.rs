@@ -39,10 +39,34 @@ impl Readers {
         F: FnOnce(&ReadTx<'_>) -> Result<T, E>,
         E: From<DbError>,
     {
-        let mut pooled = self.pool.get().map_err(DbError::from)?;
-        let snapshot = pooled.transaction().map_err(DbError::from)?;
-        // dropping the snapshot ends it; a reader has nothing to commit
-        query(&ReadTx { conn: &snapshot, now: self.clock.now() })
+        let pooled = self.pool.get().map_err(DbError::from)?;
+        let snapshot = Snapshot::begin(&pooled)?;
+        query(&ReadTx { conn: snapshot.0, now: self.clock.now() })
+    }
+}
+
+/// A read transaction. The library's own would parse its two statements anew each time, which costs as much as
+/// reading a balance.
+struct Snapshot<'c>(&'c Connection);
+
+impl<'c> Snapshot<'c> {
+    fn begin(conn: &'c Connection) -> Result<Self, DbError> {
+        if !conn.is_autocommit() {
+            // the one before could not be ended
+            conn.execute_batch("ROLLBACK")?;
+        }
+        conn.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+        Ok(Self(conn))
+    }
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        // a reader has nothing to commit
+        let ended = self.0.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+        if let Err(error) = ended {
+            tracing::error!(%error, "a snapshot could not be ended");
+        }
     }
 }
 

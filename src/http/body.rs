@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
@@ -116,9 +116,13 @@ pub async fn read(declared: usize, mut payload: Payload, limit: usize) -> Result
     let mut whole: Option<BytesMut> = None;
     let mut first = Bytes::new();
     loop {
-        let piece = tokio::time::timeout(PIECE_WAIT, payload.next())
-            .await
-            .map_err(|_| ApiError::new(Code::RequestTimeout))?;
+        // the usual body has come with its head, and needs no timer
+        let piece = match payload.next().now_or_never() {
+            Some(piece) => piece,
+            None => tokio::time::timeout(PIECE_WAIT, payload.next())
+                .await
+                .map_err(|_| ApiError::new(Code::RequestTimeout))?,
+        };
         let Some(piece) = piece else { break };
         let piece = piece.map_err(|_| ApiError::new(Code::InvalidBody))?;
         if first.is_empty() && whole.is_none() {

@@ -5,6 +5,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::grants::Class;
 use crate::identity::Error as IdentityError;
+use crate::limits::Error as LimitsError;
 use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
 use crate::scheduler;
@@ -105,6 +106,20 @@ impl From<WalletError> for ApiError {
             WalletError::NotPositive => Self::field("credits", "invalid_value", "must be above zero"),
             WalletError::TooLarge => Self::field("credits", "too_large", "is too large for the balance"),
             WalletError::ExpiryInThePast => Self::field("expires_at", "in_the_past", "must be in the future"),
+        }
+    }
+}
+
+impl From<LimitsError> for ApiError {
+    fn from(error: LimitsError) -> Self {
+        match error {
+            LimitsError::Db(error) => error.into(),
+            LimitsError::Identity(error) => error.into(),
+            LimitsError::Invalid(errors) => errors.into(),
+            LimitsError::NotFound(what) => {
+                Self::new(Code::NotFound).message(format!("There is no such {what}."))
+            }
+            LimitsError::NotPaused => Self::new(Code::LimitNotPaused),
         }
     }
 }

@@ -181,6 +181,7 @@ impl Part for Journal {
         }
         let mut deltas: BTreeMap<AccountId, (i64, i64)> = BTreeMap::new();
         let mut canon = std::mem::take(&mut self.canon);
+        let mut write = sql::transfer_writer(conn, progress.commit)?;
         let own = self.pending.moves.iter().map(|(id, m)| (Some(*id), *m));
         let gathered = self
             .pending
@@ -193,14 +194,15 @@ impl Part for Journal {
             canon.clear();
             transfer_canonical(&mut canon, id, transaction, m);
             progress.transfers.update(canon.bytes());
-            sql::insert_transfer(conn, id, progress.commit, transaction, m)?;
+            write(id, transaction, m)?;
             progress.next_transfer += 1;
             deltas.entry(m.debit).or_default().0 += m.amount;
             deltas.entry(m.credit).or_default().1 += m.amount;
         }
         self.canon = canon;
+        let mut add = sql::account_writer(conn)?;
         for (account, (debits, credits)) in deltas {
-            sql::add_to_account(conn, account, debits, credits)?;
+            add(account, debits, credits)?;
         }
         self.pending.clear();
         Ok(())

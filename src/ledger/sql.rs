@@ -153,34 +153,37 @@ pub fn changes_of(conn: &Connection, transaction: TransactionId) -> Result<Vec<C
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn insert_transfer(
+/// Writes transfers of one commit, one by one.
+pub(super) fn transfer_writer(
     conn: &Connection,
-    id: i64,
     commit: i64,
-    transaction: Option<TransactionId>,
-    m: Move,
-) -> Result<(), DbError> {
-    conn.prepare_cached(
+) -> Result<impl FnMut(i64, Option<TransactionId>, Move) -> Result<(), DbError>, DbError> {
+    let mut statement = conn.prepare_cached(
         "INSERT INTO transfers (id, commit_id, transaction_id, debit_account_id, credit_account_id, amount)
          VALUES (?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![id, commit, transaction, m.debit, m.credit, m.amount])?;
-    Ok(())
+    )?;
+    Ok(move |id, transaction, m: Move| {
+        statement.execute(params![id, commit, transaction, m.debit, m.credit, m.amount])?;
+        Ok(())
+    })
 }
 
-pub(super) fn add_to_account(
+/// Adds debits and credits to accounts, one by one.
+pub(super) fn account_writer(
     conn: &Connection,
-    account: AccountId,
-    debits: i64,
-    credits: i64,
-) -> Result<(), DbError> {
-    let changed = conn
-        .prepare_cached(
-            "UPDATE accounts SET debits_posted = debits_posted + ?, credits_posted = credits_posted + ?
-             WHERE id = ?",
-        )?
-        .execute(params![debits, credits, account])?;
-    if changed == 1 { Ok(()) } else { Err(DbError::bad_row("accounts", account.number(), "does not exist")) }
+) -> Result<impl FnMut(AccountId, i64, i64) -> Result<(), DbError>, DbError> {
+    let mut statement = conn.prepare_cached(
+        "UPDATE accounts SET debits_posted = debits_posted + ?, credits_posted = credits_posted + ?
+         WHERE id = ?",
+    )?;
+    Ok(move |account: AccountId, debits, credits| {
+        let changed = statement.execute(params![debits, credits, account])?;
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(DbError::bad_row("accounts", account.number(), "does not exist"))
+        }
+    })
 }
 
 /// The account of that meaning, made when it is first needed. Not for grants, which have one each.

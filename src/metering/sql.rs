@@ -1,6 +1,6 @@
 //! Statements of usage.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::event::OrganizationRef;
 use super::rating::ItemKind;
@@ -109,44 +109,48 @@ pub(super) fn ensure_known(
     Ok(conn.last_insert_rowid())
 }
 
-pub(super) fn insert_item(conn: &Connection, row: &ItemRow) -> Result<(), DbError> {
-    match &row.event {
-        Some(event) => insert_head(conn, row, event)?,
-        None => {
-            conn.prepare_cached(
-                "INSERT INTO usage_items (id, organization_id, head, kind, meter_id, quantity, credits, account_id,
-                                          rate_version_id)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                row.id,
-                row.organization,
-                row.head,
-                row.kind.code(),
-                row.meter,
-                row.quantity,
-                row.credits,
-                row.account,
-                row.rate_version
-            ])?;
-        }
-    }
-    for draw in &row.split {
-        conn.prepare_cached("INSERT INTO usage_draws (item_id, account_id, amount) VALUES (?, ?, ?)")?
-            .execute(params![row.id, draw.account, draw.amount])?;
-    }
-    Ok(())
-}
-
-fn insert_head(conn: &Connection, row: &ItemRow, event: &EventRow) -> Result<(), DbError> {
-    conn.prepare_cached(
+/// Writes items one by one. What an event said is written with its first item.
+pub(super) fn item_writer(conn: &Connection) -> Result<impl FnMut(&ItemRow) -> Result<(), DbError>, DbError> {
+    let mut first = conn.prepare_cached(
         "INSERT INTO usage_items (id, organization_id, kind, meter_id, quantity, credits, account_id, rate_version_id,
                                   event_id, fingerprint, occurred_at, posted_at, day, reported, agent_id, number_id,
                                   workspace_id, call_id, flags, items, total, balance_after, prev_line, prev_of_day,
                                   corrects, cycle_start, extra)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
+    )?;
+    let mut further = conn.prepare_cached(
+        "INSERT INTO usage_items (id, organization_id, head, kind, meter_id, quantity, credits, account_id,
+                                  rate_version_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    let mut draws =
+        conn.prepare_cached("INSERT INTO usage_draws (item_id, account_id, amount) VALUES (?, ?, ?)")?;
+    Ok(move |row: &ItemRow| {
+        match &row.event {
+            Some(event) => insert_first(&mut first, row, event)?,
+            None => {
+                further.execute(params![
+                    row.id,
+                    row.organization,
+                    row.head,
+                    row.kind.code(),
+                    row.meter,
+                    row.quantity,
+                    row.credits,
+                    row.account,
+                    row.rate_version
+                ])?;
+            }
+        }
+        for draw in &row.split {
+            draws.execute(params![row.id, draw.account, draw.amount])?;
+        }
+        Ok(())
+    })
+}
+
+fn insert_first(statement: &mut Statement<'_>, row: &ItemRow, event: &EventRow) -> Result<(), DbError> {
+    statement.execute(params![
         row.id,
         row.organization,
         row.kind.code(),
@@ -309,19 +313,19 @@ pub(super) fn usage_day(
         .optional()?)
 }
 
-pub(super) fn upsert_usage_day(
+/// Writes days one by one.
+pub(super) fn usage_day_writer(
     conn: &Connection,
-    day: Day,
-    organization: OrganizationId,
-    row: DayRow,
-) -> Result<(), DbError> {
-    conn.prepare_cached(
+) -> Result<impl FnMut(Day, OrganizationId, DayRow) -> Result<(), DbError>, DbError> {
+    let mut statement = conn.prepare_cached(
         "INSERT INTO usage_days (day, organization_id, last_head, events, volume) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (day, organization_id) DO UPDATE
          SET last_head = excluded.last_head, events = excluded.events, volume = excluded.volume",
-    )?
-    .execute(params![day, organization, row.last_head, row.events, row.volume])?;
-    Ok(())
+    )?;
+    Ok(move |day, organization, row: DayRow| {
+        statement.execute(params![day, organization, row.last_head, row.events, row.volume])?;
+        Ok(())
+    })
 }
 
 /// The key of a rollup.
@@ -363,28 +367,33 @@ impl Rollup {
     }
 }
 
-pub(super) fn add_rollup(conn: &Connection, key: &RollupKey, sums: Rollup) -> Result<(), DbError> {
-    conn.prepare_cached(
+/// Adds to rollups one by one.
+pub(super) fn rollup_writer(
+    conn: &Connection,
+) -> Result<impl FnMut(&RollupKey, Rollup) -> Result<(), DbError>, DbError> {
+    let mut statement = conn.prepare_cached(
         "INSERT INTO usage_rollups (day, organization_id, meter_id, agent_id, number_id, workspace_id,
                                     quantity, reported, credits, events)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET
              quantity = quantity + excluded.quantity, reported = reported + excluded.reported,
              credits = credits + excluded.credits, events = events + excluded.events",
-    )?
-    .execute(params![
-        key.day,
-        key.organization,
-        key.meter,
-        key.agent,
-        key.number,
-        key.workspace,
-        sums.quantity,
-        sums.reported,
-        sums.credits,
-        sums.events
-    ])?;
-    Ok(())
+    )?;
+    Ok(move |key: &RollupKey, sums: Rollup| {
+        statement.execute(params![
+            key.day,
+            key.organization,
+            key.meter,
+            key.agent,
+            key.number,
+            key.workspace,
+            sums.quantity,
+            sums.reported,
+            sums.credits,
+            sums.events
+        ])?;
+        Ok(())
+    })
 }
 
 /// Billed and included quantity of a meter in a cycle.

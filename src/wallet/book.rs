@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::pocket::{self, Draw, Pocket, Work};
 use super::sql;
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
-use crate::base::{Credits, Timestamp, Zone};
+use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{DbError, Part};
 use crate::grants::{self, Class, GrantRow};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
@@ -29,6 +29,16 @@ pub struct Wallet {
     line_count: i64,
     /// It has a line that its row does not know of yet.
     moved: bool,
+    /// The day on which its row last moved, as it then stood; `None` before the first line.
+    stored: Option<DayEnd>,
+}
+
+/// How a wallet stood at the end of a day, or stands so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DayEnd {
+    pub day: Day,
+    pub balance: Credits,
+    pub last_line: i64,
 }
 
 /// The wallets that were touched lately; they are written once per commit.
@@ -259,7 +269,7 @@ impl Wallets {
     /// What may be drawn for work, as this wallet book sees it.
     #[must_use]
     pub const fn work(&self, meter: MeterId, occurred_at: Timestamp, now: Timestamp) -> Work {
-        Work { meter, occurred_at, now, grace_ms: self.grace_ms }
+        Work { meter, occurred_at, now, grace_ms: self.grace_ms, plan_only: false }
     }
 
     /// The organization's wallet, read when it is not in memory. `None` when there is none.
@@ -310,6 +320,7 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
     let Some(row) = sql::wallet(conn, organization)? else { return Ok(None) };
     let pockets = grants::open_of(conn, organization)?.iter().map(Pocket::of).collect();
     let owed = -ledger::account_balance(conn, row.overdraft_account)?;
+    let stored = row.day_end();
     Ok(Some(Wallet {
         organization,
         zone: row.zone,
@@ -320,11 +331,16 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
         last_line: row.last_line,
         line_count: row.line_count,
         moved: false,
+        stored,
     }))
 }
 
 impl Part for Wallets {
     fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
+        if self.dirty.is_empty() {
+            return Ok(());
+        }
+        let mut update = sql::wallet_writer(conn, now)?;
         for organization in std::mem::take(&mut self.dirty) {
             let Some(wallet) = self.open.get_mut(&organization) else { continue };
             for p in &mut wallet.pockets {
@@ -343,8 +359,12 @@ impl Part for Wallets {
             wallet.pockets.retain(|p| !p.is_done(now, grace_ms));
             if std::mem::take(&mut wallet.moved) {
                 let (balance, last_line) = (wallet.balance, wallet.last_line);
-                sql::update_wallet(conn, organization, balance, last_line, wallet.line_count, now)?;
-                sql::upsert_wallet_day(conn, wallet.zone.day_of(now), organization, balance, last_line)?;
+                let end = DayEnd { day: wallet.zone.day_of(now), balance, last_line };
+                // a day's end is written when the next one begins: until then the wallet's own row is it
+                if let Some(before) = wallet.stored.replace(end).filter(|before| before.day != end.day) {
+                    sql::insert_wallet_day(conn, organization, before)?;
+                }
+                update(organization, balance, last_line, wallet.line_count)?;
             }
         }
         Ok(())

@@ -299,11 +299,13 @@ pub fn redraw_days(
     for line in lines {
         sql::delete_wallet_day(conn, before.day_of(line.posted_at), organization)?;
     }
-    let mut drawn: Option<Day> = None;
+    // the newest day is the wallet's own row
+    let mut drawn: Option<Day> = lines.first().map(|newest| after.day_of(newest.posted_at));
     for line in lines {
         let day = after.day_of(line.posted_at);
         if drawn.replace(day) != Some(day) {
-            sql::upsert_wallet_day(conn, day, organization, line.balance_after, line.line)?;
+            let end = book::DayEnd { day, balance: line.balance_after, last_line: line.line };
+            sql::insert_wallet_day(conn, organization, end)?;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ mod kill;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
+mod limit_rules;
 mod pages;
 mod process;
 mod settings;

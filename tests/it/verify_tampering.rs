@@ -44,6 +44,9 @@ async fn lived_in() -> Kit {
     kit.write(|tx| wallet::expire_due(tx, 10)).await.expect("expired");
     let debtor = kit.organization("debtor", "UTC").await;
     kit.charge(debtor, event("owed", "chat", "7", kit.now())).await;
+    // the day before is over, so its end is written
+    kit.clock.advance(24 * HOUR_MS);
+    kit.charge(org, event("next day", "chat", "1", kit.now())).await;
     kit.assert_sound();
     kit
 }
@@ -159,7 +162,9 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("DELETE FROM wallets WHERE organization_id = 2", &["wallets"]),
     ("UPDATE wallet_days SET balance = balance + 1 WHERE organization_id = 1", &["wallet_days"]),
     ("UPDATE wallet_days SET last_line = last_line - 1 WHERE organization_id = 1", &["wallet_days"]),
-    ("DELETE FROM wallet_days WHERE organization_id = 2", &["wallet_days"]),
+    ("DELETE FROM wallet_days WHERE organization_id = 1", &["wallet_days"]),
+    ("INSERT INTO wallet_days SELECT day + 40, 2, 0, 1 FROM wallet_days LIMIT 1", &["wallet_days"]),
+    ("UPDATE wallets SET updated_at = updated_at - 86400000 WHERE organization_id = 1", &["wallets"]),
     // grants
     ("UPDATE grants SET original = original + 1 WHERE class = 'paid'", &["grants"]),
     ("UPDATE grants SET expired = expired + 1 WHERE class = 'free'", &["grants"]),

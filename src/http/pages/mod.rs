@@ -11,6 +11,7 @@ pub mod failure;
 mod filter;
 pub mod format;
 pub mod forms;
+mod limits;
 mod operator;
 pub mod outlook;
 mod overview;
@@ -30,6 +31,7 @@ pub fn register(table: &mut Table) {
     usage_day::register(table);
     usage_item::register(table);
     transactions::register(table);
+    limits::register(table);
     entry::routes(table);
     setup::routes(table);
     operator::routes(table);

@@ -6,6 +6,7 @@ mod billing;
 mod conventions;
 mod desk;
 mod document;
+mod limits;
 mod sessions;
 mod usage_events;
 mod usage_reports;

@@ -5,4 +5,5 @@ pub mod browsing;
 mod customer;
 mod entry;
 mod files;
+mod limits;
 mod operator;

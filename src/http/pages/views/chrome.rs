@@ -26,6 +26,8 @@ pub enum Section {
     Usage,
     /// Customer: transactions.
     Transactions,
+    /// Customer: limits and agents.
+    Limits,
     /// Operator: organizations.
     Organizations,
 }
@@ -142,12 +144,13 @@ impl Chrome {
             Section::Usage if self.balance.is_none() => {
                 vec![NavGroup { label: "My Credit", items: vec![item("Usage", "/usage", Section::Usage)] }]
             }
-            Section::Overview | Section::Usage | Section::Transactions => vec![NavGroup {
+            Section::Overview | Section::Usage | Section::Transactions | Section::Limits => vec![NavGroup {
                 label: "My Credit",
                 items: vec![
                     item("Overview", "/overview", Section::Overview),
                     item("Usage", "/usage", Section::Usage),
                     item("Transactions", "/transactions", Section::Transactions),
+                    item("Limits & agents", "/limits", Section::Limits),
                 ],
             }],
             Section::Organizations => vec![NavGroup {
