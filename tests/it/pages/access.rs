@@ -13,9 +13,11 @@ enum Who {
     Person,
     Money,
     Usage,
+    /// Changes something of the customer's.
+    Change,
     Operator,
 }
-use Who::{Anyone, Money, Operator, Person, Usage};
+use Who::{Anyone, Change, Money, Operator, Person, Usage};
 
 const PAGES: &[(&str, &str, Who)] = &[
     ("GET", "/", Anyone),
@@ -35,6 +37,11 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("GET", "/usage.csv", Usage),
     ("GET", "/usage/{day}", Usage),
     ("GET", "/usage/items/{id}", Usage),
+    ("GET", "/limits", Money),
+    ("POST", "/limits", Change),
+    ("POST", "/limits/resume", Change),
+    ("GET", "/limits/agent", Money),
+    ("POST", "/limits/agent", Change),
     ("GET", "/operator/organizations", Operator),
     ("GET", "/operator/organizations/new", Operator),
     ("POST", "/operator/organizations/new", Operator),
@@ -91,8 +98,12 @@ fn refusal(path: &str, who: Who, visitor: Visitor) -> Option<u16> {
         (Operator, _) => Some(403),
         // to choose an organization first
         (Money | Usage, Visitor::Operator | Visitor::Nowhere) => Some(302),
-        (Money, Visitor::Of(Role::Member)) => Some(403),
-        (Money | Usage, _) => None,
+        (Money | Change, Visitor::Of(Role::Member)) => Some(403),
+        // nothing is chosen that could be changed
+        (Change, Visitor::Operator | Visitor::Nowhere) => Some(400),
+        // may look, and no more
+        (Change, Visitor::OperatorSeeing | Visitor::Suspended) => Some(403),
+        (Money | Usage | Change, _) => None,
     }
 }
 
