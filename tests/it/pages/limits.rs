@@ -204,9 +204,7 @@ async fn many_agents_are_shown_page_by_page() {
         site.chat(&format!("e{agent}"), &format!("agent-{agent:02}"), agent + 1, "record").await;
     }
     let first = site.page("/limits").await;
-    assert!(
-        first.contains("1 to 25 of 30") && first.contains("agent-29") && !first.contains("agent-04")
-    );
+    assert!(first.contains("1 to 25 of 30") && first.contains("agent-29") && !first.contains("agent-04"));
     let second = site.page("/limits?page=2").await;
     assert!(second.contains("26 to 30 of 30") && second.contains("agent-04"));
     assert!(!second.contains("agent-29"));
