@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tollbook::base::{Credits, Quantity, Timestamp};
 use tollbook::metering::{Direction, ExternalId, Mode, OrganizationRef, UsageEvent};
 
+use super::limits::What;
 use super::model::{Credit, Model};
 use super::op::{Op, organization_id};
 use super::price::{Micros, ONE, Pass, Plan, Price, Rate, Terms, Version};
@@ -32,7 +33,8 @@ impl Chance {
 
     pub fn op(&mut self, model: &Model) -> Op {
         let place = self.rng.index(model.organizations.len());
-        match self.rng.between(1, 100) {
+        match self.rng.between(1, 112) {
+            101..=112 => Op::Limits { of: place, what: What::any(&mut self.rng) },
             1..=55 => self.record(model, place),
             56..=65 => Op::Credit { to: place, credit: self.credit(model, place) },
             66..=69 => {

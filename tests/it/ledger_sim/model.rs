@@ -1,12 +1,13 @@
 //! What the book should say: kept in plain structures, added up from history whenever it is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tollbook::metering::{Direction, Mode, OrganizationRef, UsageEvent};
 
+use super::limits::Limits;
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
 use crate::ledger_kit::GRACE_MS;
 
@@ -51,7 +52,10 @@ impl Grant {
             Some(at) if work.now >= at => work.occurred < at && work.now < at + GRACE_MS,
             _ => true,
         };
-        in_time && self.meters.as_ref().is_none_or(|meters| meters.iter().any(|m| m == work.meter))
+        let of_class = !work.plan_only || self.class == 1;
+        of_class
+            && in_time
+            && self.meters.as_ref().is_none_or(|meters| meters.iter().any(|m| m == work.meter))
     }
 }
 
@@ -59,6 +63,8 @@ struct Work<'a> {
     meter: &'a str,
     occurred: i64,
     now: i64,
+    /// It may draw on plan credit alone.
+    plan_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -123,6 +129,7 @@ pub struct Organization {
     pub events: BTreeMap<String, Event>,
     pub posted: Vec<Posted>,
     pub cycles: BTreeMap<(String, i64), (Micros, Micros)>,
+    pub limits: Limits,
 }
 
 /// Credit to be given.
@@ -144,6 +151,8 @@ pub struct Model {
     pub next_line: i64,
     /// Minor units received for credit.
     pub cash: Micros,
+    /// Agents that something was said about, by their organization's place.
+    pub agents_seen: BTreeSet<(usize, String)>,
 }
 
 impl Organization {
@@ -159,6 +168,7 @@ impl Organization {
             events: BTreeMap::new(),
             posted: Vec::new(),
             cycles: BTreeMap::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -315,6 +325,11 @@ pub fn receipt(
 }
 
 impl Event {
+    /// It was not taken back.
+    pub const fn is_standing(&self) -> bool {
+        self.void.is_none()
+    }
+
     fn receipt(&self, items: &[Item], total: Micros, after: Micros) -> String {
         let items: Vec<_> = items.iter().map(|i| (i.id, i.kind, i.quantity, i.credits)).collect();
         receipt(&self.rate, &self.said.meter, &items, total, after)
@@ -353,7 +368,7 @@ impl Model {
         let (rate, cycle) = (format!("{}/{}", found.card, found.version + 1), found.cycle);
         let (now, occurred) = (self.now, said.occurred_at.millis());
         to.settle(&mut self.next_line, now);
-        let work = Work { meter: &said.meter, occurred, now };
+        let mut work = Work { meter: &said.meter, occurred, now, plan_only: false };
         if to.balance() - total < -MAX_OWED {
             return Err("unpriceable".into());
         }
@@ -361,9 +376,15 @@ impl Model {
             if to.suspended {
                 return Err("suspended".into());
             }
+            let plan_only = to.limited(said, total)?;
             let available = to.available(&work).max(0);
             if available < total {
                 return Err(format!("insufficient {available} of {total}"));
+            }
+            work.plan_only = plan_only;
+            let available = to.available(&work).max(0);
+            if available < total {
+                return Err(format!("plan exhausted {available} of {total}"));
             }
         }
         if let Some(cycle) = cycle {
@@ -392,6 +413,10 @@ impl Model {
         let event = Event { said, rate, items, total, after, cycle, of_allowance, of_tiers, void: None };
         to.post(&event, head, 1);
         to.close(now);
+        let agents: Vec<String> = event.said.agent.iter().map(ToString::to_string).collect();
+        if total > 0 {
+            to.tell(day_of(&to.zone, occurred), &agents, now);
+        }
         let answer = format!("charged {}", event.receipt(&event.items, total, after));
         to.events.insert(event.said.id.to_string(), event);
         Ok(answer)

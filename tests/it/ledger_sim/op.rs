@@ -14,6 +14,7 @@ use tollbook::ledger::TransactionType;
 use tollbook::metering::{self, ExternalId, Outcome, PriceTerms, Receipt, Refusal, UsageEvent};
 use tollbook::wallet::{self, NewCredit, TakeBack};
 
+use super::limits::What;
 use super::model::{Credit, Model, receipt};
 use super::price::{self, Micros, Pass, Terms, Version};
 use crate::ledger_kit::input;
@@ -57,6 +58,10 @@ pub enum Op {
     Suspend {
         which: usize,
         on: bool,
+    },
+    Limits {
+        of: usize,
+        what: What,
     },
     /// All of these, and then it fails.
     Failing(Vec<Op>),
@@ -173,6 +178,7 @@ impl Op {
                 };
                 done.map(|_| "done".into()).map_err(|e| Failure(e.to_string()))
             }
+            Self::Limits { of, what } => what.run(tx, *of),
             Self::Failing(ops) => {
                 tx.conn()?;
                 for op in ops {
@@ -236,6 +242,7 @@ impl Op {
                 model.organizations[*which].suspended = *on;
                 Ok("done".into())
             }
+            Self::Limits { of, what } => what.expect(model, *of),
             Self::Failing(ops) => {
                 let mut thrown_away = model.clone();
                 for op in ops {
