@@ -293,6 +293,9 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/transactions".into(),
         first("/transactions", "/transactions/txn_").await,
         "/usage/items/use_nothing".into(),
+        "/limits".into(),
+        first("/limits", "/limits/agent").await,
+        "/docs".into(),
     ];
     let mut operators = vec!["/operator/organizations".to_owned(), "/operator/organizations/new".into()];
     let of = |page: &str| format!("/operator/organizations/{id}{page}");
