@@ -363,6 +363,8 @@ impl Part for Wallets {
                 // a day's end is written when the next one begins: until then the wallet's own row is it
                 if let Some(before) = wallet.stored.replace(end).filter(|before| before.day != end.day) {
                     sql::insert_wallet_day(conn, organization, before)?;
+                    // where the clock was ahead and was set right, the day that begins may have ended once already
+                    sql::delete_wallet_day(conn, end.day, organization)?;
                 }
                 update(organization, balance, last_line, wallet.line_count)?;
             }

@@ -275,4 +275,10 @@ async fn time_does_not_run_backwards_when_the_clock_is_set_back_over_a_restart()
     let (now, _) = kit.give(org, "1").await;
     assert_eq!(now.created_at, kit.now());
     kit.assert_sound();
+    // the day that was ahead comes, after one between
+    for _ in 0..2 {
+        kit.clock.advance(365 * 86_400_000 / 2 + 1);
+        kit.give(org, "1").await;
+        kit.assert_sound();
+    }
 }
