@@ -1,5 +1,6 @@
 //! Usage: taking it in once and only once, pricing it, charging it, adding it up.
 
+mod cycle;
 mod event;
 mod external;
 mod extra;
@@ -14,6 +15,7 @@ pub mod statement;
 pub mod verify;
 mod void;
 
+pub use cycle::CycleHold;
 pub use event::{
     Digests, Direction, Mode, OrganizationRef, Outcome, Receipt, ReceiptItem, Refusal, UsageEvent,
 };

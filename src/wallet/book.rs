@@ -105,6 +105,44 @@ impl Wallet {
         }
     }
 
+    /// What can be set aside for `work`: what it could be charged to, of the classes that `may` names.
+    #[must_use]
+    pub fn pinnable(&self, work: &Work, may: impl Fn(Class) -> bool) -> Credits {
+        let of_classes = self
+            .pockets
+            .iter()
+            .filter(|p| may(p.class()) && work.may_hold(p))
+            .fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()));
+        // what is owed is repaid by whatever credit there is
+        let of_all = self
+            .pockets
+            .iter()
+            .filter(|p| work.may_hold(p))
+            .fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()));
+        of_classes.min(pocket::sub(of_all, self.overdraft)).max(Credits::ZERO)
+    }
+
+    /// Sets `amount` aside for `work`, as far as [`Wallet::pinnable`] covers it, and adds it to `pins`.
+    pub fn pin(&mut self, work: &Work, may: impl Fn(Class) -> bool, amount: Credits, pins: &mut Vec<Draw>) {
+        pocket::pin(&mut self.pockets, amount, |p| may(p.class()) && work.may_hold(p), pins);
+    }
+
+    /// Lets go of up to `amount` of what `pins` set aside, what would be drawn last first.
+    pub fn unpin(&mut self, pins: &mut Vec<Draw>, amount: Credits) {
+        pocket::unpin(&mut self.pockets, pins, amount);
+    }
+
+    /// Takes `amount` from what was set aside for it and let go of; returns what that did not cover.
+    pub fn draw_from(
+        &mut self,
+        purse: &mut [Draw],
+        meter: MeterId,
+        amount: Credits,
+        draws: &mut Vec<Draw>,
+    ) -> Credits {
+        pocket::take_from(&mut self.pockets, purse, meter, amount, draws)
+    }
+
     /// Notes a usage line: `total` was charged (below zero: given back).
     pub fn usage_line(&mut self, line: i64, balance_after: Credits) {
         self.balance = balance_after;
@@ -325,6 +363,9 @@ impl Part for Wallets {
                 let id = GrantId::new(p.account.number());
                 if std::mem::take(&mut p.expired_changed) {
                     grants::set_expired(conn, id, p.expired)?;
+                }
+                if std::mem::take(&mut p.held_changed) {
+                    ledger::set_pending(conn, p.account, p.held)?;
                 }
                 if std::mem::take(&mut p.reopen) {
                     grants::reopen(conn, id)?;
