@@ -14,9 +14,10 @@ use actix_web::web::Bytes;
 use actix_web::{App as Actix, HttpServer, web};
 use tokio::task::JoinHandle;
 
-use crate::base::{Clock, Mode, SystemClock, TestClock};
+use crate::base::{Clock, Mode, Quantity, SystemClock, TestClock};
+use crate::calls::{self, Calls};
 use crate::catalog::{CatalogError, CatalogPart, seed};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::db::{Db, DbError, DbOptions, DirLock, FILE_NAME, Parts};
 use crate::http::metrics::Metrics;
 use crate::http::ratelimit::{Rate, RateLimits, Rates};
@@ -33,8 +34,10 @@ use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
-/// How often what is due is done: used keys noted, expired credit moved, old rows forgotten.
-const TICK: Duration = Duration::from_mins(1);
+/// How often calls that are not heard of any more are ended.
+const CALL_TICK: Duration = Duration::from_secs(5);
+/// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
+const TICKS: u32 = 12;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +146,8 @@ impl Opened {
             .with(CatalogPart::default())
             .with(Intake::new(limits))
             .with(Wallets::new(grace_ms))
-            .with(Journal::new());
+            .with(Journal::new())
+            .with(Calls::new(call_options(&config.calls)));
         let options = DbOptions {
             readers: config.database.readers,
             queue: config.database.queue,
@@ -160,6 +164,17 @@ impl Opened {
     #[must_use]
     pub fn door(&self, config: &Config) -> Authenticator {
         Authenticator::new(self.db.clone(), &self.generation, door_options(config))
+    }
+}
+
+fn call_options(config: &config::Calls) -> calls::Options {
+    let seconds = |whole: u32| Quantity::from_whole(i64::from(whole)).unwrap_or_default();
+    calls::Options {
+        stretch: seconds(config.hold_seconds),
+        shortest: seconds(config.min_seconds),
+        longest: seconds(config.max_call_seconds),
+        grace_ms: i64::from(config.expiry_grace_seconds) * crate::base::time::SECOND_MS,
+        warning: seconds(config.warning_seconds),
     }
 }
 
@@ -359,11 +374,15 @@ async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
 }
 
 async fn tick(state: web::Data<State>) {
-    let mut interval = tokio::time::interval(TICK);
+    let mut interval = tokio::time::interval(CALL_TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for count in (0..TICKS).cycle() {
         interval.tick().await;
-        if let Err(error) = scheduler::tick(&state.db, &state.door).await {
+        let done = match count {
+            0 => scheduler::tick(&state.db, &state.door).await,
+            _ => scheduler::end_calls(&state.db).await,
+        };
+        if let Err(error) = done {
             tracing::warn!(%error, "scheduled work");
         }
     }

@@ -13,7 +13,9 @@ use std::fmt;
 
 pub use canon::Canon;
 pub use journal::{Journal, NewTransaction};
-pub use sql::{account_balance, ensure_account, new_grant_account, set_pending, transaction_by_id, transaction_from_row};
+pub use sql::{
+    account_balance, ensure_account, new_grant_account, set_pending, transaction_by_id, transaction_from_row,
+};
 
 use crate::base::id::MeterKind;
 use crate::base::id::{AccountId, GrantId, OrganizationId, TransactionId};

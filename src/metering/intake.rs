@@ -24,7 +24,7 @@ use crate::ledger::{self, Journal};
 use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
 /// The most that one event may cost: 10⁹ credits, as the most that a price may be.
-const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
+pub const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
 
@@ -70,7 +70,7 @@ pub struct Intake {
     cycles: Cycles,
     events_in_commit: usize,
     draws: Vec<Draw>,
-    /// What was set aside for what is being charged, and is drawn first.
+    /// What was set aside for what is being charged; it is drawn first.
     purse: Vec<Draw>,
 }
 
@@ -242,8 +242,16 @@ impl Intake {
         Ok(day.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME))
     }
 
+    /// What the platform may not say, and the bounds that need no price.
+    fn check(&self, event: &UsageEvent, now: Timestamp) -> Result<(), Refusal> {
+        if event.id.is_reserved() {
+            return Err(Refusal::ReservedId);
+        }
+        self.check_bounds(event, now)
+    }
+
     /// The bounds that need no price.
-    pub(super) fn check(&self, event: &UsageEvent, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn check_bounds(&self, event: &UsageEvent, now: Timestamp) -> Result<(), Refusal> {
         if event.quantity.is_negative() {
             return Err(Refusal::Negative("quantity"));
         }
@@ -294,15 +302,13 @@ impl Intake {
         Ok(None)
     }
 
-    /// What the next charge draws first: it was set aside for it and has been let go of.
-    pub(super) fn fill_purse(&mut self, purse: &[Draw]) {
-        self.purse.clear();
-        self.purse.extend_from_slice(purse);
+    pub(super) const fn max_quantity(&self) -> Quantity {
+        self.limits.max_quantity
     }
 
-    /// What is left of it.
-    pub(super) fn take_purse(&mut self) -> Vec<Draw> {
-        std::mem::take(&mut self.purse)
+    /// What the next charge draws first, because it was set aside for it.
+    pub(super) fn purse(&mut self) -> &mut Vec<Draw> {
+        &mut self.purse
     }
 
     /// Charges what has been priced.
@@ -321,7 +327,11 @@ impl Intake {
             .wallets
             .get(context.conn, organization)?
             .ok_or_else(|| DbError::bad_row("wallets", organization.number(), "does not exist"))?;
-        wallet.revive(context.conn, context.journal, &work, charge.rated.total)?;
+        let unpinned = match self.purse.as_slice() {
+            [] => charge.rated.total,
+            purse => charge.rated.total.checked_sub(wallet.pinned(purse, charge.meter)).unwrap_or_default(),
+        };
+        wallet.revive(context.conn, context.journal, &work, unpinned.max(Credits::ZERO))?;
         let first_pending = self.pending.len();
         let mut event_row = Some(event_row);
         let mut head = None;
@@ -506,7 +516,11 @@ impl Intake {
         }
     }
 
-    pub(super) fn terms(&mut self, conn: &Connection, id: OrganizationId) -> Result<Option<Arc<Terms>>, DbError> {
+    pub(super) fn terms(
+        &mut self,
+        conn: &Connection,
+        id: OrganizationId,
+    ) -> Result<Option<Arc<Terms>>, DbError> {
         if let Some(terms) = self.organizations.get(&id) {
             return Ok(Some(terms.clone()));
         }
@@ -593,20 +607,14 @@ fn items(rated: &Rated) -> impl Iterator<Item = (ItemKind, Quantity, Credits)> +
 }
 
 /// Draws an item's credits and notes from where.
-fn draw(
-    wallet: &mut Wallet,
-    work: &Work,
-    row: &mut ItemRow,
-    draws: &mut Vec<Draw>,
-    purse: &mut [Draw],
-) {
+fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Draw>, purse: &mut Vec<Draw>) {
     if row.credits.is_zero() {
         return;
     }
     draws.clear();
     let mut rest = row.credits;
     if !purse.is_empty() {
-        rest = wallet.draw_from(purse, work.meter, rest, draws);
+        rest = wallet.draw_pinned(purse, work.meter, rest, draws);
     }
     wallet.draw(work, rest, draws);
     match draws.as_slice() {

@@ -12,6 +12,7 @@ pub mod reports;
 mod row;
 mod sql;
 pub mod statement;
+mod till;
 pub mod verify;
 mod void;
 
@@ -21,9 +22,10 @@ pub use event::{
 };
 pub use external::{ExternalId, MAX_EXTERNAL_ID};
 pub use extra::Extra;
-pub use intake::{EventIn, Intake, Limits, estimate, record};
+pub use intake::{EventIn, Intake, Limits, MAX_CHARGE, estimate, record};
 pub use pricing::{Pricing, Quote, cycle_end, cycle_start, quote};
 pub use row::{EventRow, ItemRow};
+pub use till::{Age, Leg, Pins, Prepared, Standing, Tariff, Till};
 pub use void::{VoidError, void_event};
 
 use rusqlite::Connection;

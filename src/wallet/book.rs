@@ -132,15 +132,21 @@ impl Wallet {
         pocket::unpin(&mut self.pockets, pins, amount);
     }
 
-    /// Takes `amount` from what was set aside for it and let go of; returns what that did not cover.
-    pub fn draw_from(
+    /// Takes `amount` out of what `pins` set aside; returns what that did not cover.
+    pub fn draw_pinned(
         &mut self,
-        purse: &mut [Draw],
+        pins: &mut Vec<Draw>,
         meter: MeterId,
         amount: Credits,
         draws: &mut Vec<Draw>,
     ) -> Credits {
-        pocket::take_from(&mut self.pockets, purse, meter, amount, draws)
+        pocket::take_pinned(&mut self.pockets, pins, meter, amount, draws)
+    }
+
+    /// What `pins` set aside that may be used for the meter.
+    #[must_use]
+    pub fn pinned(&self, pins: &[Draw], meter: MeterId) -> Credits {
+        pocket::pinned(&self.pockets, pins, meter)
     }
 
     /// Notes a usage line: `total` was charged (below zero: given back).

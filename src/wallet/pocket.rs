@@ -195,27 +195,36 @@ pub(super) fn unpin(pockets: &mut [Pocket], pins: &mut Vec<Draw>, amount: Credit
     rest
 }
 
-/// Takes `amount` out of what `purse` says was set aside for it and let go of, in the order of the pockets, from those
-/// that may be used for the meter; returns what that did not cover.
-pub(super) fn take_from(
+/// Takes `amount` out of what `pins` set aside, in the order of the pockets, from those that may be used for the meter;
+/// returns what that did not cover.
+pub(super) fn take_pinned(
     pockets: &mut [Pocket],
-    purse: &mut [Draw],
+    pins: &mut Vec<Draw>,
     meter: MeterId,
     amount: Credits,
     draws: &mut Vec<Draw>,
 ) -> Credits {
     let mut rest = amount;
     for pocket in pockets.iter_mut().filter(|pocket| pocket.terms.covers(meter)) {
-        let Some(own) = purse.iter_mut().find(|own| own.account == pocket.account) else { continue };
-        let taken = rest.min(own.amount).min(pocket.free());
+        let Some(pin) = pins.iter_mut().find(|pin| pin.account == pocket.account) else { continue };
+        let taken = rest.min(pin.amount);
         if taken.is_positive() {
-            own.amount = sub(own.amount, taken);
+            pin.amount = sub(pin.amount, taken);
+            pocket.held = sub(pocket.held, taken);
+            pocket.held_changed = true;
             pocket.remaining = sub(pocket.remaining, taken);
             rest = sub(rest, taken);
             draws.push(Draw { account: pocket.account, amount: taken });
         }
     }
+    pins.retain(|pin| pin.amount.is_positive());
     rest
+}
+
+/// What `pins` set aside in pockets that may be used for the meter.
+pub(super) fn pinned(pockets: &[Pocket], pins: &[Draw], meter: MeterId) -> Credits {
+    let usable = |pin: &&Draw| pockets.iter().any(|p| p.account == pin.account && p.terms.covers(meter));
+    pins.iter().filter(usable).fold(Credits::ZERO, |sum, pin| add(sum, pin.amount))
 }
 
 /// Sums of parts of one balance stay in its range.
@@ -328,13 +337,11 @@ mod tests {
                 let own = pins.iter().find(|p| p.account == now.account).map_or(Credits::ZERO, |p| p.amount);
                 prop_assert_eq!(now.held, add(then.held, own));
             }
-            let mut purse = pins.clone();
             let all = held(&pins);
-            unpin(&mut pockets, &mut pins, all);
-            prop_assert!(pins.is_empty());
             let mut draws = Vec::new();
-            let rest = take_from(&mut pockets, &mut purse, MeterId::new(1), micros(taken), &mut draws);
+            let rest = take_pinned(&mut pockets, &mut pins, MeterId::new(1), micros(taken), &mut draws);
             prop_assert_eq!(add(rest, held(&draws)), micros(taken));
+            prop_assert_eq!(add(held(&pins), held(&draws)), all);
             prop_assert_eq!(held(&draws), all.min(micros(taken)));
         }
     }

@@ -246,7 +246,7 @@ fn reason(refusal: &Refusal) -> String {
         | Refusal::TooMuchForOneDay
         | Refusal::InsufficientCredits { .. } => "quantity",
         Refusal::TooOld(_) | Refusal::InTheFuture(_) => "occurred_at",
-        Refusal::Conflict => "id",
+        Refusal::Conflict | Refusal::ReservedId => "id",
     };
     format!("{column}: {refusal}")
 }

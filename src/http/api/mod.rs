@@ -1,6 +1,7 @@
 //! The JSON API: one file per resource.
 
 mod audit;
+mod calls;
 mod catalog;
 mod clock;
 pub(super) mod credit;
@@ -38,6 +39,7 @@ pub fn routes(table: &mut Table) {
     audit::routes(table);
     clock::routes(table);
     usage_events::routes(table);
+    calls::routes(table);
     usage_log::routes(table);
     wallet::routes(table);
     credit::routes(table);

@@ -371,6 +371,7 @@ fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
             Refusal::TooOld(_) => "too old".into(),
             Refusal::InTheFuture(_) => "in the future".into(),
             Refusal::Conflict => "conflict".into(),
+            Refusal::ReservedId => "reserved".into(),
             Refusal::InsufficientCredits { available, required } => {
                 format!("insufficient {} of {}", available.micros(), required.micros())
             }
