@@ -12,6 +12,7 @@ mod message;
 mod room;
 pub mod rules;
 mod sql;
+pub mod verify;
 
 pub use authorize::{Answer, Request, Stop, authorize};
 pub use book::{Calls, Sums};

@@ -326,6 +326,8 @@ impl<'t> Till<'t> {
 
     fn hold_cycle(&mut self, leg: &Leg, pins: &mut Pins, now: CycleHold) -> Result<(), DbError> {
         let key = (leg.organization, leg.meter, leg.tariff.cycle_start);
+        // where nothing depends on what was used before there is nothing to set aside
+        let now = if key.2.is_some() { now } else { CycleHold::default() };
         let before = std::mem::replace(&mut pins.cycle, now);
         self.intake.cycles().hold(self.conn, key, before, now)
     }

@@ -184,8 +184,8 @@ impl Kit {
         self.db().read_blocking(|tx| Snapshot::load(tx.conn())).expect("catalog")
     }
 
-    pub fn verify(&self) -> Result<metering::verify::Summary, VerifyError> {
-        self.db().read_blocking(|tx| metering::verify::run(tx.conn()))
+    pub fn verify(&self) -> Result<calls::verify::Summary, VerifyError> {
+        self.db().read_blocking(|tx| calls::verify::run(tx.conn()))
     }
 
     pub fn assert_sound(&self) {

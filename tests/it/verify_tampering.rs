@@ -186,7 +186,7 @@ async fn whatever_is_changed_is_found_and_named() {
         conn.execute_batch("SAVEPOINT change").expect("savepoint");
         let changed = conn.execute(change, []).expect(change);
         assert!(changed > 0, "changed nothing: {change}");
-        match tollbook::metering::verify::run(&conn) {
+        match tollbook::calls::verify::run(&conn) {
             Ok(_) => missed.push(format!("not noticed: {change}")),
             Err(VerifyError::Misfit { table, .. }) if named.contains(&table) => {}
             Err(error) => missed.push(format!("{error} is not what was done: {change}")),
@@ -194,7 +194,7 @@ async fn whatever_is_changed_is_found_and_named() {
         conn.execute_batch("ROLLBACK TO change; RELEASE change").expect("rollback");
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
-    tollbook::metering::verify::run(&conn).expect("sound again");
+    tollbook::calls::verify::run(&conn).expect("sound again");
 }
 
 /// Posted rows cannot be changed at all without taking the triggers away first.
