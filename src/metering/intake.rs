@@ -616,7 +616,11 @@ fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Dra
     if !purse.is_empty() {
         rest = wallet.draw_pinned(purse, work.meter, rest, draws);
     }
+    let pinned = draws.len();
     wallet.draw(work, rest, draws);
+    if pinned > 0 {
+        merge(draws);
+    }
     match draws.as_slice() {
         [only] => row.account = Some(only.account),
         several => {
@@ -624,6 +628,18 @@ fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Dra
             row.split.sort_by_key(|part| part.account);
         }
     }
+}
+
+/// Makes one draw of those from the same account: what was set aside in a grant, and what was free in it.
+fn merge(draws: &mut Vec<Draw>) {
+    draws.sort_by_key(|draw| draw.account);
+    draws.dedup_by(|later, earlier| {
+        let same = later.account == earlier.account;
+        if same {
+            earlier.amount = Credits::from_micros(earlier.amount.micros().saturating_add(later.amount.micros()));
+        }
+        same
+    });
 }
 
 impl Intake {
