@@ -636,7 +636,8 @@ fn merge(draws: &mut Vec<Draw>) {
     draws.dedup_by(|later, earlier| {
         let same = later.account == earlier.account;
         if same {
-            earlier.amount = Credits::from_micros(earlier.amount.micros().saturating_add(later.amount.micros()));
+            earlier.amount =
+                Credits::from_micros(earlier.amount.micros().saturating_add(later.amount.micros()));
         }
         same
     });

@@ -10,7 +10,7 @@ use crate::http::error::{ApiError, FieldError};
 use crate::identity;
 use crate::metering::{Direction, ExternalId, MAX_EXTERNAL_ID, OrganizationRef};
 
-/// Which way a call goes.
+/// Which way a call went.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[schema(as = CallDirection)]
 #[serde(rename_all = "snake_case")]
