@@ -4,7 +4,7 @@ use super::book::{Calls, Key};
 use super::call::{Call, Hold, Named, Parties, Reason, Rejection, State, Status};
 use super::room::{Room, room};
 use super::{CallRef, end, rules};
-use crate::base::id::{AuthorizationId, OrganizationId};
+use crate::base::id::{AuthorizationId, MeterId, OrganizationId};
 use crate::base::{Credits, Quantity};
 use crate::catalog::rules::Rate;
 use crate::db::{DbError, WriteTx};
@@ -90,12 +90,10 @@ pub fn authorize(
         Ok(organization) => organization,
         Err(stop) => return Ok(Err(stop)),
     };
-    let Some(meter) = till.catalog().meter_id(&request.meter) else {
-        return Ok(Err(Refusal::UnknownMeter(request.meter.clone()).into()));
+    let meter = match timed(&till, &request.meter) {
+        Ok(meter) => meter,
+        Err(stop) => return Ok(Err(stop)),
     };
-    if till.catalog().meter(meter).is_none_or(|meter| meter.unit != SECOND) {
-        return Ok(Err(Stop::NotTimed));
-    }
     end::expire_due_of(&mut calls, &mut till, organization)?;
     let key: Key = (organization, request.external.clone(), meter);
     let known = calls.by_key(till.conn(), &key)?;
@@ -116,7 +114,7 @@ pub fn authorize(
     let Some(tariff) = till.tariff(organization, meter, now)? else {
         return Ok(Err(Refusal::NoRate.into()));
     };
-    let (id, started_at) = known.map_or_else(|| (calls.fresh(), now), |call| (call.id, call.started_at));
+    let (id, started_at) = known.map_or_else(|| (calls.next_id(), now), |call| (call.id, call.started_at));
     let mut call = new_call(&mut till, id, &key, request)?;
     call.started_at = started_at;
     call.tariff = Some(tariff);
@@ -144,6 +142,16 @@ pub(super) fn whose(
         return Ok(Err(Refusal::UnknownOrganization.into()));
     }
     Ok(Ok(organization))
+}
+
+/// The meter of that code, if it counts seconds.
+pub(super) fn timed(till: &Till<'_>, code: &str) -> Result<MeterId, Stop> {
+    let found = till.catalog().meter_id(code).and_then(|id| till.catalog().meter(id));
+    match found {
+        None => Err(Refusal::UnknownMeter(code.into()).into()),
+        Some(meter) if meter.unit != SECOND => Err(Stop::NotTimed),
+        Some(meter) => Ok(meter.id),
+    }
 }
 
 /// The call that is meant.

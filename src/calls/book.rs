@@ -107,11 +107,9 @@ impl Calls {
         Ok(())
     }
 
-    /// An id for a new call.
-    pub(super) fn fresh(&mut self) -> AuthorizationId {
-        let id = self.next_id.unwrap_or(1);
-        self.next_id = Some(id + 1);
-        AuthorizationId::new(id)
+    /// The id of the next call that is taken in.
+    pub(super) fn next_id(&self) -> AuthorizationId {
+        AuthorizationId::new(self.next_id.unwrap_or(1))
     }
 
     pub(super) fn get(&mut self, conn: &Connection, id: AuthorizationId) -> Result<Option<Call>, DbError> {
@@ -184,6 +182,7 @@ impl Calls {
             self.changed.insert(id);
         } else {
             self.made.insert(id);
+            self.next_id = Some(id + 1);
         }
         self.remember(call);
     }

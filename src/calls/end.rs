@@ -1,7 +1,7 @@
 //! A call is over: it is charged, or nothing came of it, or nothing was heard of it.
 
 use super::CallRef;
-use super::authorize::{Request, Stop, find, is_same, new_call, whose};
+use super::authorize::{Request, Stop, find, is_same, new_call, timed, whose};
 use super::book::{Calls, Key};
 use super::call::{Call, Charge, Ended, Report, State};
 use crate::base::id::{MeterId, OrganizationId};
@@ -99,14 +99,15 @@ fn meant(
         Ok(organization) => organization,
         Err(stop) => return Ok(Err(stop)),
     };
-    let Some(meter) = till.catalog().meter_id(&request.meter) else {
-        return Ok(Err(Refusal::UnknownMeter(request.meter.clone()).into()));
+    let meter = match timed(till, &request.meter) {
+        Ok(meter) => meter,
+        Err(stop) => return Ok(Err(stop)),
     };
     let key: Key = (organization, request.external.clone(), meter);
     if let Some(call) = calls.by_key(till.conn(), &key)? {
         return Ok(if is_same(&call, request) { Ok(call) } else { Err(Stop::Conflict) });
     }
-    let mut call = new_call(till, calls.fresh(), &key, request)?;
+    let mut call = new_call(till, calls.next_id(), &key, request)?;
     let lasted_ms =
         super::rules::millis(report.duration).saturating_add(report.transfer.map_or(0, super::rules::millis));
     call.started_at = started_at.unwrap_or_else(|| till.now().plus_ms(-lasted_ms));

@@ -4,6 +4,7 @@
 //! `TOLLBOOK_SIM_SEED` plays one seed, `TOLLBOOK_SIM_STEPS` sets how long, for example
 //! `TOLLBOOK_SIM_SEED=7 TOLLBOOK_SIM_STEPS=2000 cargo test --test it seeded_simulation`.
 
+mod calls;
 mod chance;
 mod compare;
 mod model;
@@ -50,7 +51,8 @@ impl Simulation {
             organizations.push(Organization::new(name, zone));
         }
         let now = kit.now().millis();
-        let model = Model { prices: Prices::seeded(), organizations, now, next_line: 1, cash: 0 };
+        let model =
+            Model { prices: Prices::seeded(), organizations, now, next_line: 1, next_call: 1, cash: 0 };
         Self { kit, model, chance: Chance::new(seed), committed_at: None }
     }
 
@@ -74,6 +76,10 @@ impl Simulation {
             }
             8..=10 => {
                 let by = rng.between(0, 600_000);
+                self.kit.clock.advance(by);
+            }
+            11..=17 => {
+                let by = rng.between(0, 40_000);
                 self.kit.clock.advance(by);
             }
             _ => {}
