@@ -349,6 +349,12 @@ impl<'t> Till<'t> {
         if let Err(refusal) = self.intake.check_bounds(&event, age.as_of(&event, self.now)) {
             return Ok(Err(refusal));
         }
+        let digests = event.digests(&mut Canon::new());
+        // nobody else gives ids of this form; asking makes the index know what came before
+        let key = IdKey::new(leg.organization, digests.id_hash);
+        if self.intake.find(self.conn, key, leg.organization, &event.id)?.is_some() {
+            return Ok(Err(Refusal::Conflict));
+        }
         let taken = self.taken(&leg, own)?;
         let catalog = self.catalog.clone();
         let pricing = pricing_of(&catalog, &leg)?;
@@ -364,7 +370,6 @@ impl<'t> Till<'t> {
         if let Some(refusal) = refused {
             return Ok(Err(refusal));
         }
-        let digests = event.digests(&mut Canon::new());
         Ok(Ok(Prepared { leg, input: EventIn { event, digests }, rated }))
     }
 

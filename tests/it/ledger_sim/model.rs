@@ -400,6 +400,9 @@ impl Model {
             let first = known.receipt(&known.items, known.total, known.after);
             return Err(if same { format!("duplicate {first}") } else { "conflict".into() });
         }
+        if said.id.to_string().starts_with("auth_") {
+            return Err("reserved".into());
+        }
         self.check(said)?;
         let (found, items, of_allowance, of_tiers) = self.priced(to, said)?;
         let total: Micros = items.iter().map(|(_, _, credits)| credits).sum();
