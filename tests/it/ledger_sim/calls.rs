@@ -328,13 +328,13 @@ impl Model {
             };
             self.cover(to, &call, &mut live);
             call.state = State::Live(live);
+            to.close(now);
         }
         let answer = call.text();
         match known {
             Some(place) => to.calls[place] = call,
             None => to.calls.push(call),
         }
-        to.close(now);
         answer
     }
 
