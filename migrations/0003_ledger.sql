@@ -84,7 +84,8 @@ CREATE TABLE wallets (
     updated_at           INTEGER NOT NULL
 ) STRICT;
 
--- The balance at the end of each day (in the organization's timezone) on which it moved, and the day's last line.
+-- The balance at the end of each day (in the organization's timezone) on which it moved, and the day's last line. The
+-- newest day is not here yet: it is the wallet's row.
 CREATE TABLE wallet_days (
     day             INTEGER NOT NULL,
     organization_id INTEGER NOT NULL,

@@ -19,14 +19,17 @@ use crate::calls::{self, Calls};
 use crate::catalog::{CatalogError, CatalogPart, seed};
 use crate::config::{self, Config};
 use crate::db::{Db, DbError, DbOptions, DirLock, FILE_NAME, Parts};
+use crate::http::assets::{LogoError, Looks};
 use crate::http::metrics::Metrics;
 use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
 use crate::http::{self, Settings, State, openapi};
 use crate::identity::{
-    self, Authenticator, Generation, Hardness, Invalidate, Options, SessionPolicy, settings, setup,
+    self, Authenticator, Generation, Hardness, Invalidate, Options, PasswordPolicy, SessionPolicy, settings,
+    setup,
 };
 use crate::ledger::Journal;
+use crate::limits::Spending;
 use crate::metering::{Intake, Limits};
 use crate::onboarding::Welcome;
 use crate::scheduler;
@@ -57,6 +60,9 @@ pub enum StartError {
     /// Another server works on this data.
     #[error("{0} is in use by another server")]
     InUse(PathBuf),
+    /// The picture for the top bar.
+    #[error("brand.logo_file {}: {}", .0.display(), .1)]
+    Logo(PathBuf, LogoError),
     /// The counters.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -145,6 +151,7 @@ impl Opened {
             .with(Invalidate::new(generation.clone()))
             .with(CatalogPart::default())
             .with(Intake::new(limits))
+            .with(Spending::new())
             .with(Wallets::new(grace_ms))
             .with(Journal::new())
             .with(Calls::new(call_options(&config.calls)));
@@ -221,7 +228,8 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let db = opened.db.clone();
     clocks.restore(&db)?;
     seed_catalog(&db, &config).await?;
-    let setup_token = db.write(setup::mint).await?;
+    let setup_ms = i64::from(config.auth.setup_url_minutes) * crate::base::time::MINUTE_MS;
+    let setup_token = db.write(move |tx| setup::mint(tx, setup_ms)).await?;
     let listener = listen(config.server.listen)?;
     let addr = listener.local_addr().map_err(|e| StartError::Listen(config.server.listen, e))?;
     let table = Arc::new(http::table());
@@ -314,9 +322,10 @@ fn state(
         currency: config.credits.currency,
         credits_per_unit: config.credits.per_unit,
         max_batch: config.usage.max_batch,
-        brand_name: config.brand.name.clone(),
-        brand_accent: config.brand.accent.clone(),
+        looks: looks(config)?,
+        topup_url: config.credits.topup_url.clone(),
         welcome: welcome(config),
+        seller: config.seller.clone(),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();
     Ok(State {
@@ -332,6 +341,16 @@ fn state(
         https,
         settings,
     })
+}
+
+/// How the pages are to look.
+///
+/// # Errors
+/// [`StartError::Logo`] when there is a logo, but none that can be shown.
+pub fn looks(config: &Config) -> Result<Looks, StartError> {
+    let brand = &config.brand;
+    Looks::new(&brand.name, brand.accent.parse().ok(), brand.logo_file.as_deref())
+        .map_err(|error| StartError::Logo(brand.logo_file.clone().unwrap_or_default(), error))
 }
 
 fn rates(config: &Config) -> Rates {
@@ -352,7 +371,15 @@ fn door_options(config: &Config) -> Options {
     let attempts = auth.login_attempts.max(1);
     let per_account = identity::Rate { burst: attempts, every_ms: window_ms / i64::from(attempts) };
     Options {
-        hardness: Hardness { memory_kib: auth.argon2_memory_kib, passes: auth.argon2_iterations },
+        passwords: PasswordPolicy {
+            hardness: Hardness {
+                memory_kib: auth.argon2_memory_kib,
+                passes: auth.argon2_iterations,
+                lanes: auth.argon2_parallelism,
+            },
+            min_chars: auth.password_min_length,
+            at_once: auth.argon2_concurrency,
+        },
         session: SessionPolicy {
             idle_ms: i64::from(auth.session_idle_minutes) * minute_ms,
             absolute_ms: i64::from(auth.session_absolute_hours) * crate::base::time::HOUR_MS,

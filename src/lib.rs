@@ -16,6 +16,7 @@ pub mod http;
 pub mod idempotency;
 pub mod identity;
 pub mod ledger;
+pub mod limits;
 pub mod metering;
 pub mod onboarding;
 pub mod scheduler;

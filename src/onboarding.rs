@@ -6,9 +6,10 @@ use crate::base::{Credits, Timestamp};
 use crate::catalog;
 use crate::db::{DbError, WriteTx};
 use crate::grants::Class;
+use crate::identity::organizations::Change;
 use crate::identity::{self, By, NewOrganization, Organization, organizations};
 use crate::ledger::TransactionType;
-use crate::metering::{self, PriceTerms, TermsError};
+use crate::metering::{self, PriceTerms, TermsError, statement};
 use crate::wallet::{self, NewCredit};
 
 /// What every new organization gets.
@@ -91,6 +92,28 @@ pub fn set_prices(
     let changed = organizations::set_rate_card(tx, by, organization, rate_card)?;
     let terms = PriceTerms { starts_at: tx.now(), plan_version, rate_card };
     metering::set_price_terms(tx, organization, terms)?;
+    Ok(changed)
+}
+
+/// Changes an organization. With its timezone the days of its wallet move, which there is no way back from once there is
+/// usage.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn change(
+    tx: &WriteTx<'_>,
+    by: &By,
+    organization: OrganizationId,
+    change: &Change,
+) -> Result<Organization, Error> {
+    let conn = tx.conn()?;
+    let before = organizations::get(conn, organization)?.zone;
+    let has_usage = metering::has_usage(conn, organization)?;
+    let changed = organizations::update(tx, by, organization, change, has_usage)?;
+    if changed.zone != before {
+        let lines = statement::day_lines(tx.conn()?, organization)?;
+        wallet::redraw_days(tx, organization, (&before, &changed.zone), &lines)?;
+    }
     Ok(changed)
 }
 

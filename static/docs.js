@@ -145,7 +145,7 @@ async function send(method, path, inputs, body) {
 function operationBlock(method, path, operation) {
   const parameters = (operation.parameters || []).map(resolve);
   const summary = element("summary", {}, element("span", { class: "method " + method }, method.toUpperCase()), element("span", { class: "path" }, path), element("span", { class: "summary" }, operation.summary || ""));
-  const block = element("details", { class: "operation", id: operation.operationId || "" }, summary);
+  const block = element("details", { class: "operation", id: operation.operationId || "", "data-path": path }, summary);
   // filled when opened: the whole document at once would be slow
   block.addEventListener("toggle", () => {
     if (!block.open || block.childElementCount > 1) return;
@@ -176,7 +176,9 @@ function show() {
       groups.get(tag).push(operationBlock(method, path, operation));
     }
   }
-  const sections = [...groups].map(([tag, blocks]) => element("section", {}, element("h2", {}, tag), ...blocks));
+  // most who read this write for a customer or a platform; what only operators need comes after it
+  const late = ([, blocks]) => Number(blocks.some((block) => block.dataset.path.startsWith("/api/v1/admin/")));
+  const sections = [...groups].sort((one, other) => late(one) - late(other)).map(([tag, blocks]) => element("section", {}, element("h2", {}, tag), ...blocks));
   document.getElementById("operations").replaceChildren(...(sections.length ? sections : [element("p", {}, "Nothing found.")]));
 }
 

@@ -271,7 +271,7 @@ pub(super) fn cover(
 ) -> Result<(), DbError> {
     let rated = rules::price(rate, input, covered)
         .map_err(|error| DbError::Commit(format!("a stretch that was priced before: {error}")))?;
-    till.set_aside(leg, pins, &rated, room.may())
+    till.set_aside(leg, pins, &rated, room.plan_only)
 }
 
 /// The longest a call may last that holds `held` for `covered`, and what keeps it from lasting longer.

@@ -148,8 +148,6 @@ pub enum Reason {
     AgentLimit,
     /// The organization is suspended.
     OrganizationSuspended,
-    /// The number is suspended.
-    NumberSuspended,
     /// The toll-free number has taken in its minutes of the day.
     TollFreeMinutes,
     /// The toll-free number has as many calls in progress as it may.
@@ -158,14 +156,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::InsufficientCredits,
         Self::PlanExhausted,
         Self::DailyLimit,
         Self::MonthlyLimit,
         Self::AgentLimit,
         Self::OrganizationSuspended,
-        Self::NumberSuspended,
         Self::TollFreeMinutes,
         Self::TollFreeCalls,
     ];
@@ -180,7 +177,6 @@ impl Reason {
             Self::MonthlyLimit => "monthly_limit",
             Self::AgentLimit => "per_agent_limit",
             Self::OrganizationSuspended => "organization_suspended",
-            Self::NumberSuspended => "number_suspended",
             Self::TollFreeMinutes => "toll_free_minutes",
             Self::TollFreeCalls => "toll_free_calls",
         }
@@ -202,7 +198,6 @@ impl Reason {
             Self::MonthlyLimit => "The limit of the month is reached.",
             Self::AgentLimit => "The agent's limit of the month is reached.",
             Self::OrganizationSuspended => "The organization is suspended.",
-            Self::NumberSuspended => "The number is suspended.",
             Self::TollFreeMinutes => "The toll-free number has taken in its minutes of the day.",
             Self::TollFreeCalls => "The toll-free number has as many calls in progress as it may.",
         }

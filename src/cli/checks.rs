@@ -11,6 +11,7 @@ use clap::Subcommand;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Common, Failure, Outcome, existing_file};
+use crate::app;
 use crate::base::{Clock, SystemClock};
 use crate::calls;
 use crate::config::Config;
@@ -31,7 +32,9 @@ impl ConfigCommand {
     pub(super) fn run(self, common: &Common) -> Outcome {
         match self {
             Self::Check => {
-                for setting in common.config(&[])?.settings() {
+                let config = common.config(&[])?;
+                app::looks(&config)?;
+                for setting in config.settings() {
                     println!("{setting}");
                 }
                 Ok(ExitCode::SUCCESS)

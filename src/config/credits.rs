@@ -14,6 +14,8 @@ pub struct CreditsConfig {
     pub welcome: Credits,
     /// After how many days what is left of it expires; 0 is never.
     pub welcome_expiry_days: u32,
+    /// Where customers buy credit.
+    pub topup_url: Option<String>,
 }
 
 /// A million credits for a unit of currency, or a million units' worth of welcome credit, is a slip of the keyboard.
@@ -28,6 +30,21 @@ impl CreditsConfig {
             per_unit: section.bounded("per_unit", 100, 1..=MOST),
             welcome: section.bounded("welcome", Credits::ZERO, Credits::ZERO..=most_welcome),
             welcome_expiry_days: section.bounded("welcome_expiry_days", 0, 0..=3_660),
+            topup_url: section.checked("topup_url", None, check_page),
         }
+    }
+}
+
+/// A page of the platform's own, so with any path and query.
+#[allow(clippy::ref_option)]
+fn check_page(url: &Option<String>) -> Result<(), String> {
+    let Some(url) = url else { return Ok(()) };
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let strange = |c: char| c.is_whitespace() || c.is_control() || "\\\"'<>".contains(c);
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(['/', '?', '#']) && !rest.contains(strange) => {
+            Ok(())
+        }
+        _ => Err("must begin with https:// or http:// and lead to a page".into()),
     }
 }

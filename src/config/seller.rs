@@ -1,4 +1,4 @@
-//! `[seller]`: who sells, for invoices. What the setup wizard stores goes before this.
+//! `[seller]`: who sells. The setup wizard begins with it; what is stored there is what counts from then on.
 
 use super::reader::Reader;
 

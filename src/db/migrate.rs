@@ -10,6 +10,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0002_catalog.sql")),
     M::up(include_str!("../../migrations/0003_ledger.sql")),
     M::up(include_str!("../../migrations/0004_usage.sql")),
+    M::up(include_str!("../../migrations/0005_limits.sql")),
     M::up(include_str!("../../migrations/0006_calls.sql")),
 ];
 

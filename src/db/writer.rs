@@ -17,7 +17,7 @@ use crate::base::time::DAY_MS;
 use crate::base::{Clock, Timestamp};
 
 /// How much work one commit takes on: enough to share the cost of the disk, little enough to stay quick.
-const COMMIT_WEIGHT: usize = 4_096;
+const COMMIT_WEIGHT: usize = 8_192;
 
 /// How far a clock may have been set back between two runs without time running backwards in the book.
 const CLOCK_TOLERANCE_MS: i64 = DAY_MS;

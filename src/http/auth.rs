@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 
 use super::State;
 use super::access::{Admitted, OnBehalf};
@@ -47,6 +47,7 @@ pub async fn admit(
     };
     let admitted = named
         .and_then(|named| Ok(endpoint.access.admit(principal, named)?))
+        .and_then(|admitted| only_look(endpoint, admitted))
         .map(|admitted| admitted.with_session(session_token));
     (admitted, standing)
 }
@@ -117,6 +118,18 @@ fn is_monitoring(state: &State, req: &HttpRequest) -> bool {
         Some(token) => bearer(req).is_ok_and(|sent| SecretHash::of(sent).matches(&SecretHash::of(token))),
         None => address::is_local(req),
     }
+}
+
+/// An operator who looks at a customer's pages changes nothing there.
+fn only_look(endpoint: &Endpoint, admitted: Admitted) -> Result<Admitted, ApiError> {
+    let looks = endpoint.method == Method::GET || endpoint.surface != Surface::Page;
+    let Some(organization) = admitted.organization_if_named() else { return Ok(admitted) };
+    let principal = admitted.principal()?;
+    if looks || !principal.is_operator() || principal.membership(organization).is_some() {
+        return Ok(admitted);
+    }
+    Err(ApiError::new(Code::Forbidden)
+        .message("You see these pages as the customer does, and cannot change anything here."))
 }
 
 /// The organization whose pages a browser shows: the chosen one if it is theirs or an operator looks at it, else

@@ -6,7 +6,8 @@ use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::grants::Class;
 use crate::identity::Error as IdentityError;
-use crate::metering::VoidError;
+use crate::limits::Error as LimitsError;
+use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
@@ -119,6 +120,20 @@ impl From<WalletError> for ApiError {
     }
 }
 
+impl From<LimitsError> for ApiError {
+    fn from(error: LimitsError) -> Self {
+        match error {
+            LimitsError::Db(error) => error.into(),
+            LimitsError::Identity(error) => error.into(),
+            LimitsError::Invalid(errors) => errors.into(),
+            LimitsError::NotFound(what) => {
+                Self::new(Code::NotFound).message(format!("There is no such {what}."))
+            }
+            LimitsError::NotPaused => Self::new(Code::LimitNotPaused),
+        }
+    }
+}
+
 impl From<scheduler::Error> for ApiError {
     fn from(error: scheduler::Error) -> Self {
         match error {
@@ -133,12 +148,22 @@ impl From<OnboardingError> for ApiError {
         match error {
             OnboardingError::Identity(error) => error.into(),
             OnboardingError::Wallet(error) => error.into(),
-            OnboardingError::Terms(error) => Self::internal(error),
+            OnboardingError::Terms(error) => error.into(),
             OnboardingError::Db(error) => error.into(),
             OnboardingError::UnknownRateCard => {
                 Self::field("rate_card", "unknown", "is not the code of a rate card")
             }
             OnboardingError::UnknownPlan => Self::field("plan", "unknown", "is not the code of a plan"),
+        }
+    }
+}
+
+impl From<TermsError> for ApiError {
+    fn from(error: TermsError) -> Self {
+        match error {
+            TermsError::InThePast => Self::new(Code::Conflict)
+                .message("Prices of usage that is charged already cannot change: try again in a moment."),
+            TermsError::Db(error) => error.into(),
         }
     }
 }
@@ -150,5 +175,16 @@ impl From<VoidError> for ApiError {
             VoidError::Wallet(error) => error.into(),
             VoidError::Db(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_that_cannot_change_are_the_callers_matter() {
+        let error = ApiError::from(OnboardingError::Terms(TermsError::InThePast));
+        assert_eq!(error.code(), Code::Conflict);
     }
 }

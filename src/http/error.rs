@@ -53,6 +53,11 @@ codes! {
         "Send an API key or a session token in the header Authorization, as a Bearer token.";
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "The e-mail address or the password is wrong.";
     InsufficientCredits = "insufficient_credits", PAYMENT_REQUIRED, "There is not enough credit.";
+    PlanExhausted = "plan_exhausted", PAYMENT_REQUIRED,
+        "What the plan includes is used up, and the agent is set to stop then.";
+    LimitReached = "limit_reached", FORBIDDEN, "This would pass a spending limit.";
+    TollFreeGuard = "toll_free_guard", FORBIDDEN, "The toll-free number has taken in what it may for now.";
+    LimitNotPaused = "limit_not_paused", CONFLICT, "The limit does not hold anything up now.";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed for whoever is asking.";
     InsufficientScope = "insufficient_scope", FORBIDDEN, "The API key lacks the scope for this.";
     InsufficientRole = "insufficient_role", FORBIDDEN, "This needs another role in the organization.";

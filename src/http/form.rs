@@ -57,6 +57,16 @@ impl Form {
         }
     }
 
+    /// All fields but some, in one form that is equal for equal input.
+    #[must_use]
+    pub fn canonical(&self, without: &[&str]) -> String {
+        let fields = self.0.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        let pairs: Vec<(&str, &str)> = fields
+            .flat_map(|(name, values)| values.iter().map(move |value| (name.as_str(), value.trim())))
+            .collect();
+        serde_urlencoded::to_string(pairs).unwrap_or_default()
+    }
+
     fn of(bytes: &[u8]) -> Self {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(bytes).unwrap_or_default();
         let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -36,10 +36,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::base::{Clock, Currency, Mode, TestClock};
 use crate::catalog::SnapshotCache;
-use crate::config::Network;
+use crate::config::{Network, Seller};
 use crate::db::Db;
 use crate::identity::Authenticator;
 use crate::onboarding::Welcome;
+use assets::Looks;
 use error::ApiError;
 use metrics::Metrics;
 use ratelimit::{RateLimits, Rates};
@@ -72,12 +73,14 @@ pub struct Settings {
     pub credits_per_unit: i64,
     /// Events in one request.
     pub max_batch: usize,
-    /// The operator's name on pages.
-    pub brand_name: String,
-    /// The colour of buttons and links, `#rrggbb`.
-    pub brand_accent: String,
+    /// How the pages look.
+    pub looks: Looks,
+    /// Where customers buy credit.
+    pub topup_url: Option<String>,
     /// What every new organization gets.
     pub welcome: Welcome,
+    /// Who sells, as the setup wizard begins.
+    pub seller: Seller,
 }
 
 /// What every handler can reach.

@@ -72,7 +72,7 @@ impl Table {
     /// Adds an operation of the API. Its method and path are those of its document.
     pub fn api<P, F, Args>(&mut self, _document: P, access: Access, handler: F)
     where
-        P: utoipa::Path + utoipa::__dev::SchemaReferences,
+        P: utoipa::Path + utoipa::__dev::SchemaReferences + for<'t> utoipa::__dev::Tags<'t>,
         F: Handler<Args> + Send + Sync,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
@@ -89,7 +89,9 @@ impl Table {
         };
         let endpoint =
             Endpoint { method, path: format!("{API}{}", P::path()), access, surface: Surface::Api };
-        self.add(endpoint, handler, Some(P::operation()));
+        let mut operation = P::operation();
+        operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
+        self.add(endpoint, handler, Some(operation));
     }
 
     /// Adds a page, or a form's target.

@@ -11,7 +11,7 @@ use super::audit::{Actor, By};
 use super::cache::{self, Cache, Generation};
 use super::error::Error;
 use super::organizations::{self, Organization, OrganizationRef};
-use super::passwords::{Hardness, PasswordHash, Passwords, Verdict};
+use super::passwords::{PasswordHash, PasswordPolicy, Passwords, Verdict};
 use super::principal::{Caller, Denied, Principal};
 use super::secrets::{Secret, SecretHash, well_formed};
 use super::sessions::{self, Session, SessionPolicy};
@@ -32,8 +32,8 @@ const USED_MAX: usize = 4_096;
 pub struct Options {
     /// Keys of the other mode are turned away.
     pub mode: Mode,
-    /// How hard passwords are hashed.
-    pub hardness: Hardness,
+    /// What is asked of passwords.
+    pub passwords: PasswordPolicy,
     /// When sessions end.
     pub session: SessionPolicy,
     /// Attempts to sign in to one account from one network.
@@ -50,7 +50,7 @@ impl Options {
     pub fn new(mode: Mode) -> Self {
         Self {
             mode,
-            hardness: Hardness::default(),
+            passwords: PasswordPolicy::default(),
             session: SessionPolicy::default(),
             per_account: Rate { burst: 10, every_ms: MINUTE_MS / 2 },
             per_network: Rate { burst: 40, every_ms: MINUTE_MS / 12 },
@@ -109,7 +109,7 @@ impl Authenticator {
         Self {
             db,
             options,
-            passwords: Passwords::new(options.hardness),
+            passwords: Passwords::new(options.passwords),
             keys: Cache::new(generation.clone(), REMEMBERED, options.remember),
             organizations: Cache::new(generation.clone(), REMEMBERED, options.remember),
             used: Mutex::default(),
@@ -327,7 +327,7 @@ impl Authenticator {
         request_id: Option<String>,
     ) -> Result<User, Error> {
         self.db.read_blocking(|tx| setup::check(tx, &token, tx.now()))?;
-        setup::validate(&form)?;
+        setup::validate(&form, self.passwords.policy().min_chars)?;
         let password = self.passwords.hash(form.password).await?;
         let user = NewUser { email: form.email, name: form.name, password };
         let by = By { actor: Actor::Setup, request_id };

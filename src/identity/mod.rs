@@ -31,7 +31,7 @@ pub use cache::{Generation, Invalidate};
 pub use error::Error;
 pub use keys::{ApiKey, Issued, Issuer, KeyOwner, NewKey};
 pub use organizations::{BillingDetails, NewOrganization, Organization, OrganizationRef, Status};
-pub use passwords::{Hardness, PasswordHash, Passwords, Verdict};
+pub use passwords::{Hardness, PasswordHash, PasswordPolicy, Passwords, Verdict};
 pub use principal::{Caller, Denied, Membership, Principal, Reach};
 pub use scopes::{Role, RoleError, Scope, ScopeError, Scopes};
 pub use secrets::{Secret, SecretHash, csrf_matches, csrf_token};

@@ -1,5 +1,4 @@
-//! Password hashing: argon2id, off the async threads, at most two at once, as slow for unknown people as for
-//! known ones.
+//! Password hashing: argon2id, off the async threads, few at once, as slow for unknown people as for known ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +11,6 @@ use tokio::sync::Semaphore;
 use super::error::Error;
 use super::rules;
 
-/// Each takes a core for tens of milliseconds, and megabytes of memory.
-const AT_ONCE: usize = 2;
 /// How many may wait before callers are told to come back.
 const WAITING: usize = 64;
 
@@ -24,18 +21,45 @@ pub struct Hardness {
     pub memory_kib: u32,
     /// Passes over it.
     pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
 }
 
 impl Default for Hardness {
     /// OWASP's first choice for argon2id: 19 MiB, two passes, one lane.
     fn default() -> Self {
-        Self { memory_kib: 19 * 1_024, passes: 2 }
+        Self { memory_kib: 19 * 1_024, passes: 2, lanes: 1 }
     }
 }
 
 impl Hardness {
     /// As little as the algorithm takes. For tests and demo data only.
-    pub const TRIVIAL: Self = Self { memory_kib: 8, passes: 1 };
+    pub const TRIVIAL: Self = Self { memory_kib: 8, passes: 1, lanes: 1 };
+}
+
+/// What is asked of passwords, and how they are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    /// How hard.
+    pub hardness: Hardness,
+    /// The fewest characters of a new one.
+    pub min_chars: usize,
+    /// How many are hashed at once: each takes a core for tens of milliseconds, and megabytes of memory.
+    pub at_once: usize,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self { hardness: Hardness::default(), min_chars: 12, at_once: 2 }
+    }
+}
+
+impl PasswordPolicy {
+    /// The usual one, with passwords hashed so hard.
+    #[must_use]
+    pub fn hashed(hardness: Hardness) -> Self {
+        Self { hardness, ..Self::default() }
+    }
 }
 
 /// A hashed password, as stored.
@@ -76,21 +100,32 @@ pub enum Verdict {
 /// Hashes and checks passwords; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Passwords {
-    hardness: Hardness,
+    policy: PasswordPolicy,
     slots: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Passwords {
-    /// With this hardness.
+    /// Under this policy.
     #[must_use]
-    pub fn new(hardness: Hardness) -> Self {
-        Self { hardness, slots: Arc::new(Semaphore::new(AT_ONCE)), waiting: Arc::default() }
+    pub fn new(policy: PasswordPolicy) -> Self {
+        Self { policy, slots: Arc::new(Semaphore::new(policy.at_once)), waiting: Arc::default() }
+    }
+
+    /// What is asked of passwords.
+    #[must_use]
+    pub const fn policy(&self) -> &PasswordPolicy {
+        &self.policy
+    }
+
+    fn check(&self, password: &str) -> Result<(), Error> {
+        rules::password("password", password, self.policy.min_chars).map_err(|e| vec![e].into())
     }
 
     fn argon2(&self) -> Result<Argon2<'static>, Error> {
-        let params = Params::new(self.hardness.memory_kib, self.hardness.passes, 1, None)
-            .map_err(|e| Error::Hashing(e.to_string()))?;
+        let Hardness { memory_kib, passes, lanes } = self.policy.hardness;
+        let params =
+            Params::new(memory_kib, passes, lanes, None).map_err(|e| Error::Hashing(e.to_string()))?;
         Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }
 
@@ -99,7 +134,7 @@ impl Passwords {
     /// # Errors
     /// [`Error::Invalid`] for one that is too short or too long.
     pub fn hash_blocking(&self, password: &str) -> Result<PasswordHash, Error> {
-        rules::password("password", password).map_err(|e| vec![e])?;
+        self.check(password)?;
         self.hash_any(password)
     }
 
@@ -128,7 +163,8 @@ impl Passwords {
             return Ok(Verdict::Wrong);
         }
         let used = Params::try_from(&parsed).map_err(|e| Error::Hashing(e.to_string()))?;
-        let weak = used.m_cost() < self.hardness.memory_kib || used.t_cost() < self.hardness.passes;
+        let asked = self.policy.hardness;
+        let weak = used.m_cost() < asked.memory_kib || used.t_cost() < asked.passes;
         Ok(if weak { Verdict::RightButWeak } else { Verdict::Right })
     }
 
@@ -138,7 +174,7 @@ impl Passwords {
     /// As there; [`Error::Busy`] when too many are waiting.
     pub async fn hash(&self, password: String) -> Result<PasswordHash, Error> {
         // what will be refused anyway does not queue
-        rules::password("password", &password).map_err(|e| vec![e])?;
+        self.check(&password)?;
         self.in_slot(move |this| this.hash_blocking(&password)).await
     }
 
@@ -201,13 +237,22 @@ mod tests {
 
     #[test]
     fn the_default_is_what_owasp_asks_for() {
-        let hash = Passwords::new(Hardness::default()).hash_blocking("correct horse").unwrap();
+        let hash = Passwords::new(PasswordPolicy::default()).hash_blocking("correct horse").unwrap();
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_str());
     }
 
     #[test]
+    fn the_policy_is_kept_to() {
+        let hardness = Hardness { memory_kib: 64, passes: 3, lanes: 2 };
+        let passwords = Passwords::new(PasswordPolicy { hardness, min_chars: 9, at_once: 1 });
+        let hash = passwords.hash_blocking("ninechars").unwrap();
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=64,t=3,p=2$"), "{}", hash.as_str());
+        assert!(matches!(passwords.hash_blocking("8letters"), Err(Error::Invalid(_))));
+    }
+
+    #[test]
     fn only_the_password_is_right() {
-        let passwords = Passwords::new(Hardness::TRIVIAL);
+        let passwords = Passwords::new(PasswordPolicy::hashed(Hardness::TRIVIAL));
         let hash = passwords.hash_blocking("correct horse").unwrap();
         assert_ne!(hash, passwords.hash_blocking("correct horse").unwrap(), "the salt differs");
         assert_eq!(passwords.verify_blocking("correct horse", Some(&hash)).unwrap(), Verdict::Right);
@@ -215,14 +260,15 @@ mod tests {
             assert_eq!(passwords.verify_blocking(wrong, Some(&hash)).unwrap(), Verdict::Wrong, "{wrong:?}");
         }
         assert_eq!(passwords.verify_blocking("correct horse", None).unwrap(), Verdict::Wrong);
-        let harder = Passwords::new(Hardness { memory_kib: 16, passes: 1 });
+        let harder = Passwords::new(PasswordPolicy::hashed(Hardness { memory_kib: 16, ..Hardness::TRIVIAL }));
         assert_eq!(harder.verify_blocking("correct horse", Some(&hash)).unwrap(), Verdict::RightButWeak);
         assert!(matches!(passwords.hash_blocking("short"), Err(Error::Invalid(_))));
     }
 
     #[test]
     fn an_unknown_person_takes_as_much_work_as_a_known_one() {
-        let passwords = Passwords::new(Hardness { memory_kib: 4_096, passes: 2 });
+        let passwords =
+            Passwords::new(PasswordPolicy::hashed(Hardness { memory_kib: 4_096, passes: 2, lanes: 1 }));
         let hash = passwords.hash_blocking("correct horse").unwrap();
         let quickest = |stored: Option<&PasswordHash>| {
             (0..7)
@@ -239,8 +285,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_than_two_at_once_and_a_bounded_queue() {
-        let passwords = Passwords::new(Hardness::TRIVIAL);
+    async fn no_more_than_wished_at_once_and_a_bounded_queue() {
+        let policy = PasswordPolicy { at_once: 3, ..PasswordPolicy::hashed(Hardness::TRIVIAL) };
+        let passwords = Passwords::new(policy);
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
         let work = |running: Arc<AtomicUsize>, most: Arc<AtomicUsize>| {
@@ -256,7 +303,7 @@ mod tests {
             async move { passwords.in_slot(work).await }
         });
         let results = futures_util::future::join_all(all).await;
-        assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
+        assert_eq!(most.load(Ordering::SeqCst), 3);
         let busy = results.iter().filter(|r| matches!(r, Err(Error::Busy))).count();
         assert!(busy > 0 && busy <= 20, "{busy}");
         assert_eq!(passwords.waiting.load(Ordering::SeqCst), 0);

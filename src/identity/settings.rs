@@ -15,6 +15,8 @@ use crate::db::{DbError, WriteTx};
 pub const DEFAULTS: &str = "defaults";
 /// [`BillingDetails`] of the one who writes the invoices.
 pub const SELLER: &str = "seller";
+/// When it was last seen that rows can be written.
+pub const READY_AT: &str = "ready_at";
 /// How far a test clock is ahead of the machine's, in milliseconds.
 pub const CLOCK_OFFSET: &str = "clock.offset_ms";
 

@@ -10,14 +10,11 @@ use super::secrets::{self, Secret, SecretHash};
 use super::settings::{self, Defaults};
 use super::users::{self, NewUser, User};
 use super::{rules, sql};
-use crate::base::time::DAY_MS;
 use crate::base::{FieldErrors, Timestamp};
 use crate::db::WriteTx;
 
 const TOKEN: &str = "setup.token";
 const PREFIX: &str = "tb_setup_";
-/// How long a link works.
-pub const VALID_MS: i64 = DAY_MS;
 
 #[derive(Serialize, Deserialize)]
 struct StoredToken {
@@ -48,17 +45,17 @@ pub fn is_open(conn: &Connection) -> Result<bool, Error> {
     Ok(!sql::has_operator(conn)?)
 }
 
-/// Makes a new link's token, in place of any earlier one. None when setup is complete.
+/// Makes a new link's token, good for so many milliseconds, in place of any earlier one. None when setup is complete.
 ///
 /// # Errors
 /// Those of the database.
-pub fn mint(tx: &WriteTx<'_>) -> Result<Option<Secret>, Error> {
+pub fn mint(tx: &WriteTx<'_>, valid_ms: i64) -> Result<Option<Secret>, Error> {
     if !is_open(tx.conn()?)? {
         return Ok(None);
     }
     let secret = Secret::mint(PREFIX);
     let stored =
-        StoredToken { hash: hex::encode(secret.hash().bytes()), expires_at: tx.now().plus_ms(VALID_MS) };
+        StoredToken { hash: hex::encode(secret.hash().bytes()), expires_at: tx.now().plus_ms(valid_ms) };
     settings::set(tx, TOKEN, &stored)?;
     Ok(Some(secret))
 }
@@ -79,15 +76,15 @@ pub fn check(conn: &Connection, token: &str, now: Timestamp) -> Result<(), Error
     if matches { Ok(()) } else { Err(Error::SetupToken) }
 }
 
-/// Every field of the form that is wrong.
+/// Every field of the form that is wrong, a password of fewer than `min_chars` characters among them.
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub fn validate(form: &Form) -> Result<(), Error> {
+pub fn validate(form: &Form, min_chars: usize) -> Result<(), Error> {
     let mut errors = FieldErrors::new();
     errors.keep(rules::email("email", &form.email));
     errors.keep(rules::line("name", &form.name));
-    errors.keep(rules::password("password", &form.password));
+    errors.keep(rules::password("password", &form.password, min_chars));
     let mut fields = errors.finish(None::<()>).err().unwrap_or_default();
     if let Err(Error::Invalid(seller)) = form.seller.validated() {
         fields.extend(seller);

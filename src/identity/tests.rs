@@ -16,6 +16,8 @@ use crate::base::{Clock, Mode, TestClock, Zone};
 use crate::db::{Db, DbError, DbOptions, Parts, WriteTx};
 
 const PASSWORD: &str = "correct horse";
+/// How long a setup link works here.
+const VALID_MS: i64 = HOUR_MS;
 
 struct House {
     dir: TempDir,
@@ -26,7 +28,7 @@ struct House {
 
 fn options() -> Options {
     Options {
-        hardness: Hardness::TRIVIAL,
+        passwords: PasswordPolicy::hashed(Hardness::TRIVIAL),
         // so that nothing in these tests grows old unless it is meant to
         remember: Duration::from_hours(1),
         session: SessionPolicy { idle_ms: 2 * HOUR_MS, absolute_ms: 5 * HOUR_MS },
@@ -584,8 +586,11 @@ async fn a_new_password_needs_the_old_one_and_ends_the_other_sessions() {
 
 #[tokio::test]
 async fn a_password_hashed_less_hard_is_hashed_anew_when_it_is_next_used() {
-    let house = House::with(Options { hardness: Hardness { memory_kib: 16, passes: 1 }, ..options() });
-    let password = Passwords::new(Hardness::TRIVIAL).hash_blocking(PASSWORD).unwrap();
+    let house = House::with(Options {
+        passwords: PasswordPolicy::hashed(Hardness { memory_kib: 16, ..Hardness::TRIVIAL }),
+        ..options()
+    });
+    let password = Passwords::new(PasswordPolicy::hashed(Hardness::TRIVIAL)).hash_blocking(PASSWORD).unwrap();
     let new = NewUser { password: password.clone(), ..house.new_user("ada@example.com") };
     let user = house.write(move |tx| users::create_operator(tx, &cli(), &new)).unwrap().id;
     house.sign_in("ada@example.com", PASSWORD).await.unwrap();
@@ -797,7 +802,7 @@ async fn the_use_of_a_key_is_noted_lazily() {
 #[tokio::test]
 async fn setup_makes_the_operator_and_the_settings() {
     let house = House::open();
-    let token = house.write(setup::mint).unwrap().unwrap();
+    let token = house.write(|tx| setup::mint(tx, VALID_MS)).unwrap().unwrap();
     let user = house.door.complete_setup(token.expose().into(), form("Ada@Example.com"), None).await.unwrap();
     assert!(user.operator);
     let defaults = house.read(settings::defaults).unwrap();
@@ -807,13 +812,13 @@ async fn setup_makes_the_operator_and_the_settings() {
     house.sign_in("ada@example.com", PASSWORD).await.unwrap();
     let again = house.door.complete_setup(token.expose().into(), form("eve@example.com"), None).await;
     assert!(matches!(again, Err(Error::SetupComplete)));
-    assert!(house.write(setup::mint).unwrap().is_none(), "no new link either");
+    assert!(house.write(|tx| setup::mint(tx, VALID_MS)).unwrap().is_none(), "no new link either");
     let actions: Vec<_> = house.entries("").into_iter().map(|e| (e.action, e.actor)).collect();
     assert!(actions.contains(&("setup.completed".into(), Actor::Setup)));
 }
 
 #[tokio::test]
-async fn a_setup_link_works_for_a_day_and_only_the_latest() {
+async fn a_setup_link_works_as_long_as_said_and_only_the_latest() {
     let house = House::open();
     let check = |token: &Secret| {
         let token = token.expose().to_owned();
@@ -821,13 +826,13 @@ async fn a_setup_link_works_for_a_day_and_only_the_latest() {
     };
     let never = Secret::mint("tb_setup_");
     assert!(matches!(check(&never), Err(Error::SetupToken)));
-    let first = house.write(setup::mint).unwrap().unwrap();
-    let second = house.write(setup::mint).unwrap().unwrap();
+    let first = house.write(|tx| setup::mint(tx, VALID_MS)).unwrap().unwrap();
+    let second = house.write(|tx| setup::mint(tx, VALID_MS)).unwrap().unwrap();
     for bad in [&first, &never] {
         assert!(matches!(check(bad), Err(Error::SetupToken)));
     }
     check(&second).unwrap();
-    house.clock.advance(setup::VALID_MS - 1);
+    house.clock.advance(VALID_MS - 1);
     check(&second).unwrap();
     house.clock.advance(1);
     assert!(matches!(check(&second), Err(Error::SetupToken)));
@@ -842,7 +847,7 @@ async fn a_setup_link_works_for_a_day_and_only_the_latest() {
 #[tokio::test]
 async fn two_who_complete_the_setup_at_once_make_one_operator() {
     let house = House::open();
-    let token = house.write(setup::mint).unwrap().unwrap();
+    let token = house.write(|tx| setup::mint(tx, VALID_MS)).unwrap().unwrap();
     let complete = |email: &str| house.door.complete_setup(token.expose().into(), form(email), None);
     let (one, two) = tokio::join!(complete("one@example.com"), complete("two@example.com"));
     assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
@@ -855,7 +860,7 @@ async fn two_who_complete_the_setup_at_once_make_one_operator() {
 #[tokio::test]
 async fn everything_wrong_with_the_setup_is_said_at_once() {
     let house = House::open();
-    let token = house.write(setup::mint).unwrap().unwrap();
+    let token = house.write(|tx| setup::mint(tx, VALID_MS)).unwrap().unwrap();
     let seller = BillingDetails { country: "Spain".into(), ..BillingDetails::default() };
     let bad = setup::Form { password: "short".into(), seller, ..form("nobody") };
     let error = house.door.complete_setup(token.expose().into(), bad, None).await.unwrap_err();

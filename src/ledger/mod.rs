@@ -14,7 +14,8 @@ use std::fmt;
 pub use canon::Canon;
 pub use journal::{Journal, NewTransaction};
 pub use sql::{
-    account_balance, ensure_account, new_grant_account, set_pending, transaction_by_id, transaction_from_row,
+    account_balance, changes_of, commit_of, ensure_account, new_grant_account, set_pending,
+    transaction_by_id, transaction_from_row,
 };
 
 use crate::base::id::MeterKind;
@@ -229,6 +230,28 @@ pub struct Move {
     pub credit: AccountId,
     /// Micro-credits or minor units, by the accounts' ledger. Above zero.
     pub amount: i64,
+}
+
+/// What a transaction did to one account of an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// A grant's account, or the overdraft.
+    pub account: AccountId,
+    /// What it gained; below zero for what it lost.
+    pub amount: Credits,
+}
+
+/// The commit that a line belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    /// Its number.
+    pub id: i64,
+    /// Its first transfer.
+    pub first_transfer: i64,
+    /// Its last transfer.
+    pub last_transfer: i64,
+    /// Its place in the chain.
+    pub hash: [u8; 32],
 }
 
 /// Turns an overflow into the error it must never become silently.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::journal::CommitRow;
-use super::{AccountKind, Book, Move, Transaction, TransactionType};
+use super::{AccountKind, Book, Change, Commit, Move, Transaction, TransactionType};
 use crate::base::Credits;
 use crate::base::id::{AccountId, TransactionId};
 use crate::db::DbError;
@@ -102,6 +102,56 @@ pub fn transaction_by_id(conn: &Connection, id: TransactionId) -> Result<Option<
     let mut statement = conn.prepare_cached("SELECT * FROM transactions WHERE id = ?")?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(transaction_from_row).transpose()
+}
+
+/// The commit that a line was posted in. Both count upwards together, so halving finds it without an index.
+///
+/// # Errors
+/// When the database fails.
+pub fn commit_of(conn: &Connection, line: i64) -> Result<Option<Commit>, DbError> {
+    let mut last_line = conn.prepare_cached("SELECT last_line FROM commits WHERE id = ?")?;
+    let (mut below, mut found) = (0, last_commit(conn)?.0);
+    while found - below > 1 {
+        let middle = below + (found - below) / 2;
+        let reached: Option<i64> = last_line.query_row([middle], |row| row.get(0)).optional()?;
+        if reached.is_some_and(|reached| reached >= line) {
+            found = middle;
+        } else {
+            below = middle;
+        }
+    }
+    let mut statement = conn.prepare_cached(
+        "SELECT id, first_transfer, last_transfer, hash FROM commits
+         WHERE id = ?1 AND first_line <= ?2 AND last_line >= ?2",
+    )?;
+    let commit = statement.query_row([found, line], |row| {
+        Ok(Commit {
+            id: row.get(0)?,
+            first_transfer: row.get(1)?,
+            last_transfer: row.get(2)?,
+            hash: row.get(3)?,
+        })
+    });
+    Ok(commit.optional()?)
+}
+
+/// What a transaction did to the grants and the overdraft of its organization, in the order of the accounts.
+///
+/// # Errors
+/// When the database fails.
+pub fn changes_of(conn: &Connection, transaction: TransactionId) -> Result<Vec<Change>, DbError> {
+    let Some(commit) = commit_of(conn, transaction.number())? else { return Ok(Vec::new()) };
+    let mut statement = conn.prepare_cached(
+        "SELECT a.id, sum(CASE WHEN t.credit_account_id = a.id THEN t.amount ELSE -t.amount END) AS gained
+         FROM transfers t JOIN accounts a ON a.id IN (t.credit_account_id, t.debit_account_id)
+         WHERE t.id BETWEEN ? AND ? AND t.transaction_id = ? AND a.organization_id IS NOT NULL
+         GROUP BY a.id HAVING gained <> 0 ORDER BY a.id",
+    )?;
+    let rows = statement
+        .query_map(params![commit.first_transfer, commit.last_transfer, transaction], |row| {
+            Ok(Change { account: row.get(0)?, amount: row.get(1)? })
+        })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Writes transfers of one commit, one by one.

@@ -6,6 +6,7 @@ use super::rating::ItemKind;
 use crate::base::id::{MeterId, OrganizationId, RateVersionId};
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::ledger::Canon;
+use crate::limits::Cap;
 
 /// Which organization an event belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -203,6 +204,23 @@ pub enum Refusal {
     /// Work about to happen, for an organization that is suspended.
     #[error("the organization is suspended")]
     Suspended,
+    /// It would pass a limit that pauses.
+    #[error("it would pass the {} limit", .0.kind.name())]
+    Limit(Cap),
+    /// Its agent stops when the plan is used up, and what is left of that does not cover it.
+    #[error("the plan is used up, and the agent is to stop then")]
+    PlanExhausted {
+        /// What is left of plan credit.
+        available: Credits,
+        /// What it would cost.
+        required: Credits,
+    },
+    /// The toll-free number has taken in as much as it may on that day.
+    #[error("the number has taken in what it may on that day")]
+    TollFreeGuard {
+        /// Minutes a day.
+        minutes_per_day: i64,
+    },
 }
 
 /// What became of one event.

@@ -2,6 +2,8 @@
 //!
 //! Everything an event needs is in the writer's memory; what it changes is gathered and written once per commit.
 
+mod admission;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use crate::base::{Credits, Day, Quantity, Timestamp};
 use crate::catalog::{self, Snapshot};
 use crate::db::{DbError, Part, ReadTx, WriteTx};
 use crate::ledger::{self, Journal};
+use crate::limits::Spending;
 use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
 /// The most that one event may cost: 10⁹ credits, as the most that a price may be.
@@ -80,6 +83,7 @@ pub(super) struct Context<'a> {
     pub catalog: &'a Snapshot,
     pub wallets: &'a mut Wallets,
     pub journal: &'a mut Journal,
+    pub spending: &'a mut Spending,
     pub now: Timestamp,
 }
 
@@ -98,11 +102,13 @@ pub fn record(
     let mut intake = tx.part::<Intake>()?;
     let mut wallets = tx.part::<Wallets>()?;
     let mut journal = tx.part::<Journal>()?;
+    let mut spending = tx.part::<Spending>()?;
     let mut context = Context {
         conn: tx.conn_unflushed(),
         catalog: &catalog,
         wallets: &mut wallets,
         journal: &mut journal,
+        spending: &mut spending,
         now: tx.now(),
     };
     events.iter().map(|event| intake.take(&mut context, caller, fallback, event)).collect()
@@ -215,15 +221,26 @@ impl Intake {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
-        if self.overfills(context.conn, organization, &terms, event, &rated)? {
+        let on = terms.zone.day_of(event.occurred_at);
+        if self.overfills(context.conn, organization, on, event, &rated)? {
             return Ok(Outcome::Refused(Refusal::TooMuchForOneDay));
         }
-        if let Some(refusal) = Self::refuses(context, organization, &terms, meter, event, &rated)? {
+        let limited = context.spending.open(context.conn, organization, on)?;
+        let mut charge = Charge {
+            organization,
+            meter,
+            event,
+            day: on,
+            limited,
+            plan_only: false,
+            digests: input.digests,
+            pricing: &pricing,
+            rated: &rated,
+        };
+        if let Some(refusal) = self.refuses(context, &terms, &mut charge)? {
             return Ok(Outcome::Refused(refusal));
         }
         // from here on nothing is refused any more
-        let charge =
-            Charge { organization, meter, event, digests: input.digests, pricing: &pricing, rated: &rated };
         self.cycles.add(organization, meter, pricing.cycle_start, &rated);
         self.post(context, &terms, &charge, key)
     }
@@ -233,11 +250,11 @@ impl Intake {
         &mut self,
         conn: &Connection,
         organization: OrganizationId,
-        terms: &Terms,
+        day: Day,
         event: &UsageEvent,
         rated: &Rated,
     ) -> Result<bool, DbError> {
-        let day = self.day(conn, terms.zone.day_of(event.occurred_at), organization)?;
+        let day = self.day(conn, day, organization)?;
         let volume = volume(event.quantity, rated.billable.micros());
         Ok(day.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME))
     }
@@ -270,38 +287,6 @@ impl Intake {
         Ok(())
     }
 
-    /// Reasons that need the price and the wallet.
-    pub(super) fn refuses(
-        context: &mut Context<'_>,
-        organization: OrganizationId,
-        terms: &Terms,
-        meter: MeterId,
-        event: &UsageEvent,
-        rated: &Rated,
-    ) -> Result<Option<Refusal>, DbError> {
-        context.wallets.settle(context.conn, context.journal, organization, context.now)?;
-        let work = context.wallets.work(meter, event.occurred_at, context.now);
-        let Some(wallet) = context.wallets.get(context.conn, organization)? else {
-            return Ok(Some(Refusal::UnknownOrganization));
-        };
-        let lowest = wallet::MAX_BALANCE.checked_neg();
-        if wallet.balance().checked_sub(rated.total) < lowest {
-            return Ok(Some(Refusal::Unpriceable));
-        }
-        if event.flags() & flag::ENFORCE == 0 {
-            return Ok(None);
-        }
-        if terms.suspended {
-            return Ok(Some(Refusal::Suspended));
-        }
-        let available = wallet.available(&work).max(Credits::ZERO);
-        // what costs nothing (an included minute) is covered, whatever is owed for other work
-        if available < rated.total {
-            return Ok(Some(Refusal::InsufficientCredits { available, required: rated.total }));
-        }
-        Ok(None)
-    }
-
     pub(super) const fn max_quantity(&self) -> Quantity {
         self.limits.max_quantity
     }
@@ -320,8 +305,9 @@ impl Intake {
         key: IdKey,
     ) -> Result<Outcome, DbError> {
         let sink = self.sink(context.conn, charge.meter)?;
-        let event_row = self.event_row(context, terms, charge)?;
+        let event_row = self.event_row(context, charge)?;
         let work = context.wallets.work(charge.meter, charge.event.occurred_at, context.now);
+        let work = work.plan_only(charge.plan_only);
         let organization = charge.organization;
         let wallet = context
             .wallets
@@ -369,18 +355,16 @@ impl Intake {
         self.ids.insert(key, receipt.head);
         self.events_in_commit += 1;
         self.tally(first_pending, 1);
+        if let Some(event) = self.pending.get(first_pending).and_then(|row| row.event.as_ref()) {
+            Self::count(context, terms, charge, event);
+        }
         Ok(Outcome::Charged(receipt))
     }
 
     /// What the first item keeps of the event. Line, balance and chain are filled in when it is posted.
-    fn event_row(
-        &mut self,
-        context: &Context<'_>,
-        terms: &Terms,
-        charge: &Charge<'_>,
-    ) -> Result<EventRow, DbError> {
+    fn event_row(&mut self, context: &Context<'_>, charge: &Charge<'_>) -> Result<EventRow, DbError> {
         let (conn, organization, event) = (context.conn, charge.organization, charge.event);
-        let day = terms.zone.day_of(event.occurred_at);
+        let day = charge.day;
         let prev_of_day = self.day(conn, day, organization)?.last_head;
         let mut known = |what, id: Option<&str>| -> Result<Option<i64>, DbError> {
             id.map(|id| self.ensure_known(conn, what, organization, id, context.now)).transpose()
@@ -551,6 +535,20 @@ impl Intake {
         Ok(id)
     }
 
+    /// The row of an agent, number or workspace, if it was ever seen.
+    fn find_known(
+        &self,
+        conn: &Connection,
+        what: Known,
+        organization: OrganizationId,
+        external_id: &str,
+    ) -> Result<Option<i64>, DbError> {
+        match self.known.get(&(what, organization, Box::from(external_id))) {
+            Some(id) => Ok(Some(*id)),
+            None => sql::known(conn, what, organization, external_id),
+        }
+    }
+
     pub(super) fn sink(&mut self, conn: &Connection, meter: MeterId) -> Result<AccountId, DbError> {
         if let Some(account) = self.sinks.get(&meter) {
             return Ok(*account);
@@ -594,6 +592,12 @@ pub(super) struct Charge<'a> {
     pub organization: OrganizationId,
     pub meter: MeterId,
     pub event: &'a UsageEvent,
+    /// Of the work, in the organization's timezone.
+    pub day: Day,
+    /// Something limits the organization, and its windows are open.
+    pub limited: bool,
+    /// Only plan credit may be drawn.
+    pub plan_only: bool,
     pub digests: Digests,
     pub pricing: &'a Pricing<'a>,
     pub rated: &'a Rated,

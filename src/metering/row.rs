@@ -79,6 +79,12 @@ pub struct EventRow {
 }
 
 impl EventRow {
+    /// A call that came in to a toll-free number.
+    #[must_use]
+    pub const fn is_inbound_toll_free(&self) -> bool {
+        self.flags & flag::TOLL_FREE != 0 && self.flags & flag::OUTBOUND == 0
+    }
+
     /// Which way the call went.
     #[must_use]
     pub const fn direction(&self) -> Option<Direction> {

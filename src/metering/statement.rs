@@ -13,7 +13,7 @@ use crate::base::id::{AgentId, GrantId, MeterId, NumberId, OrganizationId, Trans
 use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::db::DbError;
 use crate::ledger::{self, TransactionType};
-use crate::wallet;
+use crate::wallet::{self, DayLine};
 
 /// The most lines one request looks at; what is beyond is reached with the cursor.
 const LOOK: usize = 20_000;
@@ -155,7 +155,7 @@ pub fn lines(
         (Some(at), _) => at.number(),
         // the day of `to` may hold lines before it; its last line is where the walk begins
         (None, Some(to)) => {
-            let day = Zone::UTC.day_of(to);
+            let day = wallet::zone(conn, organization)?.day_of(to);
             wallet::last_line_on_or_before(conn, organization, day, LOOK_BACK_DAYS)?.unwrap_or(0)
         }
         (None, None) => wallet::last_line(conn, organization)?.unwrap_or(0),
@@ -183,6 +183,24 @@ pub fn lines(
         }
     }
     Ok(Page { items: found, next: (next != 0).then(|| TransactionId::new(next)) })
+}
+
+/// All lines of an organization, newest first, as far as the days of its wallet go by them.
+///
+/// # Errors
+/// When the database fails or a row does not make sense.
+pub fn day_lines(conn: &Connection, organization: OrganizationId) -> Result<Vec<DayLine>, DbError> {
+    let mut found = Vec::new();
+    let mut next = wallet::last_line(conn, organization)?.unwrap_or(0);
+    while let Some(line) = line(conn, organization, TransactionId::new(next))? {
+        found.push(DayLine {
+            line: line.id.number(),
+            posted_at: line.created_at,
+            balance_after: line.balance_after,
+        });
+        next = line.previous;
+    }
+    Ok(found)
 }
 
 /// One charge with the names that the platform knows.

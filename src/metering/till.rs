@@ -14,12 +14,12 @@ use super::rating::{Rated, RatingInput};
 use super::row::receipt;
 use super::sql::Known;
 use crate::base::id::{AgentId, MeterId, NumberId, OrganizationId, RateVersionId, WorkspaceId};
-use crate::base::{Credits, Quantity, Timestamp, Zone};
+use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::catalog::rules::Rate;
 use crate::catalog::{self, Snapshot};
 use crate::db::{DbError, WriteTx};
-use crate::grants::Class;
 use crate::ledger::{Canon, Journal};
+use crate::limits::{self, Agent, Guard, Headroom, Held, Spending};
 use crate::wallet::{Draw, Wallets, Work};
 
 /// What prices a call, fixed when it begins: whatever is published or used meanwhile, its hold covers it.
@@ -102,6 +102,8 @@ pub struct Prepared {
     leg: Leg,
     input: EventIn,
     rated: Rated,
+    day: Day,
+    limited: bool,
 }
 
 impl Prepared {
@@ -116,6 +118,20 @@ impl Prepared {
     pub const fn total(&self) -> Credits {
         self.rated.total
     }
+
+    const fn as_charge<'a>(&'a self, pricing: &'a Pricing<'a>) -> Charge<'a> {
+        Charge {
+            organization: self.leg.organization,
+            meter: self.leg.meter,
+            event: &self.input.event,
+            day: self.day,
+            limited: self.limited,
+            plan_only: false,
+            digests: self.input.digests,
+            pricing,
+            rated: &self.rated,
+        }
+    }
 }
 
 /// Everything that charging needs, for one operation. Whoever opens it must not fail afterwards.
@@ -126,6 +142,7 @@ pub struct Till<'t> {
     intake: RefMut<'t, Intake>,
     wallets: RefMut<'t, Wallets>,
     journal: RefMut<'t, Journal>,
+    spending: RefMut<'t, Spending>,
 }
 
 impl<'t> Till<'t> {
@@ -141,6 +158,7 @@ impl<'t> Till<'t> {
             intake: tx.part()?,
             wallets: tx.part()?,
             journal: tx.part()?,
+            spending: tx.part()?,
         })
     }
 
@@ -267,18 +285,42 @@ impl<'t> Till<'t> {
         Ok(Quantity::from_micros(cycle.taken().micros().saturating_sub(own.included.micros()).max(0)))
     }
 
-    /// What may be set aside for the leg, from grants of the classes that `may` names.
+    /// What may be set aside for the leg.
     ///
     /// # Errors
     /// When the database fails or there is no such wallet.
-    pub fn available(&mut self, leg: &Leg, may: impl Fn(Class) -> bool) -> Result<Credits, DbError> {
+    pub fn available(&mut self, leg: &Leg, plan_only: bool) -> Result<Credits, DbError> {
         self.wallets.settle(self.conn, &mut self.journal, leg.organization, self.now)?;
-        let work = self.work(leg);
-        Ok(self.wallet(leg.organization)?.pinnable(&work, may))
+        let work = self.work(leg, plan_only);
+        Ok(self.wallet(leg.organization)?.pinnable(&work))
     }
 
-    fn work(&self, leg: &Leg) -> Work {
-        self.wallets.work(leg.meter, self.now, self.now)
+    fn work(&self, leg: &Leg, plan_only: bool) -> Work {
+        self.wallets.work(leg.meter, self.now, self.now).plan_only(plan_only)
+    }
+
+    /// How far limits let work of an agent go that is counted on `day`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn headroom(
+        &mut self,
+        organization: OrganizationId,
+        agent: Option<AgentId>,
+        day: Day,
+        held: Held,
+    ) -> Result<Headroom, DbError> {
+        let agent = agent.map_or(Agent::None, Agent::Known);
+        self.spending.headroom(self.conn, organization, agent, day, held)
+    }
+
+    /// What a toll-free number takes in at most, and what it has taken in on `day`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn guard(&mut self, number: NumberId, day: Day) -> Result<(Guard, Quantity), DbError> {
+        let guard = limits::guard_of(self.conn, number)?;
+        Ok((guard, self.spending.toll_free(self.conn, number, day)?))
     }
 
     fn wallet(&mut self, organization: OrganizationId) -> Result<&mut crate::wallet::Wallet, DbError> {
@@ -296,16 +338,16 @@ impl<'t> Till<'t> {
         leg: &Leg,
         pins: &mut Pins,
         rated: &Rated,
-        may: impl Fn(Class) -> bool,
+        plan_only: bool,
     ) -> Result<(), DbError> {
-        let work = self.work(leg);
+        let work = self.work(leg, plan_only);
         let held = pins.credits();
         let wallet = self.wallet(leg.organization)?;
         let more = rated.total.checked_sub(held).unwrap_or_default();
         if more.is_negative() {
             wallet.unpin(&mut pins.credit, more.checked_neg().unwrap_or_default());
         } else {
-            wallet.pin(&work, may, more, &mut pins.credit);
+            wallet.pin(&work, more, &mut pins.credit);
         }
         self.wallets.mark(leg.organization);
         let now = CycleHold { billed: rated.tier_used, included: rated.allowance_used };
@@ -362,25 +404,30 @@ impl<'t> Till<'t> {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if self.intake.overfills(self.conn, leg.organization, &terms, &event, &rated)? {
+        let day = terms.zone.day_of(event.occurred_at);
+        if self.intake.overfills(self.conn, leg.organization, day, &event, &rated)? {
             return Ok(Err(Refusal::TooMuchForOneDay));
         }
-        let mut context = self.context(&catalog);
-        let refused = Intake::refuses(&mut context, leg.organization, &terms, leg.meter, &event, &rated)?;
-        if let Some(refusal) = refused {
-            return Ok(Err(refusal));
+        let limited = self.spending.open(self.conn, leg.organization, day)?;
+        let prepared = Prepared { leg, input: EventIn { event, digests }, rated, day, limited };
+        let mut charge = prepared.as_charge(&pricing);
+        let (intake, mut context) = self.context(&catalog);
+        match intake.refuses(&mut context, &terms, &mut charge)? {
+            Some(refusal) => Ok(Err(refusal)),
+            None => Ok(Ok(prepared)),
         }
-        Ok(Ok(Prepared { leg, input: EventIn { event, digests }, rated }))
     }
 
-    fn context<'s>(&'s mut self, catalog: &'s Snapshot) -> Context<'s> {
-        Context {
+    fn context<'s>(&'s mut self, catalog: &'s Snapshot) -> (&'s mut Intake, Context<'s>) {
+        let context = Context {
             conn: self.conn,
             catalog,
             wallets: &mut self.wallets,
             journal: &mut self.journal,
+            spending: &mut self.spending,
             now: self.now,
-        }
+        };
+        (&mut self.intake, context)
     }
 
     /// Makes a charge, from what `pins` set aside first. What of that is not needed stays set aside.
@@ -388,7 +435,7 @@ impl<'t> Till<'t> {
     /// # Errors
     /// When the database fails.
     pub fn charge(&mut self, prepared: &Prepared, pins: &mut Pins) -> Result<Receipt, DbError> {
-        let Prepared { leg, input, rated } = prepared;
+        let Prepared { leg, input, rated, .. } = prepared;
         let terms = self
             .intake
             .terms(self.conn, leg.organization)?
@@ -396,26 +443,13 @@ impl<'t> Till<'t> {
         let catalog = self.catalog.clone();
         let pricing = pricing_of(&catalog, leg)?;
         let key = IdKey::new(leg.organization, input.digests.id_hash);
-        let charge = Charge {
-            organization: leg.organization,
-            meter: leg.meter,
-            event: &input.event,
-            digests: input.digests,
-            pricing: &pricing,
-            rated,
-        };
+        let charge = prepared.as_charge(&pricing);
         // the cycle has to be in memory to be counted in
         self.taken(leg, pins.cycle)?;
         self.intake.cycles().add(leg.organization, leg.meter, leg.tariff.cycle_start, rated);
         std::mem::swap(self.intake.purse(), &mut pins.credit);
-        let mut context = Context {
-            conn: self.conn,
-            catalog: &catalog,
-            wallets: &mut self.wallets,
-            journal: &mut self.journal,
-            now: self.now,
-        };
-        let outcome = self.intake.post(&mut context, &terms, &charge, key);
+        let (intake, mut context) = self.context(&catalog);
+        let outcome = intake.post(&mut context, &terms, &charge, key);
         std::mem::swap(self.intake.purse(), &mut pins.credit);
         match outcome? {
             Outcome::Charged(receipt) | Outcome::Duplicate(receipt) => Ok(receipt),

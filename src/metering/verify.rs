@@ -7,14 +7,16 @@ use rusqlite::{Connection, Row};
 use super::ids;
 use super::row::{EventRow, ItemRow};
 use super::sql::{self, DayRow, Rollup, RollupKey};
-use crate::base::id::{AccountId, MeterId, OrganizationId};
+use crate::base::id::{AccountId, MeterId, NumberId, OrganizationId};
 use crate::base::{Day, Quantity, Timestamp, Zone};
+use crate::catalog::{Snapshot, VOICE};
 use crate::db::DbError;
 use crate::grants;
 use crate::ledger::Transaction;
 use crate::ledger::verify::{
     BookSummary, VerifyError, accounts, expect_equal, moved_for_usage, none_of, walk_chain,
 };
+use crate::limits;
 use crate::metering::rating::ItemKind;
 use crate::wallet::{self, Derived};
 
@@ -50,6 +52,7 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
     compare_days(conn, &lines)?;
     compare_cycles(conn, &lines)?;
     compare_voids(conn, &lines)?;
+    limits::verify::run(conn, &lines.toll_free)?;
     sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     Ok(Summary { book, wallets, events: lines.events, items: lines.items, rollups })
 }
@@ -57,8 +60,9 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
 /// What the lines add up to.
 #[derive(Default)]
 struct Lines {
+    zones: HashMap<OrganizationId, Zone>,
     wallets: BTreeMap<OrganizationId, Derived>,
-    /// By the day (UTC) of posting.
+    /// By the day of posting, in the organization's timezone.
     wallet_days: BTreeMap<(Day, OrganizationId), Derived>,
     /// Drawn from an account for a meter.
     drawn: HashMap<(AccountId, MeterId), i64>,
@@ -70,6 +74,9 @@ struct Lines {
     rollups: HashMap<RollupKey, Rollup>,
     days: HashMap<(Day, OrganizationId), DayRow>,
     cycles: HashMap<(OrganizationId, MeterId, Timestamp), (i64, i64)>,
+    /// Taken in by toll-free numbers, in millionths of seconds.
+    toll_free: BTreeMap<(NumberId, Day), i64>,
+    voice: Option<MeterId>,
     events: u64,
     items: u64,
     /// The event whose further items are expected.
@@ -97,7 +104,12 @@ struct OpenEvent {
 }
 
 fn walk(conn: &Connection, book: &mut BookSummary, indexed_through: i64) -> Result<Lines, VerifyError> {
-    let lines = std::cell::RefCell::new(Lines { indexed_through, ..Lines::default() });
+    let lines = std::cell::RefCell::new(Lines {
+        indexed_through,
+        zones: wallet::zones(conn)?,
+        voice: Snapshot::load(conn)?.meter_id(VOICE),
+        ..Lines::default()
+    });
     let mut statement = conn.prepare(sql::ALL_ITEMS)?;
     let mut rows = statement.query([])?;
     // an item is looked at when the chain asks for the one after it, so lines are seen in their order
@@ -138,7 +150,8 @@ impl Lines {
         expect_equal(table, line.id, "prev_line", &line.previous, &wallet.last_line)?;
         expect_equal(table, line.id, "balance_after", &line.after, &(wallet.balance + line.amount))?;
         *wallet = Derived { last_line: line.id, lines: wallet.lines + 1, balance: line.after };
-        self.wallet_days.insert((Zone::UTC.day_of(line.posted_at), organization), *wallet);
+        let day = self.zones.get(&organization).unwrap_or(&Zone::UTC).day_of(line.posted_at);
+        self.wallet_days.insert((day, organization), *wallet);
         Ok(())
     }
 
@@ -216,6 +229,11 @@ impl Lines {
             number: event.number.map_or(0, crate::base::Id::number),
             workspace: event.workspace.map_or(0, crate::base::Id::number),
         };
+        if let (Some(number), true) = (event.number, event.is_inbound_toll_free())
+            && self.voice == Some(row.meter)
+        {
+            *self.toll_free.entry((number, event.day)).or_default() += event.reported.micros();
+        }
         let events = if event.corrects.is_some() { -1 } else { 1 };
         let of_event = Rollup { reported: event.reported.micros(), events, ..Rollup::default() };
         self.rollups.entry(key).or_default().add(of_event);

@@ -1,5 +1,7 @@
 //! Taking a charge back: a new event that points at the one it corrects.
 
+use rusqlite::Connection;
+
 use super::event::Receipt;
 use super::external::ExternalId;
 use super::ids::IdKey;
@@ -8,8 +10,10 @@ use super::row::{EventRow, ItemRow, receipt};
 use super::sql;
 use crate::base::id::{OrganizationId, TransactionId};
 use crate::base::{Credits, Quantity};
+use crate::catalog::{self, VOICE};
 use crate::db::{DbError, WriteTx};
 use crate::ledger::{self, Journal};
+use crate::limits::{Spending, Spent};
 use crate::wallet::{self, Wallets};
 
 /// Why an event is not taken back.
@@ -53,6 +57,7 @@ pub fn void_event(
         return Err(VoidError::NotFound);
     };
     give_back(tx, organization, head, &original)?;
+    uncount(tx, conn, head, event)?;
     let mut intake = tx.part::<Intake>()?;
     let mut wallets = tx.part::<Wallets>()?;
     let mut journal = tx.part::<Journal>()?;
@@ -92,6 +97,28 @@ pub fn void_event(
     let answer = receipt(intake.pending_from(first_pending)).ok_or(VoidError::NotFound)?;
     sql::insert_void(conn, head.id, void)?;
     Ok((answer, false))
+}
+
+/// Takes the charge out of the windows of limits and the day of its toll-free number.
+fn uncount(tx: &WriteTx<'_>, conn: &Connection, head: &ItemRow, event: &EventRow) -> Result<(), VoidError> {
+    let toll_free =
+        event.is_inbound_toll_free() && catalog::snapshot(tx)?.meter_id(VOICE) == Some(head.meter);
+    let mut spending = tx.part::<Spending>()?;
+    if let (true, Some(number)) = (toll_free, event.number) {
+        spending.count_toll_free(number, event.day, negated_quantity(event.reported)?.micros());
+    }
+    if spending.open(conn, head.organization, event.day)? {
+        spending.count(Spent {
+            organization: head.organization,
+            day: event.day,
+            // nothing is told about what is taken back
+            today: event.day,
+            agent: event.agent,
+            credits: negated(event.total)?,
+            now: tx.now(),
+        });
+    }
+    Ok(())
 }
 
 /// Returns every part of the charge to where it was drawn from.

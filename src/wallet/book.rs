@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::pocket::{self, Draw, Pocket, Work};
 use super::sql;
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
-use crate::base::{Credits, Timestamp, Zone};
+use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{DbError, Part};
 use crate::grants::{self, Class, GrantRow};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
@@ -20,6 +20,7 @@ const KEPT: usize = 20_000;
 #[derive(Debug, Clone)]
 pub struct Wallet {
     organization: OrganizationId,
+    zone: Zone,
     overdraft_account: AccountId,
     pockets: Vec<Pocket>,
     overdraft: Credits,
@@ -28,6 +29,16 @@ pub struct Wallet {
     line_count: i64,
     /// It has a line that its row does not know of yet.
     moved: bool,
+    /// The day on which its row last moved, as it then stood; `None` before the first line.
+    stored: Option<DayEnd>,
+}
+
+/// How a wallet stood at the end of a day, or stands so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DayEnd {
+    pub day: Day,
+    pub balance: Credits,
+    pub last_line: i64,
 }
 
 /// The wallets that were touched lately; they are written once per commit.
@@ -105,26 +116,26 @@ impl Wallet {
         }
     }
 
-    /// What can be set aside for `work`: what it could be charged to, of the classes that `may` names.
+    /// What calls in progress have set aside.
     #[must_use]
-    pub fn pinnable(&self, work: &Work, may: impl Fn(Class) -> bool) -> Credits {
-        let of_classes = self
-            .pockets
-            .iter()
-            .filter(|p| may(p.class()) && work.may_hold(p))
-            .fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()));
+    pub fn held(&self) -> Credits {
+        self.pockets.iter().fold(Credits::ZERO, |sum, p| pocket::add(sum, p.held))
+    }
+
+    /// What can be set aside for `work`: credit that is still good, less what is owed; not below zero.
+    #[must_use]
+    pub fn pinnable(&self, work: &Work) -> Credits {
+        let free = |work: &Work| {
+            let may = self.pockets.iter().filter(|p| work.may_hold(p));
+            may.fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()))
+        };
         // what is owed is repaid by whatever credit there is
-        let of_all = self
-            .pockets
-            .iter()
-            .filter(|p| work.may_hold(p))
-            .fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()));
-        of_classes.min(pocket::sub(of_all, self.overdraft)).max(Credits::ZERO)
+        free(work).min(pocket::sub(free(&work.plan_only(false)), self.overdraft)).max(Credits::ZERO)
     }
 
     /// Sets `amount` aside for `work`, as far as [`Wallet::pinnable`] covers it, and adds it to `pins`.
-    pub fn pin(&mut self, work: &Work, may: impl Fn(Class) -> bool, amount: Credits, pins: &mut Vec<Draw>) {
-        pocket::pin(&mut self.pockets, amount, |p| may(p.class()) && work.may_hold(p), pins);
+    pub fn pin(&mut self, work: &Work, amount: Credits, pins: &mut Vec<Draw>) {
+        pocket::pin(&mut self.pockets, amount, |p| work.may_hold(p), pins);
     }
 
     /// Lets go of up to `amount` of what `pins` set aside, what would be drawn last first.
@@ -302,7 +313,7 @@ impl Wallets {
     /// What may be drawn for work, as this wallet book sees it.
     #[must_use]
     pub const fn work(&self, meter: MeterId, occurred_at: Timestamp, now: Timestamp) -> Work {
-        Work { meter, occurred_at, now, grace_ms: self.grace_ms }
+        Work { meter, occurred_at, now, grace_ms: self.grace_ms, plan_only: false }
     }
 
     /// The organization's wallet, read when it is not in memory. `None` when there is none.
@@ -323,6 +334,11 @@ impl Wallets {
     /// The wallet will be written with this commit. Call after every change.
     pub fn mark(&mut self, organization: OrganizationId) {
         self.dirty.insert(organization);
+    }
+
+    /// The wallet is read anew when it is next needed: what it goes by has changed. It must not be marked.
+    pub(super) fn forget(&mut self, organization: OrganizationId) {
+        self.open.remove(&organization);
     }
 
     /// Moves out what has expired by `now`.
@@ -348,8 +364,10 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
     let Some(row) = sql::wallet(conn, organization)? else { return Ok(None) };
     let pockets = grants::open_of(conn, organization)?.iter().map(Pocket::of).collect();
     let owed = -ledger::account_balance(conn, row.overdraft_account)?;
+    let stored = row.day_end();
     Ok(Some(Wallet {
         organization,
+        zone: row.zone,
         overdraft_account: row.overdraft_account,
         pockets,
         overdraft: Credits::from_micros(owed),
@@ -357,12 +375,16 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
         last_line: row.last_line,
         line_count: row.line_count,
         moved: false,
+        stored,
     }))
 }
 
 impl Part for Wallets {
     fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
-        let day = Zone::UTC.day_of(now);
+        if self.dirty.is_empty() {
+            return Ok(());
+        }
+        let mut update = sql::wallet_writer(conn, now)?;
         for organization in std::mem::take(&mut self.dirty) {
             let Some(wallet) = self.open.get_mut(&organization) else { continue };
             for p in &mut wallet.pockets {
@@ -384,8 +406,12 @@ impl Part for Wallets {
             wallet.pockets.retain(|p| !p.is_done(now, grace_ms));
             if std::mem::take(&mut wallet.moved) {
                 let (balance, last_line) = (wallet.balance, wallet.last_line);
-                sql::update_wallet(conn, organization, balance, last_line, wallet.line_count, now)?;
-                sql::upsert_wallet_day(conn, day, organization, balance, last_line)?;
+                let end = DayEnd { day: wallet.zone.day_of(now), balance, last_line };
+                // a day's end is written when the next one begins: until then the wallet's own row is it
+                if let Some(before) = wallet.stored.replace(end).filter(|before| before.day != end.day) {
+                    sql::insert_wallet_day(conn, organization, before)?;
+                }
+                update(organization, balance, last_line, wallet.line_count)?;
             }
         }
         Ok(())

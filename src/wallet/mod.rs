@@ -14,11 +14,14 @@ use rusqlite::Connection;
 pub use book::{Wallet, Wallets};
 pub use expiry::expire_due;
 pub use pocket::{Draw, Pocket, Work};
-pub use sql::{BalancePoint, Derived, balance_days, last_line, last_line_on_or_before, line_count, verify};
+pub use sql::{
+    BalancePoint, Derived, Totals, balance_days, last_line, last_line_on_or_before, line_count, totals,
+    verify, zone, zones,
+};
 pub use summary::{Parts as BalanceParts, Summary, summary};
 
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
-use crate::base::{Credits, Money, Timestamp};
+use crate::base::{Credits, Day, Money, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
 use crate::grants::{self, Class, DrawOrder, GrantRow, Terms};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
@@ -267,6 +270,45 @@ const fn issued(class: Class) -> AccountKind {
 /// When the database fails.
 pub fn usage_sink(conn: &Connection, meter: MeterId) -> Result<AccountId, DbError> {
     ledger::ensure_account(conn, Book::Credits, AccountKind::Usage(meter))
+}
+
+/// A line as far as the days of a wallet go by it: when it was posted, and the balance after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayLine {
+    /// Its number.
+    pub line: i64,
+    /// When it was posted.
+    pub posted_at: Timestamp,
+    /// The balance after it.
+    pub balance_after: Credits,
+}
+
+/// Draws the days of a wallet anew after its organization moved from one timezone to another. `lines` are all that it has,
+/// newest first; an organization with usage stays where it is, so they are few.
+///
+/// # Errors
+/// When the database fails.
+pub fn redraw_days(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    (before, after): (&Zone, &Zone),
+    lines: &[DayLine],
+) -> Result<(), DbError> {
+    let conn = tx.conn()?;
+    tx.part::<Wallets>()?.forget(organization);
+    for line in lines {
+        sql::delete_wallet_day(conn, before.day_of(line.posted_at), organization)?;
+    }
+    // the newest day is the wallet's own row
+    let mut drawn: Option<Day> = lines.first().map(|newest| after.day_of(newest.posted_at));
+    for line in lines {
+        let day = after.day_of(line.posted_at);
+        if drawn.replace(day) != Some(day) {
+            let end = book::DayEnd { day, balance: line.balance_after, last_line: line.line };
+            sql::insert_wallet_day(conn, organization, end)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens a grant for credit that came back when the overdraft it had gone to was repaid already.

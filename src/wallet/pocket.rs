@@ -83,16 +83,29 @@ pub struct Work {
     pub now: Timestamp,
     /// How long after an expiry earlier work may still be charged to it.
     pub grace_ms: i64,
+    /// Only plan credit may be drawn: the work is not done yet, and is to stop when that is used up.
+    pub plan_only: bool,
 }
 
 impl Work {
     /// Credit that is still good may be set aside for it.
     pub(super) fn may_hold(&self, pocket: &Pocket) -> bool {
-        pocket.terms.covers(self.meter) && pocket.terms.is_live(self.now)
+        (!self.plan_only || pocket.class() == Class::Plan)
+            && pocket.terms.covers(self.meter)
+            && pocket.terms.is_live(self.now)
+    }
+
+    /// The same work, on plan credit alone or on any.
+    #[must_use]
+    pub const fn plan_only(mut self, plan_only: bool) -> Self {
+        self.plan_only = plan_only;
+        self
     }
 
     fn may_draw(&self, pocket: &Pocket) -> bool {
-        pocket.terms.covers(self.meter) && pocket.terms.is_drawable(self.occurred_at, self.now, self.grace_ms)
+        (!self.plan_only || pocket.class() == Class::Plan)
+            && pocket.terms.covers(self.meter)
+            && pocket.terms.is_drawable(self.occurred_at, self.now, self.grace_ms)
     }
 }
 
@@ -266,7 +279,7 @@ mod tests {
 
     fn work(meter: i64) -> Work {
         let now = Timestamp::from_millis(100);
-        Work { meter: MeterId::new(meter), occurred_at: now, now, grace_ms: 0 }
+        Work { meter: MeterId::new(meter), occurred_at: now, now, grace_ms: 0, plan_only: false }
     }
 
     #[test]
@@ -282,6 +295,20 @@ mod tests {
         assert_eq!(rest, Credits::from_micros(20));
         let taken: Vec<(i64, i64)> = draws.iter().map(|d| (d.account.number(), d.amount.micros())).collect();
         assert_eq!(taken, [(1, 30), (4, 50)]);
+    }
+
+    #[test]
+    fn what_stops_with_the_plan_draws_plan_credit_alone() {
+        let mut pockets =
+            [pocket(1, 50, 0, None, None), pocket(2, 30, 0, None, None), pocket(3, 50, 0, None, None)];
+        pockets[0].terms.order.class = Class::Free;
+        pockets[1].terms.order.class = Class::Plan;
+        let stops = work(1).plan_only(true);
+        assert_eq!(available(&pockets, &stops), Credits::from_micros(30));
+        let mut draws = Vec::new();
+        assert!(draw(&mut pockets, &stops, Credits::from_micros(20), &mut draws).is_zero());
+        assert_eq!(draws, [Draw { account: AccountId::new(2), amount: Credits::from_micros(20) }]);
+        assert_eq!(available(&pockets, &work(1)), Credits::from_micros(110));
     }
 
     proptest! {

@@ -1,17 +1,19 @@
 //! Statements of wallets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::book::DayEnd;
 use crate::base::id::{AccountId, OrganizationId};
-use crate::base::{Credits, Day, Timestamp};
+use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::DbError;
 use crate::ledger::verify::{VerifyError, expect_equal};
 
-/// One row of `wallets`.
-#[derive(Debug, Clone, Copy)]
+/// One row of `wallets`, and where its days are.
+#[derive(Debug, Clone)]
 pub(super) struct WalletRow {
+    pub zone: Zone,
     pub overdraft_account: AccountId,
     pub balance: Credits,
     pub last_line: i64,
@@ -34,63 +36,125 @@ pub(super) fn insert_wallet(
 }
 
 pub(super) fn wallet(conn: &Connection, organization: OrganizationId) -> Result<Option<WalletRow>, DbError> {
-    Ok(conn
+    let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, WalletRow)> {
+        let found = WalletRow {
+            zone: Zone::UTC,
+            overdraft_account: row.get(0)?,
+            balance: row.get(1)?,
+            last_line: row.get(2)?,
+            line_count: row.get(3)?,
+            updated_at: row.get(4)?,
+        };
+        Ok((row.get(5)?, found))
+    };
+    let found = conn
         .prepare_cached(
-            "SELECT overdraft_account_id, balance, last_line, line_count, updated_at
-             FROM wallets WHERE organization_id = ?",
+            "SELECT w.overdraft_account_id, w.balance, w.last_line, w.line_count, w.updated_at, o.timezone
+             FROM wallets w JOIN organizations o ON o.id = w.organization_id WHERE w.organization_id = ?",
         )?
-        .query_row([organization], |row| {
-            Ok(WalletRow {
-                overdraft_account: row.get(0)?,
-                balance: row.get(1)?,
-                last_line: row.get(2)?,
-                line_count: row.get(3)?,
-                updated_at: row.get(4)?,
-            })
+        .query_row([organization], row)
+        .optional()?;
+    let Some((timezone, found)) = found else { return Ok(None) };
+    Ok(Some(WalletRow { zone: parse_zone(organization, &timezone)?, ..found }))
+}
+
+impl WalletRow {
+    /// The newest day on which it moved: it is written when it moves, and only then. `None` before its first line.
+    pub(super) fn day_end(&self) -> Option<DayEnd> {
+        (self.line_count > 0).then(|| DayEnd {
+            day: self.zone.day_of(self.updated_at),
+            balance: self.balance,
+            last_line: self.last_line,
         })
-        .optional()?)
+    }
 }
 
-pub(super) fn update_wallet(
+fn parse_zone(organization: OrganizationId, name: &str) -> Result<Zone, DbError> {
+    name.parse().map_err(|error| DbError::bad_row("organizations", organization.number(), error))
+}
+
+/// Where the organization's days are; UTC when it has no wallet.
+///
+/// # Errors
+/// When the database fails or the timezone is none.
+pub fn zone(conn: &Connection, organization: OrganizationId) -> Result<Zone, DbError> {
+    Ok(wallet(conn, organization)?.map_or(Zone::UTC, |row| row.zone))
+}
+
+/// Where each organization's days are.
+///
+/// # Errors
+/// When the database fails or a timezone is none.
+pub fn zones(conn: &Connection) -> Result<HashMap<OrganizationId, Zone>, DbError> {
+    let mut statement = conn.prepare("SELECT id, timezone FROM organizations")?;
+    let mut rows = statement.query([])?;
+    let mut zones = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let organization: OrganizationId = row.get(0)?;
+        zones.insert(organization, parse_zone(organization, &row.get::<_, String>(1)?)?);
+    }
+    Ok(zones)
+}
+
+/// Writes wallets that have moved at `now`, one by one.
+pub(super) fn wallet_writer(
     conn: &Connection,
-    organization: OrganizationId,
-    balance: Credits,
-    last_line: i64,
-    line_count: i64,
     now: Timestamp,
-) -> Result<(), DbError> {
-    conn.prepare_cached(
+) -> Result<impl FnMut(OrganizationId, Credits, i64, i64) -> Result<(), DbError>, DbError> {
+    let mut statement = conn.prepare_cached(
         "UPDATE wallets SET balance = ?, last_line = ?, line_count = ?, updated_at = ? WHERE organization_id = ?",
-    )?
-    .execute(params![balance, last_line, line_count, now, organization])?;
-    Ok(())
+    )?;
+    Ok(move |organization, balance, last_line, line_count| {
+        statement.execute(params![balance, last_line, line_count, now, organization])?;
+        Ok(())
+    })
 }
 
-pub(super) fn upsert_wallet_day(
+pub(super) fn delete_wallet_day(
     conn: &Connection,
     day: Day,
     organization: OrganizationId,
-    balance: Credits,
-    last_line: i64,
+) -> Result<(), DbError> {
+    conn.prepare_cached("DELETE FROM wallet_days WHERE day = ? AND organization_id = ?")?
+        .execute(params![day, organization])?;
+    Ok(())
+}
+
+pub(super) fn insert_wallet_day(
+    conn: &Connection,
+    organization: OrganizationId,
+    end: DayEnd,
 ) -> Result<(), DbError> {
     conn.prepare_cached(
-        "INSERT INTO wallet_days (day, organization_id, balance, last_line) VALUES (?, ?, ?, ?)
-         ON CONFLICT (day, organization_id) DO UPDATE SET balance = excluded.balance, last_line = excluded.last_line",
+        "INSERT INTO wallet_days (day, organization_id, balance, last_line) VALUES (?, ?, ?, ?)",
     )?
-    .execute(params![day, organization, balance, last_line])?;
+    .execute(params![end.day, organization, end.balance, end.last_line])?;
     Ok(())
+}
+
+fn wallet_day(conn: &Connection, organization: OrganizationId, day: Day) -> Result<Option<DayEnd>, DbError> {
+    let mut statement = conn
+        .prepare_cached("SELECT balance, last_line FROM wallet_days WHERE day = ? AND organization_id = ?")?;
+    let found = statement.query_row(params![day, organization], |row| {
+        Ok(DayEnd { day, balance: row.get(0)?, last_line: row.get(1)? })
+    });
+    Ok(found.optional()?)
 }
 
 /// A day's closing balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BalancePoint {
-    /// The UTC day.
+    /// The day in the organization's timezone.
     pub day: Day,
     /// The balance at its end.
     pub balance: Credits,
 }
 
-/// Closing balances of the days in `from..=to` (UTC) on which the balance moved, preceded by the last one before.
+/// How far back the last day on which the balance moved is looked for.
+const LOOK_BACK_DAYS: i32 = 3_660;
+
+/// Closing balances of the days in `from..=to` on which the balance moved, preceded by the last one before. Days are those of
+/// the organization's timezone.
 ///
 /// # Errors
 /// When the database fails.
@@ -100,17 +164,36 @@ pub fn balance_days(
     from: Day,
     to: Day,
 ) -> Result<Vec<BalancePoint>, DbError> {
+    let Some(wallet) = wallet(conn, organization)? else { return Ok(Vec::new()) };
+    let Some(newest) = wallet.day_end() else { return Ok(Vec::new()) };
+    let point = |end: DayEnd| BalancePoint { day: end.day, balance: end.balance };
+    if newest.day < from {
+        return Ok(vec![point(newest)]);
+    }
+    let closing = |day: Day| -> Result<Option<BalancePoint>, DbError> {
+        let end = if day == newest.day { Some(newest) } else { wallet_day(conn, organization, day)? };
+        Ok(end.map(point))
+    };
+    let opened = wallet.zone.day_of(created_at(conn, organization)?);
+    let earliest = opened.max(from.plus_days(-LOOK_BACK_DAYS));
     let mut points = Vec::new();
-    let mut statement =
-        conn.prepare_cached("SELECT balance FROM wallet_days WHERE day = ? AND organization_id = ?")?;
     // the key leads with the day, so each day is one look-up, and there are few
-    for number in from.number()..=to.number() {
-        let day = Day::from_number(number);
-        if let Some(balance) = statement.query_row(params![day, organization], |row| row.get(0)).optional()? {
-            points.push(BalancePoint { day, balance });
+    for number in (earliest.number()..from.number()).rev() {
+        points.extend(closing(Day::from_number(number))?);
+        if !points.is_empty() {
+            break;
         }
     }
+    for number in from.number()..=to.number().min(newest.day.number()) {
+        points.extend(closing(Day::from_number(number))?);
+    }
     Ok(points)
+}
+
+fn created_at(conn: &Connection, organization: OrganizationId) -> Result<Timestamp, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT created_at FROM organizations WHERE id = ?")?
+        .query_row([organization], |row| row.get(0))?)
 }
 
 /// The organization's newest line; `None` when it has no wallet.
@@ -129,7 +212,7 @@ pub fn line_count(conn: &Connection, organization: OrganizationId) -> Result<i64
     Ok(wallet(conn, organization)?.map_or(0, |row| row.line_count))
 }
 
-/// The organization's newest line on a UTC day or, up to `look_back` days, before it.
+/// The organization's newest line on a day (in its timezone) or, up to `look_back` days, before it.
 ///
 /// # Errors
 /// When the database fails.
@@ -139,16 +222,38 @@ pub fn last_line_on_or_before(
     day: Day,
     look_back: i32,
 ) -> Result<Option<i64>, DbError> {
-    let mut statement =
-        conn.prepare_cached("SELECT last_line FROM wallet_days WHERE day = ? AND organization_id = ?")?;
-    for back in 0..=look_back {
-        let found =
-            statement.query_row(params![day.plus_days(-back), organization], |row| row.get(0)).optional()?;
-        if found.is_some() {
-            return Ok(found);
+    let newest = wallet(conn, organization)?.and_then(|wallet| wallet.day_end());
+    let Some(newest) = newest else { return Ok(None) };
+    for day in (0..=look_back).map(|back| day.plus_days(-back)) {
+        if day >= newest.day {
+            return Ok(Some(newest.last_line));
+        }
+        if let Some(end) = wallet_day(conn, organization, day)? {
+            return Ok(Some(end.last_line));
         }
     }
     Ok(None)
+}
+
+/// All wallets together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    /// Credit that is still to be used.
+    pub owed: Credits,
+    /// How many organizations have used more than they had.
+    pub overdrawn: i64,
+}
+
+/// Adds all wallets up.
+///
+/// # Errors
+/// When the database fails.
+pub fn totals(conn: &Connection) -> Result<Totals, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT coalesce(sum(max(balance, 0)), 0), count(*) FILTER (WHERE balance < 0) FROM wallets",
+        )?
+        .query_row([], |row| Ok(Totals { owed: row.get(0)?, overdrawn: row.get(1)? }))?)
 }
 
 /// What the lines say about one wallet, in all or at the end of a day.
@@ -204,22 +309,33 @@ pub fn verify(
     Ok(count)
 }
 
+/// Each day's end is in `wallet_days`, but for the newest, which is the wallet's own row.
 fn verify_days(
     conn: &Connection,
     days: &BTreeMap<(Day, OrganizationId), Derived>,
 ) -> Result<(), VerifyError> {
+    let mut newest: BTreeMap<OrganizationId, Day> = BTreeMap::new();
+    // in the order of days, so the last one stays
+    for (day, organization) in days.keys() {
+        newest.insert(*organization, *day);
+    }
+    for (organization, day) in &newest {
+        let of_wallet = wallet(conn, *organization)?.and_then(|wallet| wallet.day_end()).map(|end| end.day);
+        expect_equal("wallets", organization, "the day it last moved on", &of_wallet, &Some(*day))?;
+    }
     let mut statement = conn.prepare("SELECT day, organization_id, balance, last_line FROM wallet_days")?;
     let mut rows = statement.query([])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let key: (Day, OrganizationId) = (row.get(0)?, row.get(1)?);
         let stored: (i64, i64) = (row.get(2)?, row.get(3)?);
-        let derived = days.get(&key).map(|day| (day.balance, day.last_line)).unwrap_or_default();
+        let derived = days.get(&key).filter(|_| newest.get(&key.1) != Some(&key.0));
+        let derived = derived.map(|day| (day.balance, day.last_line)).unwrap_or_default();
         let row = format!("{} {}", key.0, key.1);
         expect_equal("wallet_days", row, "closing balance and last line", &stored, &derived)?;
         count += 1;
     }
-    expect_equal("wallet_days", "all", "how many there are", &count, &days.len())
+    expect_equal("wallet_days", "all", "how many there are", &count, &(days.len() - newest.len()))
 }
 
 /// A grant that is closed has nothing left, and none has less than nothing.

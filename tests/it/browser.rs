@@ -1,18 +1,47 @@
 //! The pages in a real browser: Chromium, driven by its own driver (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use tollbook::identity::{NewUser, Role, Scope, users};
+use tollbook::base::id::OrganizationId;
+use tollbook::grants::Class;
+use tollbook::identity::{Role, Scope};
 
-use crate::helpers::{BY, TestApp};
+use crate::helpers::TestApp;
+use crate::pages::browsing::{PASSWORD, Use, charge, credit, person, sign_in};
 
 const MISSING: &str = "is not installed: run ./test.sh, which installs chromium and chromium-driver";
 /// The key under which the protocol names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-const PASSWORD: &str = "correct horse battery";
+/// How long a page may take to be there.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What axe is asked (<https://github.com/dequelabs/axe-core/blob/develop/doc/API.md>), and what of its answer is told.
+const AXE: &str = "const told = arguments[arguments.length - 1]; axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', \
+                   'best-practice'] }).then(found => told(found.violations.map(v => [v.id, v.help, \
+                   v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)])), error => told(String(error)))";
+
+/// The source of axe.
+fn axe() -> String {
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/lib");
+    let found = std::fs::read_dir(lib).into_iter().flatten().flatten();
+    let mut files = found.map(|python| python.path().join("site-packages/axe_playwright_python/axe.min.js"));
+    let file =
+        files.find(|file| file.is_file()).expect("axe is not installed: run ./test.sh, which installs it");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Whether pages may run scripts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    Script,
+    NoScript,
+}
 
 /// A browser window, with its driver on a port of its own. Both end with it.
 struct Browser {
@@ -23,9 +52,12 @@ struct Browser {
 }
 
 impl Browser {
-    async fn start() -> Self {
+    /// A window this wide; a telephone where it is narrow.
+    async fn start(width: u32, scripts: With) -> Self {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // a group of its own, so that a browser left over can be ended with it
+        command.process_group(0);
         let mut driver = command.spawn().unwrap_or_else(|e| panic!("chromedriver {MISSING} ({e})"));
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = lines
@@ -47,11 +79,19 @@ impl Browser {
             "--disable-background-networking".into(),
             "--disable-component-update".into(),
             "--disable-sync".into(),
-            "--window-size=1280,1000".into(),
+            format!("--window-size={width},1000"),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         let client = Client::new();
-        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": { "args": arguments } } });
+        let mut options = json!({ "args": arguments });
+        if scripts == With::NoScript {
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        }
+        if width < 500 {
+            let screen = json!({ "width": width, "height": 844, "pixelRatio": 1.0, "touch": true });
+            options["mobileEmulation"] = json!({ "deviceMetrics": screen });
+        }
+        let capabilities = json!({ "alwaysMatch": { "goog:chromeOptions": options } });
         let answer: Value = client
             .post(format!("http://127.0.0.1:{port}/session"))
             .json(&json!({ "capabilities": capabilities }))
@@ -85,6 +125,60 @@ impl Browser {
         self.call(Method::GET, "/url", Value::Null).await.as_str().unwrap().to_owned()
     }
 
+    /// Clicks, and waits until the page with that path is there, to its end.
+    async fn follow(&self, using: &str, value: &str, path: &str) {
+        self.click(using, value).await;
+        let until = Instant::now() + PATIENCE;
+        let there = "return [location.pathname, !!document.querySelector('footer')]";
+        while self.run(there).await != json!([path, true]) {
+            assert!(
+                Instant::now() < until,
+                "{value} does not lead to {path} but to {}",
+                self.address().await
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn sign_in(&self, app: &TestApp, email: &str, path: &str) {
+        self.go(&format!("{}/", app.app.url())).await;
+        self.write("input[name=email]", email).await;
+        self.write("input[name=password]", PASSWORD).await;
+        self.follow("css selector", "form.form .button-primary", path).await;
+    }
+
+    async fn run(&self, script: &str) -> Value {
+        self.call(Method::POST, "/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// What the machine says its owner likes: `light` or `dark`.
+    async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.call(Method::POST, "/goog/cdp/execute", command).await;
+    }
+
+    /// Every page from now on has this in it.
+    async fn bring(&self, source: &str) {
+        let command =
+            json!({ "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": { "source": source } });
+        self.call(Method::POST, "/goog/cdp/execute", command).await;
+    }
+
+    /// What is wrong with the page that is open: it is wider than the window, or somebody cannot use it.
+    async fn unfit(&self, page: &str, width: u32, scheme: &str) -> Vec<String> {
+        let at = format!("{page} ({width}, {scheme})");
+        let mut wrong = Vec::new();
+        let content = self.run("return document.documentElement.scrollWidth").await.as_u64().unwrap();
+        if content > u64::from(width) {
+            wrong.push(format!("{at}: the content is {content} wide"));
+        }
+        let found = self.call(Method::POST, "/execute/async", json!({ "script": AXE, "args": [] })).await;
+        let found = found.as_array().unwrap_or_else(|| panic!("{at}: {found}"));
+        wrong.extend(found.iter().map(|violation| format!("{at}: {violation}")));
+        wrong
+    }
+
     async fn find(&self, using: &str, value: &str) -> String {
         let found = self.call(Method::POST, "/element", json!({ "using": using, "value": value })).await;
         format!("/element/{}", found[ELEMENT].as_str().unwrap())
@@ -114,40 +208,174 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.driver.kill();
+        let pid = self.driver.id().to_string();
+        let signal = |arguments: &[&str]| {
+            let _ = Command::new("kill").args(arguments).stderr(Stdio::null()).status();
+        };
+        // the driver closes its browsers when it is asked to end
+        signal(&["-TERM", &pid]);
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && matches!(self.driver.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        signal(&["-KILL", "--", &format!("-{pid}")]);
         let _ = self.driver.wait();
     }
 }
 
+async fn customer(app: &TestApp) -> OrganizationId {
+    let id = app.organization("Acme").await;
+    credit(app, id, 1_000, Class::Paid, None).await;
+    person(app, "ana@example.com", Some((id, Role::Owner, &[]))).await;
+    id
+}
+
 #[actix_web::test]
 async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
-    let browser = Browser::start().await;
-    let app = TestApp::start_with(|config| config.credits.welcome = "1000".parse().unwrap()).await;
-    let organization = app.organization("Acme").await;
-    let password = app.app.state.door.passwords().hash(PASSWORD.into()).await.unwrap();
-    let ana = NewUser { email: "ana@example.com".into(), name: "Ana".into(), password };
-    app.db()
-        .write(move |tx| users::create_member(tx, &BY, &ana, organization, Role::Owner, &[]))
-        .await
-        .unwrap();
-
-    browser.go(&format!("{}/", app.app.url())).await;
-    browser.write("input[name=email]", "ana@example.com").await;
-    browser.write("input[name=password]", PASSWORD).await;
-    browser.click("css selector", ".button-primary").await;
-    assert!(browser.address().await.ends_with("/overview"), "{}", browser.address().await);
+    const CSS: &str = "css selector";
+    const LINK: &str = "link text";
+    let browser = Browser::start(1_280, With::Script).await;
+    let app = TestApp::start().await;
+    let id = customer(&app).await;
+    let key = app.organization_key(id, &[Scope::UsageWrite]).await;
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
     assert!(browser.text(".topbar").await.contains("1,000.00 credits"));
+    // the script runs under the page's own policy: what is to be copied has a button
+    assert_eq!(browser.text(".code .copy").await, "Copy");
 
-    let key = app.organization_key(organization, &[Scope::UsageWrite]).await;
     let call = r#"{"id":"call-1","meter":"voice","quantity":84,"agent_id":"reception","occurred_at":"2026-11-21T08:59:00Z"}"#;
     let charged = app.post("/api/v1/usage/events", call).bearer(&key).send().await.expect(201);
     assert_eq!(charged.json["credits"], json!(9.8));
 
-    browser.click("link text", "Usage").await;
+    browser.follow(LINK, "Usage", "/usage").await;
     assert!(browser.text(".topbar").await.contains("990.20 credits"));
-    assert!(browser.text("main").await.contains("9.80"));
-    browser.click("link text", "Transactions").await;
+    assert!(browser.text(".tiles").await.contains("9.80"));
+    browser.follow(CSS, ".day-list a[href='/usage/2026-11-21']", "/usage/2026-11-21").await;
+    assert!(browser.text("main .table").await.contains("reception"));
+    let item = charged.json["items"][0]["id"].as_str().unwrap();
+    browser.follow(LINK, "Voice", &format!("/usage/items/{item}")).await;
+    assert!(browser.text(".calc").await.contains("84 s × 7 ÷ 60"));
+    browser.follow(LINK, "Transactions", "/transactions").await;
     let newest = browser.text("main table tbody tr:first-child").await;
     assert!(newest.contains("−9.80 credits") && newest.contains("990.20 credits"), "{newest}");
+    // a day of the chart leads to its items
+    browser.follow(LINK, "Usage", "/usage").await;
+    browser.follow(CSS, "svg .day.is-link:last-of-type .block", "/usage/2026-11-21").await;
+
+    browser.click(CSS, ".user-menu summary").await;
+    browser.follow(CSS, ".user-menu button", "/sign-in").await;
+    browser.close().await;
+}
+
+/// Every page there is, with long names and odd amounts on it; first those of the customer, then the operator's.
+async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
+    let id = customer(app).await;
+    let long = "an-agent-with-a-very-long-name-that-the-platform-made-up-0123456789abcdef";
+    let used = |id, meter| Use {
+        id,
+        meter,
+        quantity: "3723.456789",
+        at: "2026-11-21T08:00:00Z",
+        agent: long,
+        workspace: "a-workspace",
+    };
+    charge(app, id, &[used("e1", "voice"), used("e2", "chat"), used("e3", "transfer_minute")]).await;
+    app.organization_key(id, &Scope::ALL).await;
+    person(app, "op@example.com", None).await;
+    let reader = sign_in(app, "ana@example.com").await;
+    let first = async |page: &str, link: &str| reader.get(page).await.expect(200).links(link).remove(0);
+    let customers = vec![
+        "/overview".to_owned(),
+        "/usage".into(),
+        "/usage?group=agent".into(),
+        "/usage/2026-11-21".into(),
+        first("/usage/2026-11-21", "/usage/items/").await,
+        "/transactions".into(),
+        first("/transactions", "/transactions/txn_").await,
+        "/usage/items/use_nothing".into(),
+    ];
+    let mut operators = vec!["/operator/organizations".to_owned(), "/operator/organizations/new".into()];
+    let of = |page: &str| format!("/operator/organizations/{id}{page}");
+    operators.extend(["", "/credit", "/people/new", "/keys/new", "/prices", "/suspend"].map(of));
+    [("ana@example.com", customers), ("op@example.com", operators)]
+}
+
+#[actix_web::test]
+async fn every_page_fits_a_telephone_and_is_for_everybody_by_day_and_by_night() {
+    let axe = axe();
+    let app = TestApp::start().await;
+    let pages = every_page(&app).await;
+    let mut wrong = Vec::new();
+    for (width, scheme) in [(390, "dark"), (1_280, "light")] {
+        let looked = pages.iter().map(async |(email, pages)| {
+            let mut wrong = Vec::new();
+            let browser = Browser::start(width, With::Script).await;
+            browser.prefer(scheme).await;
+            browser.bring(&axe).await;
+            browser.go(&format!("{}/sign-in", app.app.url())).await;
+            wrong.extend(browser.unfit("/sign-in", width, scheme).await);
+            browser.sign_in(&app, email, &pages[0]).await;
+            for page in pages {
+                browser.go(&format!("{}{page}", app.app.url())).await;
+                wrong.extend(browser.unfit(page, width, scheme).await);
+            }
+            browser.close().await;
+            wrong
+        });
+        wrong.extend(futures_util::future::join_all(looked).await.concat());
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[actix_web::test]
+async fn night_is_dark_and_day_is_light() {
+    let app = TestApp::start().await;
+    let browser = Browser::start(1_280, With::Script).await;
+    browser.go(&format!("{}/sign-in", app.app.url())).await;
+    let mut lightness = Vec::new();
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        let script = "return getComputedStyle(document.body).backgroundColor";
+        let colours = browser.run(script).await.as_str().unwrap().to_owned();
+        let shades = colours.split(['(', ')', ',']).filter_map(|part| part.trim().parse::<u32>().ok());
+        lightness.push(shades.take(3).sum::<u32>());
+    }
+    assert!(lightness[0] > 600 && lightness[1] < 200, "{lightness:?}");
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn everything_works_without_javascript() {
+    const CSS: &str = "css selector";
+    const LINK: &str = "link text";
+    let app = TestApp::start().await;
+    let id = customer(&app).await;
+    person(&app, "op@example.com", None).await;
+    let browser = Browser::start(1_280, With::NoScript).await;
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
+    let buttons = browser.call(Method::POST, "/elements", json!({ "using": CSS, "value": ".copy" })).await;
+    assert_eq!(buttons, json!([]), "the page's script ran");
+    let key = app.organization_key(id, &[Scope::UsageWrite]).await;
+    let call = r#"{"id":"call-1","meter":"voice","quantity":84,"agent_id":"reception","occurred_at":"2026-11-21T08:59:00Z"}"#;
+    app.post("/api/v1/usage/events", call).bearer(&key).send().await.expect(201);
+    browser.follow(LINK, "Usage", "/usage").await;
+    browser.follow(CSS, ".filters button", "/usage").await;
+    assert!(browser.text(".tiles").await.contains("9.80"));
+    browser.follow(CSS, ".day-list a[href='/usage/2026-11-21']", "/usage/2026-11-21").await;
+    browser.follow(LINK, "Transactions", "/transactions").await;
+    browser.click(CSS, ".user-menu summary").await;
+    browser.follow(CSS, ".user-menu button", "/sign-in").await;
+
+    let home = format!("/operator/organizations/{id}");
+    let credit = format!("{home}/credit");
+    browser.sign_in(&app, "op@example.com", "/operator/organizations").await;
+    browser.follow(LINK, "Acme", &home).await;
+    browser.follow(LINK, "Give or take back credit", &credit).await;
+    browser.write("input[name=credits]", "250.5").await;
+    browser.write("[name=reason]", "An outage").await;
+    browser.click(CSS, "form.form .button-primary").await;
+    assert!(browser.text("main").await.contains("1,240.70 credits"), "{}", browser.text("main").await);
+    browser.follow(CSS, "button[value=confirm]", &home).await;
+    assert!(browser.text(".balance-card").await.contains("1,240.70 credits"));
     browser.close().await;
 }

@@ -12,6 +12,7 @@ use tollbook::identity::audit::{Actor, By};
 use tollbook::identity::organizations::{self, NewOrganization, OrganizationRef};
 use tollbook::ledger::verify::VerifyError;
 use tollbook::ledger::{Canon, Journal, Transaction, TransactionType};
+use tollbook::limits::Spending;
 use tollbook::metering::{self, EventIn, ExternalId, Intake, Limits, Mode, Outcome, Receipt, UsageEvent};
 use tollbook::wallet::{self, NewCredit, Summary, TakeBack, Wallets};
 
@@ -78,7 +79,8 @@ impl Kit {
             .with(Journal::new())
             .with(Wallets::new(GRACE_MS))
             .with(Calls::new(CALLS))
-            .with(Intake::new(Limits { upkeep: self.db.is_none(), ..LIMITS }));
+            .with(Intake::new(Limits { upkeep: self.db.is_none(), ..LIMITS }))
+            .with(Spending::new());
         Db::open(self.dir.path(), &self.options, self.clock.clone(), parts).expect("open")
     }
 

@@ -66,7 +66,27 @@ impl Installation {
 
     /// Starts a server on a free port and waits until it listens.
     pub fn serve(&self) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        self.start(self.command(&["serve", "--listen", "127.0.0.1:0"]))
+    }
+
+    /// [`Installation::serve`], such that files that may not grow are an error to the server, not its end.
+    pub fn serve_under_limits(&self) -> Server {
+        let serve = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+            .arg(serve.get_program())
+            .args(serve.get_args());
+        for (name, value) in serve.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).expect("log");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("spawn");
@@ -95,6 +115,16 @@ pub struct Server {
 }
 
 impl Server {
+    /// No file of this server's may grow past so many bytes, as when its disk is full; none: as large as it likes.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.child.id().to_string();
+        let mut command = Command::new("prlimit");
+        assert!(
+            command.args(["--pid", &pid, &format!("--fsize={soft}:")]).status().expect("prlimit").success()
+        );
+    }
+
     /// SIGKILL: no chance to tidy up.
     pub fn kill(mut self) {
         self.child.kill().expect("kill");

@@ -232,3 +232,23 @@ fn every_template_is_used_and_every_migration_is_run() {
         assert!(code.contains(&format!("migrations/{name}")), "{name} is not run");
     }
 }
+
+/// A setting that nothing reads is a promise to the operator that is not kept.
+#[test]
+fn every_setting_is_read() {
+    let read: String = files("src", &["rs"])
+        .iter()
+        .filter(|path| !["config", "bench"].contains(&module(path).as_str()) && !path.ends_with("tests.rs"))
+        .map(|path| text(path).split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned())
+        .collect();
+    let is_read = |key: &str| {
+        let mut found = read.match_indices(key);
+        found.any(|(at, _)| {
+            !read[at + key.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        })
+    };
+    let settings = tollbook::config::Config::default();
+    let unread: Vec<&str> =
+        settings.settings().iter().map(|setting| setting.key.as_str()).filter(|key| !is_read(key)).collect();
+    assert!(unread.is_empty(), "{unread:?}");
+}

@@ -17,6 +17,18 @@ pub(super) struct Profile {
     pub chats: i64,
     pub mean_call_seconds: i64,
     pub funding: Funding,
+    pub limits: Option<Limits>,
+}
+
+/// What may be spent, in whole credits.
+pub(super) struct Limits {
+    pub daily: i64,
+    pub monthly: i64,
+    pub per_agent: i64,
+    /// An agent with a limit of its own, near what it spends.
+    pub near: &'static str,
+    /// An agent that stops when the plan is used up, and where its limit stands pauses.
+    pub stops: &'static str,
 }
 
 /// For the billing details.
@@ -107,6 +119,13 @@ pub(super) const PROFILES: [Profile; 3] = [
         chats: 22,
         mean_call_seconds: 105,
         funding: Funding::Ahead { below: 3_000, amount: 6_000 },
+        limits: Some(Limits {
+            daily: 260,
+            monthly: 6_000,
+            per_agent: 3_500,
+            near: "after-hours",
+            stops: "front-desk-valencia",
+        }),
     },
     Profile {
         name: "Tandem Travel",
@@ -132,6 +151,7 @@ pub(super) const PROFILES: [Profile; 3] = [
         chats: 22,
         mean_call_seconds: 140,
         funding: Funding::EndsAt { below: 150, amount: 1_000, days_ago: 5, left: 30 },
+        limits: None,
     },
     Profile {
         name: "Nordlicht Energie",
@@ -163,5 +183,6 @@ pub(super) const PROFILES: [Profile; 3] = [
         chats: 8,
         mean_call_seconds: 120,
         funding: Funding::EndsAt { below: 200, amount: 1_000, days_ago: 6, left: -340 },
+        limits: None,
     },
 ];

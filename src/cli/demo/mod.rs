@@ -1,6 +1,7 @@
 //! `tollbook demo`: a server with a past.
 
 mod cast;
+mod limits;
 mod live;
 mod note;
 mod people;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::Failure;
 use super::cast::{Funding, PROFILES, Profile};
+use super::limits;
 use super::note::Note;
 use super::people;
 use super::random::Random;
@@ -40,10 +41,14 @@ pub(super) fn tell(config: &Config, password: &str, now: Timestamp) -> Result<No
     let mut random = Random::new(SEED);
     let mut parties: Vec<Party> = Vec::new();
     for (profile, id) in PROFILES.iter().zip(ids) {
+        limits::begin(&opened.db, profile, id)?;
         parties.push(Party::new(profile, id, began, now, per_unit, &mut random)?);
     }
     let mut walk = Walk { db: &opened.db, clock: &clock, began, now };
     walk.through(&mut parties)?;
+    for party in &parties {
+        limits::end(&opened.db, party.profile, party.id, party.zone.day_of(now))?;
+    }
     Ok(note)
 }
 

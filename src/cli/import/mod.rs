@@ -244,7 +244,10 @@ fn reason(refusal: &Refusal) -> String {
         Refusal::TooMuch(_)
         | Refusal::Unpriceable
         | Refusal::TooMuchForOneDay
-        | Refusal::InsufficientCredits { .. } => "quantity",
+        | Refusal::InsufficientCredits { .. }
+        | Refusal::Limit(_)
+        | Refusal::PlanExhausted { .. }
+        | Refusal::TollFreeGuard { .. } => "quantity",
         Refusal::TooOld(_) | Refusal::InTheFuture(_) => "occurred_at",
         Refusal::Conflict | Refusal::ReservedId => "id",
     };

@@ -100,11 +100,14 @@ pub(super) struct RateShape {
     /// The meter's code.
     meter: Code,
     /// How many of the meter's unit a price is for: 60 where seconds are priced per minute.
-    unit_size: Option<Quantity>,
+    #[serde(default)]
+    unit_size: Quantity,
     /// What the quantity is rounded up to a multiple of.
-    increment: Option<Quantity>,
+    #[serde(default)]
+    increment: Quantity,
     /// The least that is billed for any usage at all.
-    minimum: Option<Quantity>,
+    #[serde(default)]
+    minimum: Quantity,
     /// Credits per `unit_size`.
     #[schema(value_type = PriceShape)]
     price: Price,
@@ -113,10 +116,12 @@ pub(super) struct RateShape {
     /// Credits per `unit_size` on top, for inbound toll-free calls.
     toll_free_surcharge: Option<Credits>,
     /// Which carrier costs are charged on: `never`, `toll_free` or `always`.
-    #[schema(value_type = Option<PassThroughShape>)]
-    pass_through: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = PassThroughShape)]
+    pass_through: String,
     /// What each item's credits are rounded to, half up.
-    rounding: Option<Credits>,
+    #[serde(default)]
+    rounding: Credits,
 }
 
 /// Which carrier costs are charged on.
@@ -291,18 +296,23 @@ struct TermsShape {
     #[schema(value_type = IntervalShape)]
     interval: String,
     /// Credit granted at the beginning of each interval.
-    plan_credits: Option<Credits>,
+    #[serde(default)]
+    plan_credits: Credits,
     /// Units included in each interval, by meter, in the meter's unit.
-    #[schema(value_type = Option<BTreeMap<String, Quantity>>)]
-    allowances: Option<BTreeMap<String, Quantity>>,
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Quantity>)]
+    allowances: BTreeMap<String, Quantity>,
     /// The rate card that prices everything else.
     rate_card: Code,
     /// Whether what is left of the plan credits stays when the interval ends.
-    rollover: Option<bool>,
+    #[serde(default)]
+    rollover: bool,
     /// Whether credit may be moved to another organization.
-    credit_transfer: Option<bool>,
+    #[serde(default)]
+    credit_transfer: bool,
     /// Whether customers see it and may choose it themselves.
-    listed: Option<bool>,
+    #[serde(default)]
+    listed: bool,
 }
 
 /// How often a plan's fee is due.

@@ -1,5 +1,6 @@
 //! The JSON API: one file per resource.
 
+mod agents;
 mod audit;
 mod calls;
 mod catalog;
@@ -8,6 +9,8 @@ pub(super) mod credit;
 mod details;
 mod grants;
 mod keys;
+mod limits;
+mod number_guard;
 mod organization;
 mod organizations;
 mod period;
@@ -49,4 +52,7 @@ pub fn routes(table: &mut Table) {
     usage_items::routes(table);
     organization::routes(table);
     subscription::routes(table);
+    limits::routes(table);
+    agents::routes(table);
+    number_guard::routes(table);
 }

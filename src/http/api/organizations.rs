@@ -230,8 +230,7 @@ async fn change(
         Change { name: input.name, external_id: input.external_id, zone: input.timezone.map(|zone| zone.0) };
     let changed = state.db.write(move |tx| -> Result<_, ApiError> {
         let id = organizations::find(tx.conn()?, &name)?.id;
-        let has_usage = metering::has_usage(tx.conn()?, id)?;
-        Ok(organizations::update(tx, &by, id, &change, has_usage)?)
+        Ok(onboarding::change(tx, &by, id, &change)?)
     });
     let changed = changed.await?;
     Ok(Reply::ok(show(&state, changed)?))

@@ -23,8 +23,9 @@ use crate::metering::statement::{self, ItemCursor, ItemFilter};
 
 const LIST: &str = "usage";
 const SECONDS_PER_MINUTE: i64 = 60;
-/// How often a page is filled up where calls were taken back.
+/// How often a page is filled up where calls were taken back, and how many events each time at least.
 const MOST_READS: usize = 100;
+const READ_AHEAD: usize = 100;
 
 pub(super) fn routes(table: &mut Table) {
     table.api(__path_log, Access::USAGE, log);
@@ -151,11 +152,15 @@ fn calls(
     let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
     let mut calls = Vec::new();
     for _ in 0..MOST_READS {
-        // an event makes at least one item and at most one call, so this never reads more calls than wanted
-        let page = statement::events(tx, organization, zone, filter, next, limit - calls.len())?;
+        let page = statement::events(tx, organization, zone, filter, next, limit.max(READ_AHEAD))?;
         next = page.next;
         for event in &page.items {
             let Some(head) = event.first() else { continue };
+            if calls.len() == limit {
+                // here the next page begins
+                let day = zone.day_of(head.event.occurred_at);
+                return Ok((calls, Some(ItemCursor { day, head: head.row.id })));
+            }
             if head.event.corrects.is_none() && statement::voided_by(tx, head.row.id)?.is_none() {
                 calls.push(LoggedCall {
                     id: UsageItemId::new(head.row.id),
@@ -165,7 +170,7 @@ fn calls(
                 });
             }
         }
-        if calls.len() >= limit || next.is_none() {
+        if calls.len() == limit || next.is_none() {
             break;
         }
     }

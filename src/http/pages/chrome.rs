@@ -38,13 +38,13 @@ pub fn chrome(
     chrome.csrf = admitted.form_token();
     chrome.person = principal.user_id().map(|id| users::get(tx, id)).transpose()?.map(|user| user.email);
     let Some(organization) = organization else { return Ok(chrome) };
-    chrome.show = show(state, &organization);
-    let is_own = principal.membership(organization.id).is_some();
-    if !is_own {
+    let sees_money = principal.may(Scope::BillingRead, organization.id).is_ok();
+    chrome.show = Show { with_worth: sees_money, ..show(state, &organization) };
+    if principal.membership(organization.id).is_none() {
         chrome.seeing_as =
             Some(SeeingAs { organization: organization.name.clone(), leave: LEAVE.to_owned() });
     }
-    if is_own && principal.may(Scope::BillingRead, organization.id).is_ok() {
+    if sees_money {
         chrome.balance = Some(balance(tx, &organization)?);
     }
     chrome.memberships = memberships(tx, principal, organization.id)?;
@@ -68,9 +68,14 @@ pub fn outside(
 #[must_use]
 pub fn bare(state: &State, request_id: String) -> Chrome {
     let face = Face { currency: state.settings.currency, credits_per_unit: state.settings.credits_per_unit };
+    let looks = &state.settings.looks;
     Chrome {
-        brand: Brand { name: state.settings.brand_name.clone(), logo: None },
-        show: Show { face, zone: Zone::UTC },
+        brand: Brand {
+            name: looks.name.clone(),
+            logo: looks.logo.as_ref().map(|logo| logo.href().to_owned()),
+            stylesheet: looks.stylesheet.href().to_owned(),
+        },
+        show: Show { face, zone: Zone::UTC, with_worth: true },
         test_clock: (state.settings.mode == Mode::Test).then(|| state.clock.now()),
         csrf: String::new(),
         person: None,
@@ -90,6 +95,7 @@ pub fn show(state: &State, organization: &Organization) -> Show {
     Show {
         face: Face { currency: organization.currency, credits_per_unit: state.settings.credits_per_unit },
         zone: organization.zone.clone(),
+        with_worth: true,
     }
 }
 
@@ -121,9 +127,7 @@ fn plain(state: &State, admitted: &Admitted, tx: &ReadTx<'_>, section: Section) 
 fn balance(tx: &ReadTx<'_>, organization: &Organization) -> Result<Balance, ApiError> {
     let summary = wallet::summary(tx, organization.id, tx.now())?;
     let available = outlook::spendable(&summary);
-    let today = organization.zone.day_of(tx.now());
-    let lasts_ms =
-        outlook::lasts_ms(available, &outlook::daily(tx, organization.id, today, outlook::RECENT_DAYS)?);
+    let lasts_ms = outlook::pace(tx, organization)?.lasts_ms(available);
     let low = !available.is_positive() || lasts_ms.is_some_and(|ms| ms <= outlook::RISK_MS);
     Ok(Balance { available, low })
 }

@@ -13,7 +13,8 @@ use crate::grants::{self, Class, GrantRow};
 use crate::http::pages::components::Tone;
 use crate::http::pages::format::{self, Show};
 use crate::http::pages::views::transactions::{Draw, TransactionRow, kind_label};
-use crate::ledger::TransactionType;
+use crate::identity::{Actor, Error, users};
+use crate::ledger::{self, TransactionType};
 use crate::metering::statement::{self, Line, UsageLine};
 use crate::wallet;
 
@@ -91,7 +92,7 @@ impl<'a> Grants<'a> {
             .collect()
     }
 
-    /// What a line moved: of usage what it drew on, of credit the grant.
+    /// What a line moved: of usage what it drew on, else the grants it filled or emptied, and the overdraft it repaid.
     ///
     /// # Errors
     /// When the database fails.
@@ -100,10 +101,8 @@ impl<'a> Grants<'a> {
             let items = statement::event(self.conn, organization, line.id)?;
             return self.of_items(&items);
         }
-        match line.grant {
-            Some(grant) => Ok(vec![self.draw(AccountId::new(grant.number()), line.amount)?]),
-            None => Ok(Vec::new()),
-        }
+        let changes = ledger::changes_of(self.conn, line.id)?;
+        changes.into_iter().map(|change| self.draw(change.account, change.amount)).collect()
     }
 
     /// A line as its list shows it.
@@ -122,7 +121,7 @@ impl<'a> Grants<'a> {
             .and_then(|grant| self.known.get(&AccountId::new(grant.number())).and_then(Option::as_ref));
         let expires = made.and_then(|(grant, _)| grant.terms.order.expires_at);
         let mut classes: Vec<Tone> = Vec::new();
-        for draw in draws.iter().filter(|draw| draw.class != Tone::Bad) {
+        for draw in &draws {
             if !classes.contains(&draw.class) {
                 classes.push(draw.class);
             }
@@ -141,7 +140,8 @@ impl<'a> Grants<'a> {
 }
 
 /// Where credit came from: `Welcome credit`, `Top-up of 12 Nov 2026`.
-fn label(grant: &GrantRow, show: &Show) -> String {
+#[must_use]
+pub fn label(grant: &GrantRow, show: &Show) -> String {
     let day = format::day(show.zone.day_of(grant.terms.order.created_at));
     match grant.source.as_str() {
         "welcome" => "Welcome credit".to_owned(),
@@ -190,4 +190,25 @@ pub fn usable(summary: &wallet::Summary, class: Class, now: crate::base::Timesta
     of_class.fold(Credits::ZERO, |sum, grant| {
         plus(sum, grant.remaining.checked_sub(grant.held).unwrap_or(Credits::ZERO))
     })
+}
+
+/// Who did something, as far as the reader may know: customers learn that it was the operator, not who there.
+///
+/// # Errors
+/// When the database fails.
+pub fn actor(conn: &Connection, text: &str, for_operator: bool) -> Result<Option<String>, Error> {
+    let Ok(actor) = text.parse::<Actor>() else { return Ok(None) };
+    Ok(Some(match actor {
+        Actor::User(id) => match users::get(conn, id) {
+            Ok(user) if user.operator && !for_operator => "The operator".into(),
+            Ok(user) => user.email,
+            Err(Error::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        },
+        Actor::Key(id) if for_operator => format!("API key {id}"),
+        Actor::Key(_) => "An API key".into(),
+        Actor::CommandLine | Actor::Setup => "The operator".into(),
+        Actor::System => "Tollbook".into(),
+        Actor::Anonymous => return Ok(None),
+    }))
 }

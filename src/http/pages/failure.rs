@@ -25,7 +25,13 @@ pub fn page(req: &HttpRequest, request_id: RequestId, error: &ApiError) -> HttpR
     let Some(state) = State::of(req) else { return plain_page(req, request_id, error) };
     let status = error.code().status();
     let id = request_id.to_string();
-    let (title, next) = words(status.as_u16());
+    let (title, next) = match error.code() {
+        Code::CrossSite => (
+            "This form has expired",
+            "Go back, load the page again and send it once more. Sign in again if that does not help.",
+        ),
+        _ => words(status.as_u16()),
+    };
     let page = FailurePage {
         chrome: chrome::bare(state, id.clone()),
         status: status.as_u16(),

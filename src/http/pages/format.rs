@@ -1,7 +1,8 @@
 //! How amounts, quantities and times are written for people. Integers throughout.
 //!
-//! Credits show two decimals and up to six where they are needed, so nothing is hidden. Their worth in money is
-//! rounded half away from zero to the currency's minor unit, for display only: no sum is ever made of what is shown.
+//! Credits show two decimals and up to six where they are needed, so that nothing is hidden; a headline is rounded to two,
+//! and says exactly what it is in its tooltip. Worth in money is rounded to the currency's minor unit. All rounding is half
+//! away from zero, and for display only: no sum is ever made of what is shown.
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use crate::base::{Credits, Currency, Day, Money, Quantity, Timestamp, Zone};
 
 /// A true minus sign, as wide as a plus.
 const MINUS: &str = "\u{2212}";
+/// Units of up to so many letters are taken for abbreviations.
+const SHORTEST_WORD: usize = 3;
 /// Keeps a number and its unit on one line.
 const NBSP: char = '\u{a0}';
 
@@ -68,6 +71,8 @@ pub struct Show {
     pub face: Face,
     /// The timezone of every date on the page.
     pub zone: Zone,
+    /// Whether they may know what credits are worth in money.
+    pub with_worth: bool,
 }
 
 impl Show {
@@ -75,7 +80,15 @@ impl Show {
     #[must_use]
     pub fn amount(&self, credits: impl Plain<Credits>) -> Amount {
         let credits = credits.plain();
-        Amount { credits: self::credits(credits), money: self.worth(credits) }
+        Amount { credits: self::credits(credits), exact: None, money: self.worth(credits) }
+    }
+
+    /// Like [`Show::amount`] with two decimals; what that hides is in its tooltip.
+    #[must_use]
+    pub fn headline(&self, credits: impl Plain<Credits>) -> Amount {
+        let credits = credits.plain();
+        let (rounded, exact) = headline(credits);
+        Amount { credits: rounded, exact, money: self.worth(credits) }
     }
 
     /// Like [`Show::amount`] with a plus before what came in.
@@ -86,7 +99,12 @@ impl Show {
         let worth = self.face.money(credits);
         Amount {
             credits: plus(credits.is_positive(), self::credits(credits)),
-            money: plus(worth.is_some_and(|m| m.minor > 0), self.worth(credits)),
+            exact: None,
+            money: if self.with_worth {
+                plus(worth.is_some_and(|m| m.minor > 0), self.worth(credits))
+            } else {
+                String::new()
+            },
         }
     }
 
@@ -94,12 +112,27 @@ impl Show {
     #[must_use]
     pub fn amount_text(&self, credits: impl Plain<Credits>) -> String {
         let credits = credits.plain();
-        format!("{} credits · {}", self::credits(credits), self.worth(credits))
+        self.text(credits, &self::credits(credits))
     }
 
-    /// The worth alone: `€45.11`.
+    /// Like [`Show::amount_text`] with two decimals.
+    #[must_use]
+    pub fn headline_text(&self, credits: impl Plain<Credits>) -> String {
+        let credits = credits.plain();
+        self.text(credits, &headline(credits).0)
+    }
+
+    fn text(&self, credits: Credits, written: &str) -> String {
+        let text = format!("{written} credits");
+        if self.with_worth { format!("{text} · {}", self.worth(credits)) } else { text }
+    }
+
+    /// The worth alone: `€45.11`; nothing for those who may not know it.
     #[must_use]
     pub fn worth(&self, credits: impl Plain<Credits>) -> String {
+        if !self.with_worth {
+            return String::new();
+        }
         self.face.money(credits.plain()).map_or_else(|| "—".into(), money)
     }
 
@@ -139,6 +172,7 @@ impl Show {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount {
     credits: String,
+    exact: Option<String>,
     money: String,
 }
 
@@ -146,13 +180,20 @@ impl HtmlSafe for Amount {}
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // both parts are digits, separators and a currency code of our own making: nothing to escape
-        write!(
-            f,
-            "<span class=\"amount\"><span class=\"amount-credits\">{}{NBSP}credits</span> \
-             <span class=\"amount-money\"><span class=\"amount-dot\">·{NBSP}</span>{}</span></span>",
-            self.credits, self.money
-        )
+        // all parts are digits, separators and a currency code of our own making: nothing to escape
+        f.write_str("<span class=\"amount\"")?;
+        if let Some(exact) = &self.exact {
+            write!(f, " title=\"{exact}{NBSP}credits\"")?;
+        }
+        write!(f, "><span class=\"amount-credits\">{}{NBSP}credits</span>", self.credits)?;
+        if !self.money.is_empty() {
+            write!(
+                f,
+                " <span class=\"amount-money\"><span class=\"amount-dot\">·{NBSP}</span>{}</span>",
+                self.money
+            )?;
+        }
+        f.write_str("</span>")
     }
 }
 
@@ -176,6 +217,23 @@ impl fmt::Display for Moment {
 pub fn credits(value: impl Plain<Credits>) -> String {
     let value = value.plain();
     signed(value.micros() < 0, &decimal(value.micros().unsigned_abs(), 2))
+}
+
+/// `4,511.00`, rounded to two decimals, and the exact amount where that hides something. What would be rounded to nothing is
+/// left as it is.
+#[must_use]
+pub fn headline(value: impl Plain<Credits>) -> (String, Option<String>) {
+    let cent = i128::from(MICROS) / 100;
+    let exact = value.plain();
+    let micros = i128::from(exact.micros());
+    let half = if micros < 0 { -cent / 2 } else { cent / 2 };
+    let rounded = (micros + half) / cent * cent;
+    match i64::try_from(rounded) {
+        Ok(rounded) if rounded != 0 && rounded != exact.micros() => {
+            (credits(Credits::from_micros(rounded)), Some(credits(exact)))
+        }
+        _ => (credits(exact), None),
+    }
 }
 
 /// `+1,000.00` or `−2.34`.
@@ -213,10 +271,23 @@ pub fn quantity(value: impl Plain<Quantity>, unit: impl AsRef<str>) -> String {
 }
 
 /// `messages` for many, `message` for one.
+///
+/// A unit is the operator's own word: an English one gets its regular plural, one that is a plural already stays, and so does
+/// anything else, such as `GB` or `kWh`.
 #[must_use]
 pub fn plural(unit: &str, one: bool) -> String {
-    let singular = unit.strip_suffix('s').unwrap_or(unit);
-    if one { singular.into() } else { format!("{singular}s") }
+    let is_word = unit.len() > SHORTEST_WORD && unit.bytes().all(|b| b.is_ascii_lowercase() || b == b' ');
+    let is_plural = unit.ends_with('s') && !unit.ends_with("ss");
+    if one || is_plural || !(is_word || unit == "day") {
+        return unit.into();
+    }
+    let before_y = unit.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    let hisses = unit.ends_with(['s', 'x', 'z']) || unit.ends_with("ch") || unit.ends_with("sh");
+    match before_y {
+        Some(stem) => format!("{stem}ies"),
+        None if hisses => format!("{unit}es"),
+        None => format!("{unit}s"),
+    }
 }
 
 /// A count of things: `1 call`, `1,204 calls`.
@@ -383,8 +454,29 @@ mod tests {
     }
 
     #[test]
+    fn headlines_are_rounded_and_say_so() {
+        for (from, to, exact) in [
+            ("5082.258332", "5,082.26", Some("5,082.258332")),
+            ("0.005", "0.01", Some("0.005")),
+            ("-0.995", "−1.00", Some("−0.995")),
+            ("4511", "4,511.00", None),
+            ("0.0049", "0.0049", None),
+            ("0", "0.00", None),
+        ] {
+            assert_eq!(headline(c(from)), (to.to_owned(), exact.map(str::to_owned)), "{from}");
+        }
+        // beyond 64 bits when rounded
+        assert_eq!(headline(Credits::from_micros(i64::MAX)).0, "9,223,372,036,854.775807");
+        let show = Show { face: face("EUR"), zone: Zone::UTC, with_worth: true };
+        let html = plain(&show.headline(c("5082.258332")).to_string());
+        assert!(html.starts_with("<span class=\"amount\" title=\"5,082.258332 credits\"><span"), "{html}");
+        assert!(html.contains("5,082.26 credits") && html.contains("€50.82"), "{html}");
+        assert_eq!(plain(&show.headline_text(c("5082.258332"))), "5,082.26 credits · €50.82");
+    }
+
+    #[test]
     fn worth_is_rounded_half_away_from_zero() {
-        let show = Show { face: face("EUR"), zone: Zone::UTC };
+        let show = Show { face: face("EUR"), zone: Zone::UTC, with_worth: true };
         for (from, to) in [
             ("4511", "€45.11"),
             ("0.5", "€0.01"),
@@ -395,7 +487,7 @@ mod tests {
         ] {
             assert_eq!(show.worth(c(from)), to, "{from}");
         }
-        let yen = Show { face: face("JPY"), zone: Zone::UTC };
+        let yen = Show { face: face("JPY"), zone: Zone::UTC, with_worth: true };
         assert_eq!(plain(&yen.worth(c("120050"))), "JPY 1,201");
         assert_eq!(plain(&show.amount_text(c("4511"))), "4,511.00 credits · €45.11");
         // a worth beyond 64 bits is left out rather than wrong
@@ -416,6 +508,17 @@ mod tests {
             ("1", "message", "1 message"),
             ("1204", "message", "1,204 messages"),
             ("1500000", "tokens", "1,500,000 tokens"),
+            ("330", "search", "330 searches"),
+            ("1", "search", "1 search"),
+            ("2", "query", "2 queries"),
+            ("2", "relay", "2 relays"),
+            ("2", "pass", "2 passes"),
+            ("2", "day", "2 days"),
+            ("1", "tokens", "1 tokens"),
+            ("2.5", "GB", "2.5 GB"),
+            ("2", "kWh", "2 kWh"),
+            ("2", "sms", "2 sms"),
+            ("2", "Stück", "2 Stück"),
             ("0.5", "month", "0.5 months"),
         ] {
             assert_eq!(plain(&quantity(q(amount), unit)), to);
@@ -442,7 +545,7 @@ mod tests {
 
     #[test]
     fn times_are_in_the_readers_zone() {
-        let show = Show { face: face("EUR"), zone: "Europe/Madrid".parse().expect("zone") };
+        let show = Show { face: face("EUR"), zone: "Europe/Madrid".parse().expect("zone"), with_worth: true };
         let at: Timestamp = "2026-11-21T23:30:05Z".parse().expect("time");
         assert_eq!(
             show.when(at).to_string(),

@@ -10,27 +10,22 @@ use super::views::overview::{BalanceParts, OverviewPage, first_steps};
 use super::views::{Crumb, Section};
 use super::{outlook, transactions, usage};
 use crate::base::id::OrganizationId;
-use crate::base::time::DAY_MS;
-use crate::base::{Credits, Day, Timestamp, Zone};
+use crate::base::{Credits, Day, Timestamp};
 use crate::db::{DbError, ReadTx};
 use crate::grants::Class;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::error::ApiError;
-use crate::http::pages::components::runway::{Event, Point};
+use crate::http::pages::components::runway::Event;
 use crate::http::pages::components::{Checklist, Runway, StackedDays};
 use crate::http::route::Table;
-use crate::identity::{KeyOwner, Scope, keys};
+use crate::identity::{KeyOwner, Scope, keys, organizations};
 use crate::metering;
 use crate::metering::reports::{self, Dimension, Query};
 use crate::wallet::{self, Summary};
 
 /// Days of spend and of balance in sight, today included.
 const DAYS: i32 = 30;
-/// Days looked ahead.
-const AHEAD: i64 = 30;
-/// How long before the first day in sight the balance may have moved last.
-const LOOK_BACK_DAYS: i32 = 400;
 /// Latest transactions.
 const LATEST: usize = 8;
 
@@ -60,8 +55,7 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
     };
     let in_sight: Vec<_> = records.iter().filter(|r| r.day.is_some_and(|day| day >= from)).cloned().collect();
     let available = outlook::spendable(&summary);
-    let daily = outlook::daily(tx, organization, today, outlook::RECENT_DAYS)?;
-    let lasts_ms = outlook::lasts_ms(available, &daily);
+    let lasts_ms = outlook::pace(tx, &organizations::get(tx, organization)?)?.lasts_ms(available);
     let chart = usage::by_channel("spend", (from, today), &in_sight, &catalog, &chrome.show);
     let checklist = checklist(tx, state, organization, &summary)?;
     Ok(OverviewPage {
@@ -74,7 +68,7 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
         runway: runway(tx, organization, &summary, lasts_ms, &chrome.show)?,
         recent: transactions::latest(tx, organization, &chrome.show, &catalog, LATEST)?,
         checklist,
-        top_up: None,
+        top_up: state.settings.topup_url.clone(),
         chrome,
     })
 }
@@ -130,7 +124,7 @@ fn checklist(
     Ok(Some(first_steps(url, &organization.to_string(), has_credit, has_key, false)))
 }
 
-/// The balance of the last days, and where it is heading. Closing balances are kept by the UTC day.
+/// The balance of the last days, and where it is heading.
 fn runway(
     tx: &ReadTx<'_>,
     organization: OrganizationId,
@@ -138,71 +132,15 @@ fn runway(
     lasts_ms: Option<i64>,
     show: &Show,
 ) -> Result<Runway, ApiError> {
-    let today = Zone::UTC.day_of(tx.now());
+    let today = show.zone.day_of(tx.now());
     let first = today.plus_days(1 - DAYS);
-    let known = wallet::balance_days(tx, organization, first.plus_days(-LOOK_BACK_DAYS), today)?;
-    let mut last = None;
-    let mut moved = known.iter().peekable();
-    let mut past = Vec::new();
-    for number in first.number()..today.number() {
-        let day = Day::from_number(number);
-        while let Some(point) = moved.next_if(|point| point.day <= day) {
-            last = Some(point.balance);
-        }
-        // before the wallet was there, there is nothing to draw
-        past.extend(last.map(|balance| Point { day, balance }));
-    }
-    past.push(Point { day: today, balance: summary.balance });
     let came_in = summary.grants.iter().filter_map(|grant| {
-        let day = Zone::UTC.day_of(grant.terms.order.created_at);
+        let day = show.zone.day_of(grant.terms.order.created_at);
         let label = format!("{} credits received", super::format::credits(grant.original));
         (day >= first).then_some(Event { day, label })
     });
-    let is_utc = show.zone == Zone::UTC;
-    Ok(Runway {
-        id: "runway".into(),
-        title: if is_utc { "Balance".into() } else { "Balance at midnight UTC".into() },
-        projection: projection(outlook::spendable(summary), today, lasts_ms),
-        past,
-        marks: Vec::new(),
-        events: came_in.collect(),
-        show: show.clone(),
-    })
-}
-
-/// A straight line from what there is to nothing, as far as one looks ahead.
-fn projection(available: Credits, today: Day, lasts_ms: Option<i64>) -> Vec<Point> {
-    let Some(lasts_ms) = lasts_ms.filter(|ms| *ms > 0 && available.is_positive()) else {
-        return Vec::new();
-    };
-    let mut points = Vec::new();
-    for after in 1..=AHEAD {
-        let Ok(days) = i32::try_from(after) else { break };
-        let day = today.plus_days(days);
-        let left_ms = lasts_ms.saturating_sub(after.saturating_mul(DAY_MS)).max(0);
-        let left = i128::from(available.micros()) * i128::from(left_ms) / i128::from(lasts_ms);
-        points.push(Point { day, balance: Credits::from_micros(i64::try_from(left).unwrap_or(0)) });
-        if left_ms == 0 {
-            break;
-        }
-    }
-    points
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_projection_ends_where_the_credit_does() {
-        let c = Credits::from_micros;
-        let today = Day::from_number(20_000);
-        let points = projection(c(100), today, Some(2 * DAY_MS + DAY_MS / 2));
-        let balances: Vec<i64> = points.iter().map(|point| point.balance.micros()).collect();
-        assert_eq!(balances, [60, 20, 0]);
-        assert_eq!(points.last().map(|point| point.day), Some(today.plus_days(3)));
-        assert_eq!(projection(c(100), today, None), []);
-        assert_eq!(projection(c(-1), today, Some(0)), []);
-        assert_eq!(projection(c(100), today, Some(i64::MAX)).len(), 30);
-    }
+    let available = outlook::spendable(summary);
+    let events = came_in.collect();
+    let chart = outlook::runway_chart(tx, organization, show, (today, DAYS), available, lasts_ms)?;
+    Ok(Runway { title: "Balance".into(), events, ..chart })
 }

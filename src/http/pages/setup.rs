@@ -18,8 +18,7 @@ use crate::http::route::Table;
 use crate::identity::settings::Defaults;
 use crate::identity::{BillingDetails, setup};
 
-const PASSWORD_MIN: usize = 12;
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "email",
     "password",
     "currency",
@@ -28,6 +27,7 @@ const FIELDS: [&str; 8] = [
     "seller_address",
     "seller_country",
     "seller_vat_id",
+    "seller_email",
 ];
 
 pub(super) fn routes(table: &mut Table) {
@@ -50,8 +50,19 @@ async fn form(
     admitted: Admitted,
     PathId(token): PathId<String>,
 ) -> Result<HttpResponse, ApiError> {
+    let seller = &state.settings.seller;
+    let configured = [
+        ("seller_name", &seller.name),
+        ("seller_address", &seller.address),
+        ("seller_country", &seller.country),
+        ("seller_vat_id", &seller.vat_id),
+        ("seller_email", &seller.email),
+    ];
     let mut typed = FormState::default();
     typed.values.insert("currency".into(), state.settings.currency.code().into());
+    for (name, value) in configured {
+        typed.values.insert(name.into(), value.clone().unwrap_or_default());
+    }
     show(&state, &req, &admitted, &token, typed, StatusCode::OK)
 }
 
@@ -75,7 +86,7 @@ fn show(
         currencies: choices::currencies(state.settings.currency),
         timezones: choices::timezones(),
         countries: choices::countries(),
-        password_min: PASSWORD_MIN,
+        password_min: state.door.passwords().policy().min_chars,
     };
     with_visitor(state, html(status, &page)?, cookie)
 }
@@ -121,6 +132,7 @@ fn seller(form: &Form) -> BillingDetails {
         address_line2: lines.collect::<Vec<_>>().join(", "),
         country: form.text("seller_country").to_owned(),
         vat_id: form.text("seller_vat_id").to_owned(),
+        billing_email: form.text("seller_email").to_owned(),
         ..BillingDetails::default()
     }
 }
@@ -136,6 +148,7 @@ fn as_typed(error: ApiError) -> ApiError {
             "address_line1" | "address_line2" => "seller_address",
             "country" => "seller_country",
             "vat_id" => "seller_vat_id",
+            "billing_email" => "seller_email",
             other => other,
         };
         FieldError::new(name, wrong.code.clone(), wrong.message.clone())

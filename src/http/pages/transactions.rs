@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::chrome::{self, html};
 use super::csv::Csv;
-use super::customer::{Grants, attached};
+use super::customer::{Grants, actor, attached};
 use super::filter::{Filter, instants};
 use super::format::{self, Show};
 use super::views::transactions::{TransactionFilter, TransactionPage, TransactionRow, TransactionsPage};
@@ -21,7 +21,7 @@ use crate::http::pages::components::{Pager, Tone};
 use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::identity::{Scope, organizations};
-use crate::ledger::TransactionType;
+use crate::ledger::{self, TransactionType};
 use crate::metering::statement::{self, LineFilter, Page};
 use crate::wallet;
 
@@ -226,6 +226,7 @@ async fn one(
         ];
         let chrome = chrome::chrome(&shared, &admitted, tx, Section::Transactions, crumbs)?;
         let catalog = shared.catalog.get(tx)?;
+        let for_operator = admitted.principal()?.is_operator();
         let (row, draws) = {
             let mut grants = Grants::new(tx, &chrome.show);
             (grants.row(organization, &line, &catalog)?, grants.of_line(organization, &line)?)
@@ -236,10 +237,10 @@ async fn one(
             draws,
             usage_item: line.usage.as_ref().map(|_| UsageItemId::new(id.number()).to_string()),
             reason: Some(line.description).filter(|_| line.kind == TransactionType::Adjustment),
-            actor: Some(line.actor).filter(|actor| !actor.is_empty()),
+            actor: actor(tx, &line.actor, for_operator)?,
             corrects: line.corrects.map(|id| id.to_string()),
             corrected_by: statement::voided_by(tx, id.number())?.map(|id| TransactionId::new(id).to_string()),
-            hash: None,
+            hash: ledger::commit_of(tx, id.number())?.map(|commit| hex::encode(commit.hash)),
             metadata: attached(line.metadata.as_deref()),
         })
     });

@@ -1,5 +1,6 @@
 //! Usage over a range of days, added up from rollups, and its CSV.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use actix_web::http::{Method, StatusCode};
@@ -237,6 +238,7 @@ fn chart(
     (from, to): (Day, Day),
     records: &[reports::Group],
     name: impl Fn(&reports::Group) -> String,
+    catalog: &Snapshot,
     show: &Show,
 ) -> StackedDays {
     let mut sums: BTreeMap<String, Credits> = BTreeMap::new();
@@ -245,7 +247,9 @@ fn chart(
         *sum = plus(*sum, record.credits);
     }
     let mut order: Vec<(String, Credits)> = sums.into_iter().collect();
-    order.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    // a channel keeps its place, and so its colour, from page to page; anything else comes by what it cost
+    let channel = |name: &str| catalog.meters().iter().position(|meter| meter.name == name);
+    order.sort_by_key(|(name, sum)| (channel(name).unwrap_or(usize::MAX), Reverse(*sum), name.clone()));
     let mut series: Vec<String> = order.into_iter().map(|(name, _)| name).collect();
     if series.len() > SERIES {
         series.truncate(SERIES - 1);
@@ -285,7 +289,7 @@ pub fn by_channel(
 ) -> Option<StackedDays> {
     let names = Names { catalog, workspaces: &[] };
     let name = |record: &reports::Group| names.of(Group::Channel, record);
-    (!records.is_empty()).then(|| chart(id, range, records, name, show))
+    (!records.is_empty()).then(|| chart(id, range, records, name, catalog, show))
 }
 
 async fn page(
@@ -312,7 +316,7 @@ async fn page(
         let range = (wanted.from, wanted.to);
         Ok(UsagePage {
             totals: totals(&channels, &catalog),
-            chart: chart("days", range, &days, name, &chrome.show),
+            chart: chart("days", range, &days, name, &catalog, &chrome.show),
             groups: folded(groups(&by_group, wanted.group, &names)),
             counted_until: None,
             csv: csv_address(&wanted),

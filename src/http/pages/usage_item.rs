@@ -77,6 +77,7 @@ fn read(
         calculation: calculation(&item, &catalog),
         draws,
         metadata: details(&item),
+        corrects: item.event.corrects.map(|line| UsageItemId::new(line).to_string()),
         item: row(&item, voided, &catalog, &seen),
     })
 }

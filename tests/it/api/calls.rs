@@ -49,6 +49,12 @@ impl Desk {
         self.app.post("/api/v1/admin/clock", &body).bearer(&self.operator).send().await.expect(200);
     }
 
+    /// A change by the operator.
+    async fn operate(&self, method: &str, path: &str, body: &str) -> Answer {
+        let call = self.app.call(method, &format!("/api/v1{path}")).json(body).bearer(&self.operator);
+        call.organization(self.organization).send().await.expect(200)
+    }
+
     fn assert_sound(&self) {
         let verified = self.app.db().read_blocking(|tx| tollbook::calls::verify::run(tx.conn()));
         verified.expect("the book is sound");
@@ -608,6 +614,80 @@ async fn calls_are_listed_and_each_sees_only_its_own() {
     let (_, member) = desk.app.member(desk.organization, Role::Member).await;
     let listed = desk.app.get("/api/v1/calls").bearer(&member).send().await.expect(200);
     assert_eq!(listed.json["items"], json!([]));
+    desk.assert_sound();
+}
+
+/// Complaint: limit that does not limit.
+#[actix_web::test]
+async fn limits_hold_for_calls_net_of_what_is_set_aside() {
+    let desk = Desk::new().await;
+    desk.give("1000").await;
+    desk.operate("POST", "/billing/limits", r#"{"daily_limit":10,"action_on_limit":"pause"}"#).await;
+    let answer = desk.begin("call-1").await;
+    assert_eq!(number(&answer.text, "max_seconds"), "85");
+    let answer = desk.begin("call-2").await;
+    assert_eq!((number(&answer.text, "max_seconds"), number(&answer.text, "held")), ("25".into(), "2.916667".into()));
+    // other work that is not done yet counts what calls have set aside
+    let chat = r#"{"id":"e","meter":"chat","quantity":1,"occurred_at":"2026-11-21T09:00:00Z","mode":"enforce"}"#;
+    assert_eq!(desk.report(chat).await.expect(403).code(), "limit_reached");
+    let answer = desk.authorize(&asked("call-3", "outbound")).await.expect(403);
+    assert_eq!((answer.code(), &answer.json["error"]["details"]["reason"]), ("limit_reached", &json!("daily_limit")));
+    let answer = desk.authorize(&asked("call-3", "inbound").replace("call-3", "call-4")).await.expect(200);
+    assert_eq!(answer.json["reason"], "daily_limit");
+    let answer = desk.extend("ext:call-1", 60).await.expect(200);
+    assert_eq!((&answer.json["continue"], &answer.json["seconds_left"]), (&json!(false), &json!(0)));
+    // a limit that is raised lets it go on
+    desk.operate("POST", "/billing/limits", r#"{"daily_limit":100}"#).await;
+    let answer = desk.extend("ext:call-1", 60).await.expect(200);
+    assert_eq!(answer.json["continue"], true);
+    desk.assert_sound();
+}
+
+#[actix_web::test]
+async fn an_agent_that_stops_with_the_plan_calls_on_the_plan_alone() {
+    let desk = Desk::on_plan("growth").await;
+    desk.operate("PUT", "/agents/agent-4", r#"{"on_plan_exhausted":"stop"}"#).await;
+    desk.give("1000").await;
+    let plan = r#"{"credits":11,"class":"plan","reason":"Cycle"}"#;
+    desk.credit(plan).await.expect(201);
+    // all but one of the included minutes
+    desk.report(r#"{"id":"v","meter":"voice","quantity":119940,"occurred_at":"2026-11-21T09:00:00Z"}"#).await.expect(201);
+    let answer = desk.authorize(&asked("call-1", "outbound")).await.expect(201);
+    assert_eq!((number(&answer.text, "max_seconds"), number(&answer.text, "held")), ("180".into(), "0".into()));
+    let other = asked("call-2", "outbound").replace("agent-4", "agent-5");
+    assert_eq!(number(&desk.authorize(&other).await.expect(201).text, "max_seconds"), "11029");
+    desk.step("ext:call-2", "release", "").await.expect(200);
+    desk.capture("ext:call-1", 180).await.expect(200);
+    let wallet = desk.get("/billing/wallet").await.expect(200);
+    assert_eq!((number(&wallet.text, "plan"), number(&wallet.text, "free")), ("0".into(), "1000".into()));
+    let answer = desk.authorize(&asked("call-3", "outbound")).await.expect(402);
+    assert_eq!(answer.code(), "plan_exhausted");
+    let answer = desk.authorize(&asked("call-4", "inbound")).await.expect(200);
+    assert_eq!(answer.json["reason"], "plan_exhausted");
+    desk.assert_sound();
+}
+
+#[actix_web::test]
+async fn a_toll_free_number_takes_in_no_more_than_its_guard_lets_it() {
+    let desk = Desk::new().await;
+    desk.give("1000").await;
+    let guard = r#"{"inbound_minutes_per_day":3,"calls_at_once":2}"#;
+    desk.operate("PUT", "/numbers/%2B34910/guard", guard).await;
+    let toll_free = |call: &str| asked(call, "inbound").replace("\"meter\"", "\"toll_free\":true,\"meter\"");
+    let answer = desk.authorize(&toll_free("call-1")).await.expect(201);
+    assert_eq!(number(&answer.text, "max_seconds"), "180");
+    let answer = desk.authorize(&toll_free("call-2")).await.expect(201);
+    assert_eq!(number(&answer.text, "max_seconds"), "120");
+    let answer = desk.authorize(&toll_free("call-3")).await.expect(200);
+    assert_eq!(answer.json["reason"], "toll_free_calls");
+    // outbound and ordinary calls are not its concern
+    desk.begin("call-4").await;
+    desk.capture("ext:call-2", 100).await.expect(200);
+    let answer = desk.extend("ext:call-1", 60).await.expect(200);
+    assert_eq!(number(&answer.text, "max_seconds"), "80");
+    desk.capture("ext:call-1", 80).await.expect(200);
+    let answer = desk.authorize(&toll_free("call-5")).await.expect(200);
+    assert_eq!(answer.json["reason"], "toll_free_minutes");
     desk.assert_sound();
 }
 

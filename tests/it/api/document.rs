@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tollbook::identity::Scope;
 
 use crate::helpers::TestApp;
 
@@ -51,6 +52,9 @@ async fn the_document_is_complete_and_consistent() {
             if let Some(other) = ids.insert(id, format!("{method} {path}")) {
                 problems.push(format!("{method} {path} has the id of {other}"));
             }
+            if operation["tags"].as_array().is_none_or(|tags| tags.len() != 1) {
+                problems.push(format!("{method} {path} is in no group"));
+            }
             if operation["summary"].as_str().is_none_or(str::is_empty) {
                 problems.push(format!("{method} {path} has no summary"));
             }
@@ -82,5 +86,37 @@ async fn the_page_about_the_api_loads_nothing_from_elsewhere() {
         assert!(page.contains(&format!("/static/{file}")));
         let text = app.get(&format!("/static/{file}")).send().await.expect(200).text;
         assert!(!text.contains("://") && !text.contains("innerHTML") && !text.contains("eval("), "{file}");
+    }
+}
+
+/// What may be left out is not therefore null.
+#[actix_web::test]
+async fn optional_terms_of_the_catalog_are_not_null() {
+    let app = TestApp::start().await;
+    let document = app.get("/openapi.json").send().await.expect(200).json;
+    let key = app.operator_key(&[Scope::Admin]).await;
+    let terms = json!({ "price": { "amount": "10.00", "currency": "EUR" }, "interval": "month", "rate_card": "payg" });
+    let rate = json!({ "meter": "voice", "price": { "flat": 7 } });
+    for (schema, sample, at) in [("PlanTerms", &terms, "terms"), ("Rate", &rate, "rates[0]")] {
+        let described = &document["components"]["schemas"][schema];
+        let required: Vec<&str> =
+            described["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        for (name, property) in described["properties"].as_object().unwrap() {
+            if required.contains(&name.as_str()) {
+                continue;
+            }
+            let nullable = property.to_string().contains("\"null\"");
+            let mut sent = sample.clone();
+            sent[name] = Value::Null;
+            let (path, body) = if schema == "Rate" {
+                ("rate-cards", json!({ "code": format!("card_{name}"), "name": "Card", "rates": [sent] }))
+            } else {
+                ("plans", json!({ "code": format!("plan_{name}"), "name": "Plan", "terms": sent }))
+            };
+            let path = format!("/api/v1/admin/catalog/{path}");
+            let answer = app.post(&path, &body.to_string()).bearer(&key).send().await;
+            let accepted = answer.status == 201;
+            assert_eq!(accepted, nullable, "{at}.{name}: null is {property} but {}", answer.text);
+        }
     }
 }

@@ -7,6 +7,7 @@ mod calls;
 mod conventions;
 mod desk;
 mod document;
+mod limits;
 mod sessions;
 mod usage_events;
 mod usage_reports;

@@ -271,3 +271,32 @@ async fn a_member_sees_the_own_workspaces() {
         answer.expect(if item["workspace_id"] == "north" { 200 } else { 404 });
     }
 }
+
+#[actix_web::test]
+async fn a_page_of_calls_is_full_however_many_were_taken_back() {
+    let desk = Desk::new().await;
+    desk.give("1000").await;
+    desk.voice("kept-1", 60).await;
+    desk.voice("kept-2", 60).await;
+    // more than a page is filled up with one by one
+    for number in 0..60 {
+        let id = format!("void-{number}");
+        desk.voice(&id, 1).await;
+        desk.void(&id).await.expect(200);
+    }
+    let mut path = "/usage?limit=1".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page = desk.get(&path).await.expect(200).json;
+        let calls = page["usage"].as_array().unwrap();
+        assert_eq!(calls.len(), 1, "{page}");
+        seen.push(calls[0]["id"].as_str().unwrap().to_owned());
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/usage?limit=1&cursor={cursor}");
+    }
+    let all = desk.get("/usage").await.expect(200).json;
+    let all: Vec<_> =
+        all["usage"].as_array().unwrap().iter().map(|call| call["id"].as_str().unwrap()).collect();
+    assert_eq!(seen, all);
+    assert_eq!(seen.len(), 2);
+}

@@ -61,6 +61,13 @@ impl TestApp {
         Self { app, clock, client, _dir: dir }
     }
 
+    /// Moves the clock on to a later time.
+    pub fn it_becomes(&self, later: &str) {
+        let by_ms = at(later).millis() - self.db().now().millis();
+        assert!(by_ms >= 0, "{later} is over");
+        self.clock.advance(by_ms);
+    }
+
     pub fn db(&self) -> &Db {
         &self.app.state.db
     }

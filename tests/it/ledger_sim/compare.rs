@@ -338,17 +338,23 @@ fn events(kit: &Kit, catalog: &Snapshot, place: usize, expected: &Organization, 
     }
 }
 
-/// The chart's points: what the balance was when the day (UTC) ended.
+/// The chart's points: what the balance was when the day ended, where the organization is; and the one before them.
 fn closing_balances(kit: &Kit, place: usize, expected: &Organization) {
     let (Some(first), Some(last)) = (expected.lines.first(), expected.lines.last()) else { return };
-    let on = |at: i64| Zone::UTC.day_of(Timestamp::from_millis(at));
+    let zone: Zone = expected.zone.iana_name().expect("name").parse().expect("zone");
+    let on = |at: i64| zone.day_of(Timestamp::from_millis(at));
     let closing = |day: Day| expected.lines.iter().rev().find(|l| on(l.at) <= day).map_or(0, |l| l.after);
-    let points = kit
-        .db()
-        .read_blocking(|tx| {
-            wallet::balance_days(tx.conn(), organization_id(place), on(first.at), on(last.at))
-        })
-        .expect("points");
+    let read = |from: Day, to: Day| {
+        let points =
+            kit.db().read_blocking(|tx| wallet::balance_days(tx.conn(), organization_id(place), from, to));
+        points.expect("points")
+    };
+    let points = read(on(first.at), on(last.at));
+    for from in [on(first.at).plus_days(1), on(last.at), on(last.at).plus_days(1)] {
+        let before = expected.lines.iter().rev().map(|l| on(l.at)).find(|day| *day < from);
+        let found = read(from, from.plus_days(2)).first().map(|p| p.day).filter(|day| *day < from);
+        assert_eq!(found, before, "the last point before {from}");
+    }
     for point in &points {
         assert_eq!(Micros::from(point.balance.micros()), closing(point.day), "at the end of {}", point.day);
     }

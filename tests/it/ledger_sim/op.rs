@@ -512,6 +512,14 @@ fn refused(refusal: &Refusal) -> String {
             format!("insufficient {} of {}", available.micros(), required.micros())
         }
         Refusal::Suspended => "suspended".into(),
+        Refusal::Limit(cap) => {
+            let (kind, left) = (cap.kind.name(), cap.left.micros());
+            format!("{kind} limit leaves {left} of {}", cap.limit.micros())
+        }
+        Refusal::PlanExhausted { available, required } => {
+            format!("plan exhausted {} of {}", available.micros(), required.micros())
+        }
+        Refusal::TollFreeGuard { minutes_per_day } => format!("guard of {minutes_per_day} minutes"),
     }
 }
 

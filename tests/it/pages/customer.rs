@@ -1,7 +1,7 @@
 //! The customer's pages: what they say agrees, and nobody sees what is not theirs.
 
 use tollbook::base::id::{OrganizationId, WorkspaceId};
-use tollbook::base::{Credits, Zone};
+use tollbook::base::{Credits, Day, Zone};
 use tollbook::http::pages::format;
 use tollbook::identity::{
     NewOrganization, NewUser, PasswordHash, Role, Scope, organizations, users, workspaces,
@@ -255,4 +255,94 @@ async fn a_new_wallet_says_what_to_do_and_an_operator_sees_what_the_customer_see
     assert!(seen.contains(&name), "{seen}");
     customer.call("call-1", "2026-11-21T08:00:00Z", "").await;
     assert!(!customer.owners("/overview").await.contains("Three steps"));
+}
+
+#[actix_web::test]
+async fn a_balance_closes_its_days_where_the_organization_is() {
+    let customer = Customer::new("Europe/Madrid").await;
+    // half past ten and half past eleven at night, there the same day and the next
+    customer.app.it_becomes("2026-11-21T22:30:00Z");
+    let (first, _) = customer.call("call-1", "2026-11-21T22:29:00Z", "").await;
+    customer.app.it_becomes("2026-11-21T23:30:00Z");
+    let (second, _) = customer.call("call-2", "2026-11-21T23:29:00Z", "").await;
+    customer.app.it_becomes("2026-11-23T09:00:00Z");
+    let left = |spent: &[Credits]| {
+        format::credits("1000".parse::<Credits>().unwrap().checked_sub(sum(spent)).unwrap())
+    };
+    let id = customer.id;
+    let day = |text: &str| text.parse::<Day>().unwrap();
+    let points = async |from: &str, to: &str| -> Vec<(Day, String)> {
+        let (from, to) = (day(from), day(to));
+        let points = customer.app.db().read(move |tx| tollbook::wallet::balance_days(tx, id, from, to)).await;
+        points.unwrap().into_iter().map(|point| (point.day, format::credits(point.balance))).collect()
+    };
+    let (saturday, sunday) =
+        ((day("2026-11-21"), left(&[first])), (day("2026-11-22"), left(&[first, second])));
+    assert_eq!(points("2026-11-01", "2026-11-30").await, [saturday.clone(), sunday.clone()]);
+    // the point before the range comes first, however long ago it was
+    assert_eq!(points("2026-11-22", "2026-11-30").await, [saturday, sunday.clone()]);
+    assert_eq!(points("2027-11-22", "2027-11-30").await, [sunday]);
+    assert_eq!(points("2026-11-01", "2026-11-20").await, []);
+    let (_, today) = customer.app.member(id, Role::Billing).await;
+    let page = customer.page(&today, "/overview").await.expect(200).text;
+    let chart = page.split("Balance, in credits").nth(1).expect(&page);
+    for (day, balance) in [("Sat 21 Nov", left(&[first])), ("Sun 22 Nov", left(&[first, second]))] {
+        let row = chart.split(&format!(">{day}<")).nth(1).expect(day).split("</tr>").next().unwrap();
+        assert!(row.contains(&balance), "{day}: {row}");
+    }
+    customer.app.db().read(|tx| tollbook::metering::verify::run(tx).map(|_| ())).await.unwrap();
+}
+
+#[actix_web::test]
+async fn a_moved_organizations_days_move_with_it() {
+    let customer = Customer::new("UTC").await;
+    let (app, id) = (&customer.app, customer.id);
+    let key = app.operator_key(&[Scope::Admin]).await;
+    app.it_becomes("2026-11-21T23:30:00Z");
+    crate::pages::browsing::credit(app, id, 500, tollbook::grants::Class::Paid, None).await;
+    let move_to = async |zone: &str| {
+        let body = format!(r#"{{"timezone":"{zone}"}}"#);
+        let path = format!("/api/v1/admin/organizations/{id}");
+        app.call("PATCH", &path).json(&body).bearer(&key).send().await
+    };
+    let days = async || -> Vec<(String, String)> {
+        let read = |tx: &tollbook::db::ReadTx<'_>| {
+            let day = |text: &str| text.parse::<Day>().unwrap();
+            tollbook::wallet::balance_days(tx, id, day("2026-11-01"), day("2026-11-30"))
+        };
+        app.db().read_blocking(|tx| tollbook::metering::verify::run(tx).map(|_| ())).unwrap();
+        let points = app.db().read_blocking(read).unwrap();
+        points.into_iter().map(|point| (point.day.to_string(), point.balance.to_string())).collect()
+    };
+    let day = |day: &str, balance: &str| (day.to_owned(), balance.to_owned());
+    assert_eq!(days().await, [day("2026-11-21", "1500")]);
+    move_to("Europe/Madrid").await.expect(200);
+    assert_eq!(days().await, [day("2026-11-21", "1000"), day("2026-11-22", "1500")]);
+    move_to("Pacific/Auckland").await.expect(200);
+    assert_eq!(days().await, [day("2026-11-21", "1000"), day("2026-11-22", "1500")]);
+    move_to("America/Los_Angeles").await.expect(200);
+    assert_eq!(days().await, [day("2026-11-21", "1500")]);
+    // the wallet itself goes by the new days
+    app.it_becomes("2026-11-22T07:59:00Z");
+    customer.call("call-1", "2026-11-22T07:58:00Z", "").await;
+    assert_eq!(days().await.len(), 1);
+    app.it_becomes("2026-11-22T08:01:00Z");
+    customer.call("call-2", "2026-11-22T08:00:00Z", "").await;
+    assert_eq!(days().await.len(), 2);
+    move_to("UTC").await.expect(409);
+}
+
+#[actix_web::test]
+async fn a_way_to_buy_credit_is_shown_where_there_is_one() {
+    let buy = "https://shop.example/credit";
+    for configured in [Some(buy), None] {
+        let app =
+            TestApp::start_with(|config| config.credits.topup_url = configured.map(str::to_owned)).await;
+        let id = app.organization("Acme").await;
+        let (_, owner) = app.member(id, Role::Owner).await;
+        let browser = crate::pages::browsing::Browser::with_session(&app, &owner);
+        let page = browser.get("/overview").await.expect(200);
+        assert_eq!(page.links(buy).len(), usize::from(configured.is_some()), "{}", page.html());
+        assert_eq!(page.text().contains("Top up"), configured.is_some());
+    }
 }

@@ -97,7 +97,7 @@ async fn balance(app: &TestApp, id: OrganizationId) -> String {
 
 /// Goes through the set-up and signs in.
 async fn operator(app: &TestApp) -> Browser {
-    let token = app.db().write(setup::mint).await.unwrap().unwrap();
+    let token = app.db().write(|tx| setup::mint(tx, 60_000)).await.unwrap().unwrap();
     let path = format!("/setup/{}", token.expose());
     let mut browser = Browser::default();
     leads_to(browser.get(app, &format!("/setup?token={}", token.expose())).await, &path);
@@ -162,12 +162,15 @@ async fn signing_in_needs_its_own_page_and_the_right_password() {
 async fn the_operator_makes_a_customer_and_gives_credit_once() {
     let app = start().await;
     let mut browser = operator(&app).await;
-    let bad = [("name", ""), ("currency", "EUR"), ("timezone", "Europe/Madrit")];
+    let first = ("idempotency_key", "first");
+    let bad = [first, ("name", ""), ("currency", "EUR"), ("timezone", "Europe/Madrit")];
     let page = is_page(browser.post(&app, "/operator/organizations/new", &bad).await, 422);
     assert!(page.text.contains("href=\"#timezone\""));
-    let good = [("name", "Ribera"), ("external_id", "cust-1"), ("currency", "EUR"), ("timezone", "UTC")];
+    let mut good =
+        [first, ("name", "Ribera"), ("external_id", "cust-1"), ("currency", "EUR"), ("timezone", "UTC")];
     let made = browser.post(&app, "/operator/organizations/new", &good).await.expect(303);
     let detail = made.header("location").unwrap().split('?').next().unwrap().to_owned();
+    good[0] = ("idempotency_key", "second");
     let again = is_page(browser.post(&app, "/operator/organizations/new", &good).await, 409);
     assert!(again.text.contains("is taken already"));
     let id: OrganizationId = detail.rsplit('/').next().unwrap().parse().unwrap();

@@ -43,13 +43,11 @@ pub(super) fn rejected(
         return Ok(Refused::new(call, rejection, message));
     }
     let code = match rejection.reason {
-        Reason::InsufficientCredits | Reason::PlanExhausted => Code::InsufficientCredits,
-        Reason::DailyLimit
-        | Reason::MonthlyLimit
-        | Reason::AgentLimit
-        | Reason::TollFreeMinutes
-        | Reason::TollFreeCalls => Code::InsufficientCredits,
-        Reason::OrganizationSuspended | Reason::NumberSuspended => Code::OrganizationSuspended,
+        Reason::InsufficientCredits => Code::InsufficientCredits,
+        Reason::PlanExhausted => Code::PlanExhausted,
+        Reason::DailyLimit | Reason::MonthlyLimit | Reason::AgentLimit => Code::LimitReached,
+        Reason::TollFreeMinutes | Reason::TollFreeCalls => Code::TollFreeGuard,
+        Reason::OrganizationSuspended => Code::OrganizationSuspended,
     };
     Err(ApiError::new(code).message(rejection.reason.text()).details(&Why {
         id: call.id,
@@ -109,7 +107,11 @@ fn refused(refusal: &Refusal, asker: &Asker<'_>) -> ApiError {
         Refusal::InTheFuture(_) => field("started_at", "in_the_future"),
         Refusal::ReservedId => field("call_id", "reserved"),
         Refusal::Conflict => ApiError::new(Code::IdempotencyConflict).param("call_id"),
+        // of work not yet done alone; what is captured was done
         Refusal::InsufficientCredits { .. } => ApiError::new(Code::InsufficientCredits),
+        Refusal::PlanExhausted { .. } => ApiError::new(Code::PlanExhausted),
+        Refusal::Limit(_) => ApiError::new(Code::LimitReached),
+        Refusal::TollFreeGuard { .. } => ApiError::new(Code::TollFreeGuard),
         Refusal::Suspended => ApiError::new(Code::OrganizationSuspended),
     }
 }

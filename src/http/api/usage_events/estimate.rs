@@ -62,8 +62,10 @@ async fn estimate(state: web::Data<State>, admitted: Admitted, body: Batch) -> A
     let id = ExternalId::new("estimate").ok_or_else(|| ApiError::internal("no id"))?;
     let defaults = Defaults { id, occurred_at: state.clock.now() };
     let event = read::one(Form::Plain, &body.bytes, Some(&defaults))?.event;
-    let asker =
-        Asker { operator: admitted.principal()?.is_operator(), public_url: &state.settings.public_url };
+    let asker = Asker {
+        operator: admitted.principal()?.is_operator(),
+        topup_url: state.settings.topup_url.as_deref(),
+    };
     state.db.read_blocking(|tx| -> Answer<Estimate> {
         let say = |refusal: &Refusal| refused(refusal, &event, Form::Plain.names(), &asker);
         let named = named(tx, event.organization.as_ref())?.map_err(|refusal| say(&refusal))?;

@@ -72,7 +72,7 @@ pub(super) fn routes(table: &mut Table) {
         (status = 200, description = "One event that had been charged before, or the results of an array.",
             body = EventAnswer),
         (status = 402, description = "One event with mode `enforce` that the credit does not cover: `insufficient_credits` \
-            with `available`, `required` and `topup_url`."),
+            with `available`, `required` and, where it is configured, `topup_url`."),
         (status = 409, description = "One event whose id was used for other content: `idempotency_conflict`."),
     ))]
 async fn post(state: web::Data<State>, admitted: Admitted, batch: Batch) -> Result<HttpResponse, ApiError> {
@@ -95,7 +95,7 @@ struct Caller {
 
 impl Caller {
     fn asker(self, state: &State) -> Asker<'_> {
-        Asker { operator: self.operator, public_url: &state.settings.public_url }
+        Asker { operator: self.operator, topup_url: state.settings.topup_url.as_deref() }
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::refusal::Shortage;
+use super::refusal::{Guarded, PassedLimit, PlanLeft, Shortage};
 use crate::base::id::{RateVersionId, TransactionId, UsageItemId};
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::http::error::FieldError;
@@ -223,6 +223,9 @@ pub(super) struct EventProblem {
 pub(super) enum EventProblemDetails {
     Fields(#[serde(skip)] WrongFields),
     Shortage(#[serde(skip)] Shortage),
+    PassedLimit(#[serde(skip)] PassedLimit),
+    PlanLeft(#[serde(skip)] PlanLeft),
+    Guarded(#[serde(skip)] Guarded),
 }
 
 /// Every wrong field.

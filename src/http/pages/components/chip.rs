@@ -60,7 +60,7 @@ impl Chip {
         Self { tone, label: label.into() }
     }
 
-    /// The chip of a class of credit.
+    /// The chip of a class of credit, or of what was used beyond all.
     #[must_use]
     pub fn of(class: Tone) -> Self {
         let label = match class {
@@ -68,7 +68,8 @@ impl Chip {
             Tone::Plan => "Plan",
             Tone::Paid => "Paid",
             Tone::Held => "On hold",
-            Tone::Neutral | Tone::Good | Tone::Warn | Tone::Bad => "Credit",
+            Tone::Bad => "Overdraft",
+            Tone::Neutral | Tone::Good | Tone::Warn => "Credit",
         };
         Self::new(class, label)
     }

@@ -76,6 +76,8 @@ pub enum Control {
     Select(Vec<Choice>),
     /// One of a few, all in sight.
     Radio(Vec<Choice>),
+    /// Any of a few, all in sight. The field's value is those that are ticked, with commas between.
+    Checks(Vec<Choice>),
     /// Yes or no.
     Check,
 }
@@ -187,6 +189,12 @@ impl Field {
     pub fn suggestions(mut self, list: Vec<String>) -> Self {
         self.suggestions = list;
         self
+    }
+
+    /// True when a choice is ticked.
+    #[must_use]
+    pub fn is_ticked(&self, choice: &str) -> bool {
+        self.value.split(',').any(|ticked| ticked == choice)
     }
 
     /// The ids that describe the input: hint and error.

@@ -4,6 +4,8 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::chip::Tone;
+use crate::base::Credits;
+use crate::http::pages::format::headline;
 
 /// One sentence after something was done, or a warning above the content.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -73,6 +75,8 @@ pub struct Tile {
     pub unit: String,
     /// A line under it; empty for none.
     pub note: String,
+    /// What the figure is exactly, where it is rounded.
+    pub exact: Option<String>,
 }
 
 impl HtmlSafe for Tile {}
@@ -86,7 +90,14 @@ impl Tile {
         unit: impl Into<String>,
         note: impl Into<String>,
     ) -> Self {
-        Self { label: label.into(), value: value.into(), unit: unit.into(), note: note.into() }
+        Self { label: label.into(), value: value.into(), unit: unit.into(), note: note.into(), exact: None }
+    }
+
+    /// A tile with an amount.
+    #[must_use]
+    pub fn amount(label: impl Into<String>, credits: Credits, note: impl Into<String>) -> Self {
+        let (rounded, exact) = headline(credits);
+        Self { exact, ..Self::new(label, rounded, "credits", note) }
     }
 }
 

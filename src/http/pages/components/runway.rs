@@ -4,11 +4,13 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::scale::{percent, permille, round_up};
-use super::stacked_days::{Tick, levels};
+use super::stacked_days::{Tick, axis, levels};
 use super::table::{Cell, DataTable};
 use crate::base::{Credits, Day};
-use crate::http::pages::format::{Show, credits, day, day_in_week, day_short};
+use crate::http::pages::format::{Show, credits, day, day_in_week, day_short, headline};
 
+/// A level below zero gets a label of its own from this part of the height on, in percent.
+const LABEL_PERCENT: i64 = 10;
 /// Nearer than this to "today", in percent of the width, another date would run into it.
 const NEAR_PERCENT: i64 = 14;
 
@@ -78,6 +80,19 @@ impl Runway {
         round_up(points.chain(self.marks.iter().map(|m| m.balance.micros())).max().unwrap_or(0))
     }
 
+    /// The end of the axis below zero, where more was used than there was; else zero.
+    fn floor(&self) -> i64 {
+        let points = self.past.iter().chain(&self.projection).map(|p| p.balance.micros());
+        match points.min().filter(|least| *least < 0) {
+            Some(least) => -round_up(least.saturating_neg()),
+            None => 0,
+        }
+    }
+
+    fn height(&self) -> i64 {
+        self.top().saturating_sub(self.floor())
+    }
+
     fn first_day(&self) -> Day {
         self.past.first().or(self.projection.first()).map_or(Day::from_number(0), |p| p.day)
     }
@@ -92,7 +107,7 @@ impl Runway {
     }
 
     fn below_top(&self, balance: Credits) -> i64 {
-        self.top() - balance.micros().clamp(0, self.top())
+        self.top().saturating_sub(balance.micros().clamp(self.floor(), self.top()))
     }
 
     /// The corners of the past's line in a plot of 1,000 by 1,000.
@@ -101,14 +116,15 @@ impl Runway {
         self.corners(self.past.iter())
     }
 
-    /// The past's line closed along the bottom.
+    /// The past's line closed along zero.
     #[must_use]
     pub fn area(&self) -> String {
         let (Some(first), Some(last)) = (self.past.first(), self.past.last()) else {
             return String::new();
         };
         let span = self.span();
-        let foot = |point: &Point| format!("{},1000", permille(self.offset(point.day), span));
+        let zero = permille(self.top(), self.height());
+        let foot = |point: &Point| format!("{},{zero}", permille(self.offset(point.day), span));
         format!("{} {} {}", foot(first), self.line(), foot(last))
     }
 
@@ -122,10 +138,14 @@ impl Runway {
     }
 
     fn corners<'a>(&self, points: impl Iterator<Item = &'a Point>) -> String {
-        let (span, top) = (self.span(), self.top());
+        let (span, height) = (self.span(), self.height());
         let corners: Vec<String> = points
             .map(|p| {
-                format!("{},{}", permille(self.offset(p.day), span), permille(self.below_top(p.balance), top))
+                format!(
+                    "{},{}",
+                    permille(self.offset(p.day), span),
+                    permille(self.below_top(p.balance), height)
+                )
             })
             .collect();
         corners.join(" ")
@@ -134,17 +154,22 @@ impl Runway {
     /// The horizontal grid.
     #[must_use]
     pub fn levels(&self) -> Vec<Tick> {
-        levels(self.top())
+        let (top, floor, height) = (self.top(), self.floor(), self.height());
+        let mut ticks = levels(top, height);
+        if floor.saturating_mul(-100) / height >= LABEL_PERCENT {
+            ticks.push(Tick { at: percent(height, height), label: axis(floor), anchor: "end" });
+        }
+        ticks
     }
 
     /// The thresholds.
     #[must_use]
     pub fn lines(&self) -> Vec<Tick> {
-        let top = self.top();
+        let height = self.height();
         self.marks
             .iter()
             .map(|mark| Tick {
-                at: percent(self.below_top(mark.balance), top),
+                at: percent(self.below_top(mark.balance), height),
                 label: format!("{} {}", mark.label, credits(mark.balance)),
                 anchor: "start",
             })
@@ -186,7 +211,7 @@ impl Runway {
         let last = self.past.last()?;
         Some(Dot {
             x: percent(self.offset(last.day), self.span()),
-            y: percent(self.below_top(last.balance), self.top()),
+            y: percent(self.below_top(last.balance), self.height()),
             title: format!("Now: {}", self.show.amount_text(last.balance)),
         })
     }
@@ -201,7 +226,7 @@ impl Runway {
                 let point = on(event)?;
                 Some(Dot {
                     x: percent(self.offset(point.day), self.span()),
-                    y: percent(self.below_top(point.balance), self.top()),
+                    y: percent(self.below_top(point.balance), self.height()),
                     title: format!("{}: {}", day_in_week(event.day), event.label),
                 })
             })
@@ -214,11 +239,12 @@ impl Runway {
         let Some(now) = self.past.last() else {
             return "No balance yet.".into();
         };
-        let left = self.show.amount_text(now.balance);
+        let left = self.show.headline_text(now.balance);
         match self.projection.last() {
+            None if now.balance.is_negative() => format!("{left}: more was used than there was."),
             None => format!("{left} left."),
             Some(end) if end.balance.is_positive() => {
-                let rest = credits(end.balance);
+                let rest = headline(end.balance).0;
                 format!("{left} left. At this pace {rest} credits are left on {}.", day(end.day))
             }
             Some(end) => format!("{left} left. At this pace it runs out on {}.", day(end.day)),
@@ -256,6 +282,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_owed_is_drawn_below_zero() {
+        let mut chart = Runway {
+            id: "r".into(),
+            title: "Balance".into(),
+            past: vec![point("2026-11-19", 300), point("2026-11-20", 0), point("2026-11-21", -100)],
+            projection: Vec::new(),
+            marks: Vec::new(),
+            events: Vec::new(),
+            show: samples::show(),
+        };
+        assert_eq!(chart.line(), "0.00,0.00 500.00,750.00 1000.00,1000.00");
+        assert!(chart.area().starts_with("0.00,750.00 ") && chart.area().ends_with(" 1000.00,750.00"));
+        let levels: Vec<_> = chart.levels().into_iter().map(|tick| (tick.at, tick.label)).collect();
+        let of = |at: &str, label: &str| (at.to_owned(), label.to_owned());
+        assert_eq!(
+            levels,
+            [of("75.00%", "0"), of("37.50%", "150"), of("0.00%", "300"), of("100.00%", "−100")]
+        );
+        assert_eq!(chart.now().map(|now| now.y).as_deref(), Some("100.00%"));
+        // too little for a label that would run into zero's
+        chart.past = vec![point("2026-11-20", 300), point("2026-11-21", -1)];
+        assert_eq!(chart.levels().len(), 3);
+    }
+
+    #[test]
     fn lines_run_from_the_first_day_to_the_last() {
         let chart = Runway {
             id: "r".into(),
@@ -271,7 +322,7 @@ mod tests {
         };
         assert_eq!(chart.line(), "0.00,0.00 500.00,500.00");
         assert_eq!(chart.ahead(), "500.00,500.00 1000.00,1000.00");
-        assert_eq!(chart.area(), "0.00,1000 0.00,0.00 500.00,500.00 500.00,1000");
+        assert_eq!(chart.area(), "0.00,1000.00 0.00,0.00 500.00,500.00 500.00,1000.00");
         assert_eq!(chart.lines()[0].at, "80.00%");
         assert_eq!(chart.dots()[0].x, "0.00%");
         assert!(chart.summary().ends_with("At this pace it runs out on 5 Nov 2026."));
@@ -279,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overdrawn_balance_stays_on_the_floor() {
+    fn an_overdrawn_balance_has_no_outlook() {
         let chart = Runway {
             id: "r".into(),
             title: "Balance".into(),

@@ -7,7 +7,7 @@ use super::scale::{percent, round_up, slot};
 use super::table::{Cell, DataTable};
 use crate::base::decimal::MICROS;
 use crate::base::{Credits, Day};
-use crate::http::pages::format::{Show, credits, day, day_in_week, day_short};
+use crate::http::pages::format::{Show, credits, day, day_in_week, day_short, headline};
 
 /// One day of the chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,9 +139,9 @@ impl StackedDays {
         };
         format!(
             "{range}: {} spent; most on {} ({} credits).",
-            self.show.amount_text(self.total()),
+            self.show.headline_text(self.total()),
             day_in_week(highest.day),
-            credits(highest.total()),
+            headline(highest.total()).0,
         )
     }
 
@@ -194,7 +194,7 @@ impl StackedDays {
     /// The horizontal grid.
     #[must_use]
     pub fn levels(&self) -> Vec<Tick> {
-        levels(self.top())
+        levels(self.top(), self.top())
     }
 
     /// A few dates under the plot, in the middle of their day's place.
@@ -245,21 +245,21 @@ impl StackedDays {
     }
 }
 
-/// Grid lines at nothing, half and all of an axis that ends at `top`.
+/// Grid lines at nothing, half and all of `top`, on an axis of this height that ends there.
 #[must_use]
-pub fn levels(top: i64) -> Vec<Tick> {
+pub fn levels(top: i64, height: i64) -> Vec<Tick> {
     [0, 1, 2]
         .into_iter()
         .map(|half| {
             let value = if half == 2 { top } else { top / 2 * half };
-            Tick { at: percent(top - value, top), label: axis(value), anchor: "end" }
+            Tick { at: percent(top - value, height), label: axis(value), anchor: "end" }
         })
         .collect()
 }
 
-/// A short figure for an axis: `500`, `2.5k`, `1M`. Axis ends are round, so nothing is lost.
-fn axis(micros: i64) -> String {
-    let (scaled, unit) = match micros / MICROS {
+/// A short figure for an axis: `500`, `2.5k`, `−1M`. Axis ends are round, so nothing is lost.
+pub fn axis(micros: i64) -> String {
+    let (scaled, unit) = match (micros / MICROS).abs() {
         ..10_000 => (micros, ""),
         10_000..1_000_000 => (micros / 1_000, "k"),
         _ => (micros / 1_000_000, "M"),

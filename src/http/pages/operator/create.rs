@@ -3,26 +3,38 @@
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 
-use super::{ADMIN, crumbs, page_of};
-use crate::base::Zone;
+use super::{ADMIN, crumbs};
+use crate::base::{Timestamp, Zone};
+use crate::catalog::Snapshot;
 use crate::http::State;
 use crate::http::access::Admitted;
 use crate::http::error::ApiError;
 use crate::http::form::Form;
 use crate::http::pages::chrome::{chrome, html, redirect};
-use crate::http::pages::components::field::FormState;
+use crate::http::pages::components::field::{Choice, FormState};
+use crate::http::pages::entry::ORGANIZATIONS;
+use crate::http::pages::forms::Once;
 use crate::http::pages::views::{Crumb, NewOrganizationPage, Section};
 use crate::http::pages::{choices, forms};
 use crate::http::route::Table;
+use crate::idempotency::Owner;
 use crate::identity::{NewOrganization, settings};
 use crate::onboarding::{self, Prices};
 
 const PATH: &str = "/operator/organizations/new";
-const FIELDS: [&str; 4] = ["name", "external_id", "currency", "timezone"];
+const FIELDS: [&str; 5] = ["name", "external_id", "currency", "timezone", "plan"];
 
 pub(super) fn routes(table: &mut Table) {
     table.page(Method::GET, PATH, ADMIN, form);
     table.page(Method::POST, PATH, ADMIN, create);
+}
+
+/// The plans to choose from, and none.
+pub(super) fn plans(catalog: &Snapshot, now: Timestamp) -> Vec<Choice> {
+    let mut plans = vec![Choice::new("", "None: pay as you go")];
+    let offered = catalog.plans().iter().filter(|plan| plan.in_force(now).is_some());
+    plans.extend(offered.map(|plan| Choice::new(plan.code.as_str(), &plan.name)));
+    plans
 }
 
 async fn form(state: web::Data<State>, admitted: Admitted) -> Result<HttpResponse, ApiError> {
@@ -42,23 +54,32 @@ fn show(
     status: StatusCode,
 ) -> Result<HttpResponse, ApiError> {
     let crumbs = crumbs(vec![Crumb::here("New")]);
-    let chrome = state.db.read_blocking(|tx| chrome(state, admitted, tx, Section::Organizations, crumbs))?;
+    let (chrome, plans) = state.db.read_blocking(|tx| -> Result<_, ApiError> {
+        let chrome = chrome(state, admitted, tx, Section::Organizations, crumbs)?;
+        Ok((chrome, plans(&*state.catalog.get(tx)?, tx.now())))
+    })?;
     let page = NewOrganizationPage {
         currencies: choices::currencies(chrome.show.face.currency),
         chrome,
         form,
         timezones: choices::timezones(),
+        plans,
         welcome: state.settings.welcome.credits,
+        idempotency_key: forms::fresh_key(admitted),
     };
     html(status, &page)
 }
 
 async fn create(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
     let by = admitted.by()?;
+    let once = Once::new(Owner::Operator, PATH, &form)?;
     let mut typed = forms::typed(&form, &FIELDS);
     let currency = forms::read(&mut typed, "currency");
     let zone = forms::read(&mut typed, "timezone");
-    let (Some(currency), Some(zone)) = (currency, zone) else {
+    if form.text("name").is_empty() {
+        typed.errors.insert("name".into(), "is required".into());
+    }
+    let (Some(currency), Some(zone), true) = (currency, zone, typed.errors.is_empty()) else {
         return show(&state, &admitted, typed, StatusCode::UNPROCESSABLE_ENTITY);
     };
     let external_id = form.text("external_id");
@@ -70,12 +91,16 @@ async fn create(state: web::Data<State>, admitted: Admitted, form: Form) -> Resu
         rate_card_id: None,
     };
     let welcome = state.settings.welcome;
-    let made = state.db.write(move |tx| onboarding::create(tx, &by, &new, &Prices::default(), welcome)).await;
-    match made {
-        Ok(made) => Ok(redirect(&format!("{}?done=created", page_of(made.id)))),
+    let plan = form.text("plan");
+    let prices = Prices { plan: (!plan.is_empty()).then(|| plan.to_owned()), rate_card: None };
+    let made = state.db.write(move |tx| {
+        once.act(tx, || Ok(onboarding::create(tx, &by, &new, &prices, welcome)?.id.to_string()))
+    });
+    match made.await {
+        Ok((id, _)) => Ok(redirect(&format!("{ORGANIZATIONS}/{id}?done=created"))),
         Err(error) => {
             let request_id = admitted.request_id.to_string();
-            let status = forms::explain(&mut typed, &FIELDS, error.into(), &request_id)?;
+            let status = forms::explain(&mut typed, &FIELDS, error, &request_id)?;
             show(&state, &admitted, typed, status)
         }
     }

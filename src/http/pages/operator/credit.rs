@@ -4,7 +4,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 
 use super::detail::tone;
-use super::{crumbs, page_of};
+use super::{around, page_of};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Day, Timestamp};
 use crate::grants::Class;
@@ -13,11 +13,13 @@ use crate::http::access::{Access, Admitted};
 use crate::http::api::credit::{self, CreditClass, CreditInput};
 use crate::http::error::{ApiError, Code, FieldError};
 use crate::http::form::Form;
-use crate::http::pages::chrome::{chrome, html, redirect, show};
+use crate::http::pages::chrome::{html, redirect, show};
 use crate::http::pages::components::field::FormState;
+use crate::http::pages::customer::label;
+use crate::http::pages::format::Show;
 use crate::http::pages::forms;
 use crate::http::pages::outlook;
-use crate::http::pages::views::{CreditPage, CreditPreview, Crumb, GrantChange, PartChange, Section};
+use crate::http::pages::views::{CreditPage, CreditPreview, GrantChange, PartChange};
 use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::idempotency::{self, Begin, Fingerprint, Key, Owner, Request};
@@ -66,9 +68,8 @@ fn show_form(
     let page = state.db.read_blocking(|tx| -> Result<_, ApiError> {
         let organization = organizations::get(tx, id)?;
         let summary = wallet::summary(tx, id, tx.now())?;
-        let way = crumbs(vec![Crumb::link(organization.name.clone(), page_of(id)), Crumb::here("Credit")]);
         Ok(CreditPage {
-            chrome: chrome(state, admitted, tx, Section::Organizations, way)?,
+            chrome: around(state, admitted, tx, &organization, "Credit")?,
             organization_id: id.to_string(),
             show: show(state, &organization),
             organization: organization.name,
@@ -178,13 +179,18 @@ fn preview(state: &State, id: OrganizationId, typed: &mut FormState) -> Result<C
             return Err(ApiError::field("expires", "in_the_past", "must not be over yet"));
         }
         let summary = wallet::summary(tx, id, tx.now())?;
-        change(&summary, &input, tx.now())
+        change(&summary, &input, &show(state, &organization), tx.now())
     })
 }
 
 /// What would change. Follows the wallet's own rules: an overdraft is repaid first, and credit is taken back in draw
 /// order.
-fn change(summary: &Summary, input: &CreditInput, now: Timestamp) -> Result<CreditPreview, ApiError> {
+fn change(
+    summary: &Summary,
+    input: &CreditInput,
+    show: &Show,
+    now: Timestamp,
+) -> Result<CreditPreview, ApiError> {
     let too_large = || ApiError::field("credits", "too_large", "is too large for the balance");
     let class = Class::from(input.class);
     let before = outlook::spendable(summary);
@@ -193,7 +199,9 @@ fn change(summary: &Summary, input: &CreditInput, now: Timestamp) -> Result<Cred
     if input.credits.is_positive() {
         repays = summary.overdraft.min(input.credits);
         let left = input.credits.checked_sub(repays).ok_or_else(too_large)?;
-        grants.push(GrantChange { label: "New grant".into(), before: Credits::ZERO, after: left });
+        if left.is_positive() {
+            grants.push(GrantChange { label: "New grant".into(), before: Credits::ZERO, after: left });
+        }
     } else {
         let mut rest = input.credits.checked_neg().ok_or_else(too_large)?;
         let own = summary.grants.iter().filter(|g| g.terms.order.class == class && g.terms.is_live(now));
@@ -203,7 +211,7 @@ fn change(summary: &Summary, input: &CreditInput, now: Timestamp) -> Result<Cred
             if taken.is_positive() {
                 let left = grant.remaining.checked_sub(taken).ok_or_else(too_large)?;
                 rest = rest.checked_sub(taken).ok_or_else(too_large)?;
-                let label = format!("{} ({})", grant.source, grant.id);
+                let label = label(grant, show);
                 grants.push(GrantChange { label, before: grant.remaining, after: left });
             }
         }

@@ -4,26 +4,24 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 
 use super::list::{DAYS, flags};
-use super::{ADMIN, crumbs, page_of};
+use super::{ADMIN, about, crumbs, page_of};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Timestamp};
 use crate::catalog::Snapshot;
-use crate::db::ReadTx;
+use crate::db::{DbError, ReadTx};
 use crate::grants::{self, Class};
 use crate::http::State;
 use crate::http::access::Admitted;
-use crate::http::api::transactions::describe;
 use crate::http::error::ApiError;
-use crate::http::pages::chrome::{chrome, html, show};
-use crate::http::pages::components::{Notice, Tone};
-use crate::http::pages::outlook;
-use crate::http::pages::views::{
-    BalanceParts, Crumb, GrantRow, KeyRow, OrganizationPage, Section, TransactionRow, UserRow,
-};
+use crate::http::pages::chrome::{html, show};
+use crate::http::pages::components::{FormState, Notice, Tone};
+use crate::http::pages::customer::{Grants, actor};
+use crate::http::pages::views::{BalanceParts, Crumb, GrantRow, KeyRow, NoteRow, OrganizationPage, UserRow};
+use crate::http::pages::{forms, outlook};
 use crate::http::params::{FromParams, Params, PathId, Query};
 use crate::http::route::Table;
-use crate::identity::{KeyOwner, Organization, keys, organizations, sessions, users};
-use crate::metering::statement::{self, Line, LineFilter};
+use crate::identity::{KeyOwner, Organization, Role, Status, keys, organizations, sessions, users};
+use crate::metering::statement::{self, LineFilter};
 use crate::wallet::Summary;
 use crate::{metering, wallet};
 
@@ -44,6 +42,16 @@ impl FromParams for Done {
             Some("created") => Some("The organization has been created."),
             Some("given") => Some("The credit has been given."),
             Some("taken") => Some("The credit has been taken back."),
+            Some("suspended") => {
+                Some("The organization is suspended: new work is refused, its people may only look.")
+            }
+            Some("resumed") => Some("The organization may act again."),
+            Some("noted") => Some("The note has been added."),
+            Some("person") => Some("The person can sign in."),
+            Some("revoked") => Some("The key has been revoked. It stopped working at once."),
+            Some("prices") => {
+                Some("The prices have been changed, from now on. What was charged keeps its price.")
+            }
             _ => None,
         }))
     }
@@ -56,16 +64,18 @@ async fn detail(
     Query(Done(done)): Query<Done>,
 ) -> Result<HttpResponse, ApiError> {
     let shared = state.clone();
-    let mut page = state.db.read(move |tx| page(&shared, &admitted, tx, id)).await?;
+    let mut page = state.db.read(move |tx| page(&shared, &admitted, tx, id, FormState::default())).await?;
     page.chrome.notice = done.map(|text| Notice { tone: Tone::Good, text: text.into(), link: None });
     html(StatusCode::OK, &page)
 }
 
-fn page(
+/// The page; `note` is what was typed as a new note, if that was refused.
+pub(super) fn page(
     state: &State,
     admitted: &Admitted,
     tx: &ReadTx<'_>,
     id: OrganizationId,
+    note: FormState,
 ) -> Result<OrganizationPage, ApiError> {
     let organization = organizations::get(tx, id)?;
     let catalog = state.catalog.get(tx)?;
@@ -73,14 +83,16 @@ fn page(
     let show = show(state, &organization);
     let window = (organization.zone.day_of(tx.now()), DAYS);
     let available = outlook::spendable(&summary);
-    let spend = outlook::daily(tx, id, window.0, DAYS)?;
-    let lasts_ms = outlook::lasts_ms(available, &spend);
+    let lasts_ms = outlook::pace(tx, &organization)?.lasts_ms(available);
     let has_usage = metering::has_usage(tx, id)?;
     let filter = LineFilter { from: None, to: None, types: Vec::new() };
     let lines = statement::lines(tx, id, &filter, None, RECENT)?.items;
+    let mut moved = Grants::new(tx, &show);
+    let recent: Result<_, DbError> = lines.iter().map(|line| moved.row(id, line, &catalog)).collect();
+    let recent = recent?;
     let way = crumbs(vec![Crumb::here(organization.name.clone())]);
     Ok(OrganizationPage {
-        chrome: chrome(state, admitted, tx, Section::Organizations, way)?,
+        chrome: about(state, admitted, tx, &organization, way)?,
         id: id.to_string(),
         external_id: organization.external_id.clone().unwrap_or_default(),
         created: organization.created_at,
@@ -90,32 +102,40 @@ fn page(
         lasts_ms,
         flags: flags(&organization, available, lasts_ms, has_usage),
         spend: outlook::spend_chart(tx, id, &catalog, &show, window)?,
-        runway: outlook::runway_chart(tx, id, &show, window, available, &spend)?,
+        runway: outlook::runway_chart(tx, id, &show, window, available, lasts_ms)?,
         grants: summary
             .grants
             .iter()
             .map(|grant| grant_row(tx, grant, &catalog))
             .collect::<Result<_, ApiError>>()?,
-        recent: lines
-            .into_iter()
-            .map(|line| transaction_row(tx, line, &catalog))
-            .collect::<Result<_, ApiError>>()?,
+        recent,
         users: people(tx, id)?,
         keys: keys_of(tx, id)?,
         see_as: Some(format!("{}/see-as", page_of(id))),
+        suspended: match organization.status {
+            Status::Active => None,
+            Status::Suspended { reason } => Some(reason),
+        },
+        notes: notes(tx, id)?,
+        note,
+        idempotency_key: forms::fresh_key(admitted),
         name: organization.name,
         show,
     })
 }
 
 /// What prices its usage, by the name people know.
-fn prices(tx: &ReadTx<'_>, organization: &Organization, catalog: &Snapshot) -> Result<String, ApiError> {
+pub(super) fn prices(
+    tx: &ReadTx<'_>,
+    organization: &Organization,
+    catalog: &Snapshot,
+) -> Result<String, ApiError> {
     let terms = metering::price_terms(tx, organization.id, tx.now())?;
     let plan = terms.and_then(|terms| terms.plan_version).and_then(|id| catalog.plan_version(id));
     let card =
         organization.rate_card_id.or_else(|| catalog.default_card()).and_then(|id| catalog.rate_card(id));
     Ok(match (plan, card) {
-        (Some((plan, _)), _) => plan.name.clone(),
+        (Some((plan, version)), _) => format!("Plan {}, version {}", plan.name, version.version),
         (None, Some(card)) => card.name.clone(),
         (None, None) => "None".into(),
     })
@@ -168,22 +188,13 @@ fn grant_row(tx: &ReadTx<'_>, grant: &grants::GrantRow, catalog: &Snapshot) -> R
     })
 }
 
-fn transaction_row(tx: &ReadTx<'_>, line: Line, catalog: &Snapshot) -> Result<TransactionRow, ApiError> {
-    let grant = line.grant.map(|id| grants::get(tx, id)).transpose()?.flatten();
-    let description = match &line.usage {
-        Some(usage) => describe(line.kind, usage, catalog),
-        None => line.description,
-    };
-    Ok(TransactionRow {
-        id: line.id.to_string(),
-        at: line.created_at,
-        kind: line.kind.name().to_owned(),
-        description,
-        amount: line.amount,
-        balance_after: line.balance_after,
-        classes: grant.iter().map(|grant| tone(grant.terms.order.class)).collect(),
-        expires: grant.and_then(|grant| grant.terms.order.expires_at),
-    })
+fn notes(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<NoteRow>, ApiError> {
+    let mut rows = Vec::new();
+    for note in organizations::notes(tx, id, None, SHOWN)?.items {
+        let author = actor(tx, &note.author.to_string(), true)?.unwrap_or_default();
+        rows.push(NoteRow { author, at: note.created_at, body: note.body });
+    }
+    Ok(rows)
 }
 
 fn people(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<UserRow>, ApiError> {
@@ -192,7 +203,11 @@ fn people(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<UserRow>, ApiError>
         let seen = sessions::list(tx, member.user.id, tx.now())?;
         rows.push(UserRow {
             email: member.user.email,
-            role: member.role.name().to_owned(),
+            role: match member.role {
+                Role::Owner => "Owner".into(),
+                Role::Billing => "Billing".into(),
+                Role::Member => "Member".into(),
+            },
             last_seen: seen.iter().map(|session| session.last_seen_at).max(),
         });
     }
@@ -202,8 +217,9 @@ fn people(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<UserRow>, ApiError>
 fn keys_of(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<KeyRow>, ApiError> {
     let keys = keys::list(tx, KeyOwner::Organization(id), None, SHOWN)?.items;
     let row = |key: keys::ApiKey| KeyRow {
+        id: key.id.to_string(),
         revoked: key.is_revoked(tx.now()),
-        name: key.name,
+        name: if key.name.is_empty() { "Without a name".into() } else { key.name },
         prefix: key.prefix,
         scopes: key.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
         last_used: key.last_used_at,

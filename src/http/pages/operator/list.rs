@@ -146,11 +146,7 @@ fn page(
     Ok(OrganizationsPage {
         chrome: chrome(state, admitted, tx, Section::Organizations, crumbs)?,
         form: wanted.form(),
-        tiles: if everything && total > 0 {
-            vec![Tile::new("Organizations", count(total), "", "")]
-        } else {
-            Vec::new()
-        },
+        tiles: if everything && total > 0 { tiles(tx, total)? } else { Vec::new() },
         rows,
         pager: Pager {
             first: wanted.window.before().map(|_| wanted.href(None)),
@@ -158,6 +154,18 @@ fn page(
             position,
         },
     })
+}
+
+fn tiles(tx: &ReadTx<'_>, total: u64) -> Result<Vec<Tile>, ApiError> {
+    let totals = wallet::totals(tx)?;
+    let suspended = organizations::count(tx, &Filter { suspended: Some(true), search: None })?;
+    let number = |of: i64| count(u64::try_from(of).unwrap_or(0));
+    Ok(vec![
+        Tile::new("Organizations", count(total), "", ""),
+        Tile::amount("Credit owed", totals.owed, "received and still to be used"),
+        Tile::new("Overdrawn", number(totals.overdrawn), "", "used more than there was"),
+        Tile::new("Suspended", number(suspended), "", ""),
+    ])
 }
 
 fn row(state: &State, tx: &ReadTx<'_>, organization: Organization) -> Result<OrganizationRow, ApiError> {
@@ -171,7 +179,7 @@ fn row(state: &State, tx: &ReadTx<'_>, organization: Organization) -> Result<Org
     } else {
         None
     };
-    let lasts_ms = outlook::lasts_ms(available, &spend);
+    let lasts_ms = outlook::pace(tx, &organization)?.lasts_ms(available);
     Ok(OrganizationRow {
         id: organization.id.to_string(),
         show: show(state, &organization),

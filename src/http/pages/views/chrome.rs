@@ -11,6 +11,8 @@ pub struct Brand {
     pub name: String,
     /// Address of a logo to show before the name.
     pub logo: Option<String>,
+    /// Address of the style sheet with the accent colour.
+    pub stylesheet: String,
 }
 
 /// The places of the navigation.
@@ -24,6 +26,8 @@ pub enum Section {
     Usage,
     /// Customer: transactions.
     Transactions,
+    /// Customer: limits and agents.
+    Limits,
     /// Operator: organizations.
     Organizations,
 }
@@ -136,12 +140,17 @@ impl Chrome {
         let item = |label, href, section| NavItem { label, href, current: self.section == section };
         match self.section {
             Section::Outside => Vec::new(),
-            Section::Overview | Section::Usage | Section::Transactions => vec![NavGroup {
+            // those who may not see the balance see usage alone
+            Section::Usage if self.balance.is_none() => {
+                vec![NavGroup { label: "My Credit", items: vec![item("Usage", "/usage", Section::Usage)] }]
+            }
+            Section::Overview | Section::Usage | Section::Transactions | Section::Limits => vec![NavGroup {
                 label: "My Credit",
                 items: vec![
                     item("Overview", "/overview", Section::Overview),
                     item("Usage", "/usage", Section::Usage),
                     item("Transactions", "/transactions", Section::Transactions),
+                    item("Limits & agents", "/limits", Section::Limits),
                 ],
             }],
             Section::Organizations => vec![NavGroup {

@@ -102,6 +102,11 @@ impl CreditPage {
         ]
     }
 
+    /// What is moved, whichever way.
+    fn moved(&self, change: Credits) -> String {
+        self.show.amount_text(Credits::from_micros(change.micros().saturating_abs()))
+    }
+
     /// The last day, as people write it.
     fn last_day(&self) -> String {
         let typed = self.form.value("expires");

@@ -6,6 +6,7 @@ use super::chrome::Chrome;
 use super::overview::{BalanceParts, lasts};
 use super::transactions::TransactionRow;
 use crate::base::{Credits, Timestamp};
+use crate::http::pages::components::field::{Control, Field, FormState};
 use crate::http::pages::components::{Chip, Runway, StackedDays, Tone};
 use crate::http::pages::format::{self, Show};
 
@@ -47,9 +48,22 @@ pub struct UserRow {
     pub last_seen: Option<Timestamp>,
 }
 
+/// A remark of the operator's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteRow {
+    /// Who wrote it.
+    pub author: String,
+    /// When.
+    pub at: Timestamp,
+    /// The remark.
+    pub body: String,
+}
+
 /// An API key of the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRow {
+    /// Its id.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// Its visible beginning: `tb_test_4f…`.
@@ -102,11 +116,23 @@ pub struct OrganizationPage {
     pub keys: Vec<KeyRow>,
     /// Where the form to see its pages as it does is sent; none while that is not offered.
     pub see_as: Option<String>,
+    /// Why it is suspended; none while it is not.
+    pub suspended: Option<String>,
+    /// What the operator wants to remember, newest first.
+    pub notes: Vec<NoteRow>,
+    /// Names: `note`.
+    pub note: FormState,
+    /// Sent back as `idempotency_key` with a note, so that a form sent twice acts once.
+    pub idempotency_key: String,
 }
 
 impl OrganizationPage {
     fn lasts(&self) -> String {
         lasts(self.available, self.lasts_ms)
+    }
+
+    fn note_field(&self) -> Field {
+        Field::new(&self.note, "note", "New note", Control::Text).hint("Only the operator's people see it.")
     }
 }
 
@@ -161,19 +187,9 @@ impl OrganizationPage {
                 grant(Tone::Paid, "Top-up, €50.00", "5000", "3000", None, ""),
             ],
             recent: samples::transactions(),
-            users: vec![
-                UserRow {
-                    email: "marta@riberadental.example".into(),
-                    role: "owner".into(),
-                    last_seen: Some(at("2026-11-21T07:58:00Z")),
-                },
-                UserRow {
-                    email: "administracion@riberadental.example".into(),
-                    role: "billing".into(),
-                    last_seen: None,
-                },
-            ],
+            users: Self::sample_users(),
             keys: vec![KeyRow {
+                id: "key_1".into(),
                 name: "Backend".into(),
                 prefix: "tb_test_4f9a".into(),
                 scopes: vec!["usage:write".into(), "billing:read".into()],
@@ -181,6 +197,30 @@ impl OrganizationPage {
                 revoked: false,
             }],
             see_as: Some("/operator/organizations/org_0a/see-as".into()),
+            suspended: None,
+            notes: vec![Self::sample_note()],
+            note: FormState::default(),
+            idempotency_key: "req_5t".into(),
         }
+    }
+
+    fn sample_note() -> NoteRow {
+        NoteRow {
+            author: "ops@vozia.example".into(),
+            at: super::samples::at("2026-11-19T10:12:00Z"),
+            body: "Called about the outage; credit promised.".into(),
+        }
+    }
+
+    fn sample_users() -> Vec<UserRow> {
+        let row = |email: &str, role: &str, last_seen: Option<&str>| UserRow {
+            email: email.into(),
+            role: role.into(),
+            last_seen: last_seen.map(super::samples::at),
+        };
+        vec![
+            row("marta@riberadental.example", "Owner", Some("2026-11-21T07:58:00Z")),
+            row("administracion@riberadental.example", "Billing", None),
+        ]
     }
 }

@@ -42,7 +42,11 @@ impl OrganizationRow {
     }
 
     fn lasts(&self) -> String {
-        self.lasts_ms.map_or_else(|| "—".into(), about_ms)
+        match self.lasts_ms {
+            _ if self.available.is_negative() => "nothing left".into(),
+            Some(ms) => about_ms(ms),
+            None => "—".into(),
+        }
     }
 }
 
@@ -98,14 +102,18 @@ impl OrganizationsPage {
 pub struct NewOrganizationPage {
     /// What stands around it.
     pub chrome: Chrome,
-    /// Names: `name`, `external_id`, `currency`, `timezone`.
+    /// Names: `name`, `external_id`, `currency`, `timezone`, `plan`.
     pub form: FormState,
     /// Currencies by code.
     pub currencies: Vec<Choice>,
     /// Timezones to suggest.
     pub timezones: Vec<String>,
+    /// Plans by code, and none.
+    pub plans: Vec<Choice>,
     /// The welcome credit that it will receive.
     pub welcome: Credits,
+    /// Sent back as `idempotency_key`, so that a form sent twice acts once.
+    pub idempotency_key: String,
 }
 
 impl NewOrganizationPage {
@@ -122,6 +130,7 @@ impl NewOrganizationPage {
             Field::line(form, "timezone", "Timezone")
                 .hint("Where its days and months begin, such as Europe/Madrid.")
                 .suggestions(self.timezones.clone()),
+            Field::new(form, "plan", "Plan", Control::Select(self.plans.clone())).filter(),
         ]
     }
 }
@@ -212,7 +221,9 @@ impl NewOrganizationPage {
             form,
             currencies: vec![Choice::new("EUR", "EUR · Euro"), Choice::new("USD", "USD · US dollar")],
             timezones: vec!["Europe/Madrid".into(), "UTC".into()],
+            plans: vec![Choice::new("", "None: pay as you go"), Choice::new("growth", "Growth")],
             welcome: c("500"),
+            idempotency_key: "req_5t".into(),
         }
     }
 }

@@ -90,7 +90,7 @@ impl OverviewPage {
         if self.parts.overdraft.is_positive() {
             let text = format!(
                 "Overdrawn by {}. New calls are refused; the next credit repays this first.",
-                self.chrome.show.amount_text(self.parts.overdraft)
+                self.chrome.show.headline_text(self.parts.overdraft)
             );
             return Some(Notice { tone: Tone::Bad, text, link });
         }

@@ -21,12 +21,17 @@ fn pages() -> Vec<(&'static str, String)> {
         ("transactions", html(&TransactionsPage::sample())),
         ("transactions-empty", html(&TransactionsPage::sample_empty())),
         ("transaction", html(&TransactionPage::sample())),
+        ("limits", html(&LimitsPage::sample())),
+        ("limits-none", html(&LimitsPage::sample_none())),
+        ("agent-limit", html(&AgentLimitPage::sample())),
         ("organizations", html(&OrganizationsPage::sample())),
         ("organizations-empty", html(&OrganizationsPage::sample_empty())),
         ("organization-new", html(&NewOrganizationPage::sample())),
         ("organization", html(&OrganizationPage::sample())),
         ("credit", html(&CreditPage::sample())),
         ("credit-preview", html(&CreditPage::sample_preview())),
+        ("form", html(&FormPage::sample())),
+        ("key-issued", html(&KeyIssuedPage::sample())),
         ("failure", html(&FailurePage::sample())),
     ]
 }

@@ -33,6 +33,7 @@ pub(crate) fn show() -> Show {
     Show {
         face: Face { currency: "EUR".parse().expect("EUR"), credits_per_unit: 100 },
         zone: "Europe/Madrid".parse().expect("zone"),
+        with_worth: true,
     }
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
     let customer = !matches!(section, Section::Outside | Section::Organizations);
     let membership = |id: &str, name: &str, current| Membership { id: id.into(), name: name.into(), current };
     Chrome {
-        brand: Brand { name: "Vozia".into(), logo: None },
+        brand: Brand { name: "Vozia".into(), logo: None, stylesheet: "/static/brand.css".into() },
         show: show(),
         test_clock: Some(at("2026-11-21T09:30:00Z")),
         csrf: "c3d1f0a9".into(),

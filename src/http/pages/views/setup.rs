@@ -14,7 +14,7 @@ pub struct SetupPage {
     /// The one-time token of the address.
     pub token: String,
     /// Names: `email`, `password`, `currency`, `timezone`, `seller_name`, `seller_address`, `seller_country`,
-    /// `seller_vat_id`.
+    /// `seller_vat_id`, `seller_email`.
     pub form: FormState,
     /// Currencies by code.
     pub currencies: Vec<Choice>,
@@ -67,6 +67,9 @@ impl SetupPage {
             Field::line(form, "seller_vat_id", "VAT ID")
                 .optional()
                 .hint("With the country's prefix, such as ESB12345674."),
+            Field::new(form, "seller_email", "Email for customers' questions", Control::Line("email"))
+                .optional()
+                .autocomplete("off"),
         ]
     }
 

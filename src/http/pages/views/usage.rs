@@ -9,7 +9,7 @@ use crate::http::pages::components::field::{Choice, Control, Field, FormState};
 use crate::http::pages::components::scale::percent;
 use crate::http::pages::components::stacked_days::DayStack;
 use crate::http::pages::components::{EmptyState, StackedDays, Tile};
-use crate::http::pages::format::{self, count, credits, minutes, share};
+use crate::http::pages::format::{self, count, headline, minutes, share};
 
 /// What the days and the table are split by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,9 +166,9 @@ const DAYS_IN_SIGHT: usize = 10;
 impl UsagePage {
     fn tiles(&self) -> Vec<Tile> {
         let totals = &self.totals;
-        let average = totals.per_minute().map_or_else(|| "—".into(), credits);
+        let average = totals.per_minute().map_or_else(|| "—".into(), |average| headline(average).0);
         vec![
-            Tile::new("Spent", credits(totals.spent), "credits", self.chrome.show.worth(totals.spent)),
+            Tile::amount("Spent", totals.spent, self.chrome.show.worth(totals.spent)),
             Tile::new("Calls", count(totals.calls), "", minutes(totals.voice)),
             Tile::new("Average per minute", average, "credits", "voice only"),
             Tile::new("Chat messages", count(totals.messages), "", ""),

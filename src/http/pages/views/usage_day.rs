@@ -43,6 +43,8 @@ impl UsageItemRow {
             "surcharge" => "Surcharge",
             "pass_through" => "Carrier cost",
             "overage" => "Overage",
+            "included" => "Included in plan",
+            "byok" => "Own provider key",
             other => other,
         }
     }
@@ -142,6 +144,8 @@ pub struct UsageItemPage {
     pub draws: Vec<Draw>,
     /// What the integration attached.
     pub metadata: Vec<(String, String)>,
+    /// The usage item that this one takes back, by id.
+    pub corrects: Option<String>,
 }
 
 #[cfg(test)]
@@ -250,6 +254,7 @@ impl UsageItemPage {
                 Draw { class: Tone::Paid, label: "Top-up of 12 Nov 2026".into(), amount: c("-20") },
             ],
             metadata: vec![("direction".into(), "inbound".into()), ("toll_free".into(), "true".into())],
+            corrects: None,
         }
     }
 }

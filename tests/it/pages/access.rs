@@ -1,0 +1,309 @@
+//! Every page and every form's target, with every kind of visitor.
+
+use tollbook::http::route::Surface;
+use tollbook::identity::{Role, organizations};
+
+use super::browsing::{Browser, person, sign_in};
+use crate::helpers::{BY, TestApp};
+
+/// Who may come in. Written by hand, apart from the declarations in the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Who {
+    Anyone,
+    Person,
+    Money,
+    Usage,
+    /// Changes something of the customer's.
+    Change,
+    Operator,
+}
+use Who::{Anyone, Change, Money, Operator, Person, Usage};
+
+const PAGES: &[(&str, &str, Who)] = &[
+    ("GET", "/", Anyone),
+    ("GET", "/docs", Anyone),
+    ("GET", "/setup", Anyone),
+    ("GET", "/setup/{id}", Anyone),
+    ("POST", "/setup/{id}", Anyone),
+    ("GET", "/sign-in", Anyone),
+    ("POST", "/sign-in", Anyone),
+    ("POST", "/sign-out", Person),
+    ("POST", "/switch-organization", Person),
+    ("GET", "/overview", Money),
+    ("GET", "/transactions", Money),
+    ("GET", "/transactions.csv", Money),
+    ("GET", "/transactions/{id}", Money),
+    ("GET", "/usage", Usage),
+    ("GET", "/usage.csv", Usage),
+    ("GET", "/usage/{day}", Usage),
+    ("GET", "/usage/items/{id}", Usage),
+    ("GET", "/limits", Money),
+    ("POST", "/limits", Change),
+    ("POST", "/limits/resume", Change),
+    ("GET", "/limits/agent", Money),
+    ("POST", "/limits/agent", Change),
+    ("GET", "/operator/organizations", Operator),
+    ("GET", "/operator/organizations/new", Operator),
+    ("POST", "/operator/organizations/new", Operator),
+    ("GET", "/operator/organizations/{id}", Operator),
+    ("POST", "/operator/organizations/{id}/notes", Operator),
+    ("GET", "/operator/organizations/{id}/suspend", Operator),
+    ("POST", "/operator/organizations/{id}/suspend", Operator),
+    ("POST", "/operator/organizations/{id}/resume", Operator),
+    ("GET", "/operator/organizations/{id}/people/new", Operator),
+    ("POST", "/operator/organizations/{id}/people/new", Operator),
+    ("GET", "/operator/organizations/{id}/keys/new", Operator),
+    ("POST", "/operator/organizations/{id}/keys/new", Operator),
+    ("POST", "/operator/organizations/{id}/keys/{key}/revoke", Operator),
+    ("GET", "/operator/organizations/{id}/prices", Operator),
+    ("POST", "/operator/organizations/{id}/prices", Operator),
+    ("GET", "/operator/organizations/{id}/credit", Operator),
+    ("POST", "/operator/organizations/{id}/credit", Operator),
+    ("POST", "/operator/organizations/{id}/see-as", Operator),
+    ("POST", "/operator/leave", Operator),
+];
+
+#[actix_web::test]
+async fn the_table_names_every_page() {
+    let app = TestApp::start().await;
+    let pages = app.app.table.endpoints().filter(|endpoint| endpoint.surface == Surface::Page);
+    let mut served: Vec<String> = pages.map(|page| format!("{} {}", page.method, page.path)).collect();
+    let mut listed: Vec<String> = PAGES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    served.sort();
+    listed.sort();
+    assert_eq!(served, listed);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Visitor {
+    Nobody,
+    Operator,
+    OperatorSeeing,
+    Of(Role),
+    Suspended,
+    Nowhere,
+}
+
+/// The status of a refusal; none for those who are let in. One line for each rule, though some end alike.
+#[allow(clippy::match_same_arms)]
+fn refusal(path: &str, who: Who, visitor: Visitor) -> Option<u16> {
+    match (who, visitor) {
+        // there is no page to begin with
+        (Anyone, Visitor::Nowhere) if path == "/" => Some(403),
+        (Anyone, _) => None,
+        // to sign in first
+        (_, Visitor::Nobody) => Some(303),
+        (Person, _) => None,
+        (Operator, Visitor::Operator | Visitor::OperatorSeeing) => None,
+        (Operator, _) => Some(403),
+        // to choose an organization first
+        (Money | Usage, Visitor::Operator | Visitor::Nowhere) => Some(302),
+        (Money | Change, Visitor::Of(Role::Member)) => Some(403),
+        // nothing is chosen that could be changed
+        (Change, Visitor::Operator | Visitor::Nowhere) => Some(400),
+        // may look, and no more
+        (Change, Visitor::OperatorSeeing | Visitor::Suspended) => Some(403),
+        (Money | Usage | Change, _) => None,
+    }
+}
+
+#[actix_web::test]
+async fn every_page_lets_in_whom_it_should_and_nobody_else() {
+    let app = TestApp::start().await;
+    let own = app.organization("Own").await;
+    let suspended = app.organization("Suspended").await;
+    app.db().write(move |tx| organizations::suspend(tx, &BY, suspended, "test")).await.unwrap();
+    let (_, operator) = app.operator().await;
+    let (gone, nowhere) = app.member(suspended, Role::Billing).await;
+    let (_, owner_of_suspended) = app.member(suspended, Role::Owner).await;
+    app.db()
+        .write(move |tx| tollbook::identity::users::remove_membership(tx, &BY, gone, suspended))
+        .await
+        .unwrap();
+    let seeing = Browser::with_session(&app, &operator);
+    seeing.jar.lock().unwrap().insert("tollbook-organization".into(), own.to_string());
+    let mut visitors = vec![
+        (Visitor::Nobody, Browser::new(&app)),
+        (Visitor::Operator, Browser::with_session(&app, &operator)),
+        (Visitor::OperatorSeeing, seeing),
+        (Visitor::Suspended, Browser::with_session(&app, &owner_of_suspended)),
+        (Visitor::Nowhere, Browser::with_session(&app, &nowhere)),
+    ];
+    for role in Role::ALL {
+        visitors.push((Visitor::Of(role), Browser::with_session(&app, &app.member(own, role).await.1)));
+    }
+    let mut failures = Vec::new();
+    for (method, path, who) in PAGES.iter().filter(|(_, path, _)| *path != "/sign-out") {
+        for (visitor, browser) in &visitors {
+            // things that cannot exist: whoever is let in finds nothing, and changes nothing
+            let path =
+                path.replace("{id}", "nothing").replace("{day}", "nothing").replace("{key}", "nothing");
+            let page =
+                if *method == "GET" { browser.get(&path).await } else { browser.send(&path, &[]).await };
+            let status = page.answer.status.as_u16();
+            let expected = refusal(&path, *who, *visitor);
+            let fits = match expected {
+                Some(303) => status == 303 && page.location().starts_with("/sign-in"),
+                Some(302) => status == 303 && page.location() == "/operator/organizations",
+                Some(refused) => status == refused,
+                // a form without its token is turned away at the door, whoever sends it
+                None if *method == "POST" => status == 403 && page.text().contains("This form has expired"),
+                None => {
+                    !matches!(status, 400 | 401) && !page.text().contains("Not allowed")
+                        || path.starts_with("/setup/")
+                }
+            };
+            if !fits || page.answer.status.is_server_error() {
+                failures.push(format!("{method} {path} as {visitor:?}: {status}, expected {expected:?}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[actix_web::test]
+async fn nobody_sees_another_organizations_things() {
+    use super::browsing::{Use, charge, credit};
+    let app = TestApp::start().await;
+    let (own, foreign) = (app.organization("Own").await, app.organization("Foreign").await);
+    credit(&app, foreign, 100, tollbook::grants::Class::Paid, None).await;
+    let used = Use {
+        id: "e1",
+        meter: "voice",
+        quantity: "60",
+        at: "2026-11-21T08:00:00Z",
+        agent: "a",
+        workspace: "",
+    };
+    charge(&app, foreign, &[used]).await;
+    person(&app, "own@example.com", Some((own, Role::Owner, &[]))).await;
+    person(&app, "foreign@example.com", Some((foreign, Role::Owner, &[]))).await;
+    let (insider, outsider) =
+        (sign_in(&app, "foreign@example.com").await, sign_in(&app, "own@example.com").await);
+    let list = insider.get("/transactions").await.expect(200);
+    let transaction = list.links("/transactions/txn_").remove(0);
+    let day = insider.get("/usage/2026-11-21").await.expect(200);
+    let item = day.links("/usage/items/").remove(0);
+    insider.get(&transaction).await.expect(200);
+    insider.get(&item).await.expect(200);
+    outsider.get(&transaction).await.expect(404).says("Page not found");
+    outsider.get(&item).await.expect(404);
+    outsider.get("/usage/2026-11-21").await.expect(200).says("Nothing was charged that day");
+    // nor by naming it in the cookie
+    outsider.jar.lock().unwrap().insert("tollbook-organization".into(), foreign.to_string());
+    outsider.get(&transaction).await.expect(404);
+    let page = outsider.get("/overview").await.expect(200);
+    page.says("Own");
+    page.does_not_say("Foreign");
+    let csrf = page.hidden("/sign-out").remove(0).1;
+    let named = [("csrf", &*csrf), ("organization", &*foreign.to_string())];
+    outsider.send("/switch-organization", &named).await.expect(403);
+}
+
+/// Things that exist, named by whoever does not own them; and by the operator, who may look at all of them.
+#[actix_web::test]
+async fn pages_about_an_organization_are_the_operators_alone() {
+    let app = TestApp::start().await;
+    let (own, foreign) = (app.organization("Own").await, app.organization("Foreign").await);
+    let operator = Browser::with_session(&app, &app.operator().await.1);
+    let mut customers = Vec::new();
+    for role in Role::ALL {
+        customers.push(Browser::with_session(&app, &app.member(own, role).await.1));
+    }
+    let paths = PAGES.iter().filter(|(method, path, _)| *method == "GET" && path.starts_with("/operator/"));
+    for (_, path, _) in paths {
+        for id in [own, foreign] {
+            let path = path.replace("{id}", &id.to_string());
+            let page = operator.get(&path).await.expect(200);
+            assert!(!path.contains("org_") || page.text().contains("Own") || page.text().contains("Foreign"));
+            for customer in &customers {
+                customer.get(&path).await.expect(403).does_not_say("Foreign");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_form_needs_its_own_token() {
+    let app = TestApp::start().await;
+    let id = app.organization("Own").await;
+    let (_, token) = app.operator().await;
+    let (operator, other) = (
+        Browser::with_session(&app, &token),
+        Browser::with_session(&app, &app.member(id, Role::Owner).await.1),
+    );
+    let home = format!("/operator/organizations/{id}");
+    let path = format!("{home}/notes");
+    let csrf = operator.get(&home).await.hidden(&path).remove(0).1;
+    let foreign = other.get("/overview").await.hidden("/sign-out").remove(0).1;
+    assert_ne!(csrf, foreign);
+    for wrong in ["", "nonsense", &foreign, &csrf[..csrf.len() - 1], &format!("{csrf}0")] {
+        let sent = [("csrf", wrong), ("note", "Called."), ("idempotency_key", "once")];
+        operator.send(&path, &sent).await.expect(403).says("This form has expired");
+    }
+    let fields = [("csrf", &*csrf), ("note", "Called."), ("idempotency_key", "once")];
+    // with its token, but from another site
+    let body = serde_urlencoded::to_string(fields).unwrap();
+    let elsewhere = app
+        .call("POST", &path)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Sec-Fetch-Site", "cross-site")
+        .header("Cookie", &format!("tollbook={token}"))
+        .body(body.into_bytes());
+    elsewhere.send().await.expect(403);
+    operator.get(&home).await.expect(200).does_not_say("Called.");
+    operator.send(&path, &fields).await.location();
+    operator.get(&home).await.expect(200).says("Called.");
+}
+
+/// From the first page on, everything that is linked to.
+#[actix_web::test]
+async fn no_link_leads_nowhere() {
+    use super::browsing::{Use, charge, credit};
+    let app = TestApp::start().await;
+    let id = app.organization("Acme").await;
+    credit(&app, id, 1_000, tollbook::grants::Class::Paid, None).await;
+    for number in 0..30 {
+        let event = format!("e{number}");
+        let used = Use {
+            id: &event,
+            meter: if number % 2 == 0 { "voice" } else { "chat" },
+            quantity: "60",
+            at: "2026-11-20T08:00:00Z",
+            agent: "a&b",
+            workspace: "north",
+        };
+        charge(&app, id, &[used]).await;
+    }
+    let operator = app.operator().await.1;
+    let seeing = Browser::with_session(&app, &operator);
+    seeing.jar.lock().unwrap().insert("tollbook-organization".into(), id.to_string());
+    let visitors = [
+        ("/", Browser::new(&app)),
+        ("/overview", Browser::with_session(&app, &app.member(id, Role::Owner).await.1)),
+        ("/operator/organizations", Browser::with_session(&app, &operator)),
+        ("/overview", seeing),
+    ];
+    for (start, browser) in visitors {
+        let mut seen = std::collections::BTreeSet::from([start.to_owned()]);
+        let mut open = vec![start.to_owned()];
+        while let Some(path) = open.pop() {
+            let page = browser.get(&path).await;
+            let status = page.answer.status.as_u16();
+            assert!(matches!(status, 200 | 303), "{path}: {status}");
+            let leads = if status == 303 { vec![page.location().to_owned()] } else { page.links("/") };
+            for href in leads {
+                let href = href.split('#').next().unwrap().to_owned();
+                // one of each kind is enough
+                let kind = href
+                    .split_once("txn_")
+                    .or(href.split_once("use_"))
+                    .map_or(href.as_str(), |(kind, _)| kind);
+                if seen.len() < 150 && seen.insert(kind.to_owned()) {
+                    open.push(href);
+                }
+            }
+        }
+        assert!(seen.len() > 3, "{seen:?}");
+    }
+}
