@@ -174,14 +174,14 @@ impl Opened {
     }
 }
 
-fn call_options(config: &config::Calls) -> calls::Options {
+fn call_options(calls: &config::Calls) -> calls::Options {
     let seconds = |whole: u32| Quantity::from_whole(i64::from(whole)).unwrap_or_default();
     calls::Options {
-        stretch: seconds(config.hold_seconds),
-        shortest: seconds(config.min_seconds),
-        longest: seconds(config.max_call_seconds),
-        grace_ms: i64::from(config.expiry_grace_seconds) * crate::base::time::SECOND_MS,
-        warning: seconds(config.warning_seconds),
+        stretch: seconds(calls.hold_seconds),
+        shortest: seconds(calls.min_seconds),
+        longest: seconds(calls.max_call_seconds),
+        grace_ms: i64::from(calls.expiry_grace_seconds) * crate::base::time::SECOND_MS,
+        warning: seconds(calls.warning_seconds),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Somebody changes the file behind the program's back: whatever they touch, `verify` finds it and says where.
 
 use rusqlite::Connection;
-use tollbook::base::{Credits, Quantity};
 use tollbook::base::id::OrganizationId;
 use tollbook::base::time::HOUR_MS;
+use tollbook::base::{Credits, Quantity};
 use tollbook::calls::{self, CallRef, Report, Request};
 use tollbook::db::DbError;
 use tollbook::grants::Class;
@@ -227,7 +227,6 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE calls SET organization_id = 9 WHERE call_id = 'live'", &["calls", "cycle_holds"]),
     ("UPDATE calls SET started_at = started_at - 1 WHERE call_id = 'over'", &["calls"]),
     ("DELETE FROM calls WHERE call_id = 'over'", &["calls"]),
-    ("DELETE FROM calls WHERE call_id = 'held'", &["holds"]),
     ("UPDATE cycle_holds SET included = included + 1", &["cycle_holds"]),
     ("DELETE FROM cycle_holds", &["cycle_holds"]),
     ("INSERT INTO cycle_holds VALUES (7, 1, 0, 0, 0)", &["cycle_holds"]),
