@@ -154,15 +154,17 @@ impl Spending {
         let policy = policy.clone();
         let organization = spent.organization;
         let month = spent.day.first_of_month();
+        // what costs nothing, or is taken back, is no news
+        let costs = spent.credits.is_positive();
         let in_day = self.days.get_mut(&(organization, spent.day));
         if let Some(tally) = in_day {
             tally.add(spent.credits);
-            if spent.day == spent.today {
+            if costs && spent.day == spent.today {
                 tell(&mut self.events, &policy, spent, LimitKey::DAILY, tally);
             }
         }
         let Some(in_month) = self.months.get_mut(&(organization, month)) else { return };
-        let is_now = month == spent.today.first_of_month();
+        let is_now = costs && month == spent.today.first_of_month();
         in_month.total.add(spent.credits);
         if is_now {
             tell(&mut self.events, &policy, spent, LimitKey::MONTHLY, &mut in_month.total);
@@ -282,9 +284,6 @@ impl Agent {
 
 /// Notes what is new about a limit.
 fn tell(events: &mut Vec<LimitEvent>, policy: &Policy, spent: Spent, key: LimitKey, tally: &mut Tally) {
-    if spent.credits.is_negative() {
-        return;
-    }
     let Some(amount) = policy.amount(key) else { return };
     let Some(notice) = rules::news(amount, tally.spent, tally.told) else { return };
     tally.told = Some(notice);

@@ -111,7 +111,6 @@ fn uncount(tx: &WriteTx<'_>, conn: &Connection, head: &ItemRow, event: &EventRow
         spending.count(Spent {
             organization: head.organization,
             day: event.day,
-            // nothing is told about what is taken back
             today: event.day,
             agent: event.agent,
             credits: negated(event.total)?,

@@ -7,11 +7,13 @@
 mod calls;
 mod chance;
 mod compare;
+mod limits;
 mod model;
 mod op;
 mod price;
 mod rng;
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -51,8 +53,15 @@ impl Simulation {
             organizations.push(Organization::new(name, zone));
         }
         let now = kit.now().millis();
-        let model =
-            Model { prices: Prices::seeded(), organizations, now, next_line: 1, next_call: 1, cash: 0 };
+        let model = Model {
+            prices: Prices::seeded(),
+            organizations,
+            now,
+            next_line: 1,
+            next_call: 1,
+            cash: 0,
+            agents_seen: BTreeSet::new(),
+        };
         Self { kit, model, chance: Chance::new(seed), committed_at: None }
     }
 
@@ -89,6 +98,7 @@ impl Simulation {
         let ops: Vec<Op> = (0..count).map(|_| self.chance.op(&self.model)).collect();
         self.together(ops).await;
         compare::balances(&self.kit, &self.model);
+        limits::compare(&self.kit, &self.model);
         if self.chance.rng.one_in(6) {
             let place = self.chance.rng.index(self.model.organizations.len());
             compare::history(&self.kit, &self.model, place, &mut self.chance.rng);

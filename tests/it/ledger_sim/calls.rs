@@ -8,7 +8,7 @@ use tollbook::calls::{Report, Request};
 use tollbook::metering::{Direction, ExternalId, Mode, UsageEvent};
 
 use super::model::{MAX_CHARGE, MAX_OWED, MAX_QUANTITY, Model, Organization, Priced};
-use super::price::{self, Found, Micros, ONE, Prices, Used};
+use super::price::{self, Found, Micros, ONE, Prices, Used, day_of};
 
 const STRETCH: Micros = 60 * ONE;
 const SHORTEST: Micros = ONE;
@@ -92,13 +92,28 @@ impl Call {
         }
     }
 
-    fn used(&self, quantity: Micros) -> Used {
-        Used {
-            quantity,
-            toll_free_inbound: self.said.toll_free && self.said.direction == Direction::Inbound,
-            byok: self.said.byok,
-            carrier: None,
+    fn is_toll_free_inbound(&self) -> bool {
+        self.said.toll_free && self.said.direction == Direction::Inbound
+    }
+
+    /// The credit that it has set aside.
+    fn held(&self) -> Micros {
+        match &self.state {
+            State::Live(live) => live.pins.values().sum(),
+            State::Over(_) | State::Rejected { .. } => 0,
         }
+    }
+
+    /// The seconds that it has set something aside for.
+    fn covered(&self) -> Micros {
+        match &self.state {
+            State::Live(live) => live.covered,
+            State::Over(_) | State::Rejected { .. } => 0,
+        }
+    }
+
+    fn used(&self, quantity: Micros) -> Used {
+        Used { quantity, toll_free_inbound: self.is_toll_free_inbound(), byok: self.said.byok, carrier: None }
     }
 
     fn status(&self) -> &'static str {
@@ -198,6 +213,24 @@ fn rounded_up(rate: &price::Rate, quantity: Micros) -> Micros {
     (wanted + rate.increment - 1) / rate.increment * rate.increment
 }
 
+/// What a call may use.
+struct Room {
+    credit: Micros,
+    short: &'static str,
+    seconds: Option<Micros>,
+    plan_only: bool,
+}
+
+impl Room {
+    /// Of the longest that credit covers what the number's guard leaves, and what keeps it from being longer.
+    fn limit(&self, most: Micros, covered: Micros, increment: Micros) -> (Micros, &'static str) {
+        match self.seconds.map(|seconds| (covered + seconds) / increment * increment) {
+            Some(seconds) if seconds < most => (seconds, "toll_free_minutes"),
+            _ => (most, self.short),
+        }
+    }
+}
+
 /// The longest that `credit` covers: found from above, increment by doubled increment.
 fn longest(prices: &Prices, of: &Organization, call: &Call, own: Micros, credit: Micros) -> (Micros, Micros) {
     let tariff = call.tariff.as_ref().expect("priced");
@@ -222,21 +255,49 @@ fn longest(prices: &Prices, of: &Organization, call: &Call, own: Micros, credit:
 }
 
 impl Organization {
-    /// What may be set aside for a meter now.
-    fn pinnable(&self, meter: &str, now: i64) -> Micros {
-        let free: Micros = self
-            .grants
-            .iter()
-            .filter(|g| g.is_live(now) && g.is_for(meter))
-            .map(super::model::Grant::free)
-            .sum();
-        (free - self.overdraft).max(0)
+    /// What may be set aside for a meter now, of any class and of plan credit alone.
+    fn pinnable(&self, meter: &str, now: i64) -> (Micros, Micros) {
+        let free = |plan_only: bool| -> Micros {
+            let usable = self.grants.iter().filter(|g| g.is_live(now) && g.is_for(meter));
+            usable.filter(|g| !plan_only || g.class == 1).map(super::model::Grant::free).sum()
+        };
+        let all = (free(false) - self.overdraft).max(0);
+        (all, free(true).min(all))
     }
 
-    fn pin(&mut self, meter: &str, now: i64, mut amount: Micros, pins: &mut Pins) {
+    /// What a call may use beyond what it has set aside: credit, why it is no more, seconds, plan credit alone.
+    fn room(&self, call: &Call, now: i64) -> Room {
+        let day = day_of(&self.zone, call.started);
+        let agent = call.said.agent.as_deref().unwrap_or_default();
+        let held_by = |of: Option<&str>| -> Micros {
+            let own = self.calls.iter().filter(|c| of.is_none() || c.said.agent.as_deref() == of);
+            own.map(Call::held).sum()
+        };
+        let (tightest, plan_only) = self.headroom(agent, day, held_by(None), held_by(Some(agent)));
+        let (all, of_plan) = self.pinnable(&call.said.meter, now);
+        let (mut credit, mut short) = (all, "insufficient_credits");
+        if plan_only && (of_plan < all || of_plan == 0) {
+            (credit, short) = (of_plan, "plan_exhausted");
+        }
+        if let Some((left, kind, _)) = tightest.filter(|(left, _, _)| *left < credit) {
+            let reason =
+                ["daily_limit", "monthly_limit", "per_agent_limit"].into_iter().find(|r| r.starts_with(kind));
+            (credit, short) = (left, reason.expect("a kind"));
+        }
+        let number = call.said.number.as_deref().filter(|_| call.is_toll_free_inbound());
+        let seconds = number.filter(|_| &*call.said.meter == "voice").and_then(|number| {
+            let there = self.calls.iter().filter(|c| c.said.number.as_deref() == Some(number));
+            let covered = there.filter(|c| c.is_toll_free_inbound()).map(Call::covered).sum();
+            self.guard_leaves(number, day, covered)
+        });
+        Room { credit, short, seconds, plan_only }
+    }
+
+    fn pin(&mut self, meter: &str, now: i64, plan_only: bool, mut amount: Micros, pins: &mut Pins) {
         for place in self.draw_order() {
             let grant = &mut self.grants[place];
-            let part = if grant.is_live(now) && grant.is_for(meter) { grant.free().min(amount) } else { 0 };
+            let usable = grant.is_live(now) && grant.is_for(meter) && (!plan_only || grant.class == 1);
+            let part = if usable { grant.free().min(amount) } else { 0 };
             if part > 0 {
                 grant.held += part;
                 amount -= part;
@@ -308,12 +369,16 @@ impl Model {
         to.settle(&mut self.next_line, now);
         let state = State::Rejected { reason: "", available: 0, required: 0 };
         let mut call = Call { id, said: said.clone(), started, tariff: Some(tariff), state };
-        let credit = to.pinnable(&said.meter, now);
-        let (most, least) = longest(&self.prices, to, &call, 0, credit);
+        let room = to.room(&call, now);
+        let (most, least) = longest(&self.prices, to, &call, 0, room.credit);
+        let increment =
+            found(&self.prices, call.tariff.as_ref().expect("priced"), &said.meter).rate.increment;
+        let (most, short) = room.limit(most, 0, increment);
+        self.see(to, said);
         if to.suspended || most < least {
             let (required, _, _) = cost(&self.prices, to, &call, 0, least);
-            let reason = if to.suspended { "organization_suspended" } else { "insufficient_credits" };
-            call.state = State::Rejected { reason, available: credit, required };
+            let reason = if to.suspended { "organization_suspended" } else { short };
+            call.state = State::Rejected { reason, available: room.credit, required };
         } else {
             let rate = found(&self.prices, call.tariff.as_ref().expect("priced"), &said.meter).rate;
             let covered = rounded_up(rate, STRETCH).min(most);
@@ -326,7 +391,7 @@ impl Model {
                 elapsed: 0,
                 expires: now + millis(covered) + GRACE_MS,
             };
-            self.cover(to, &call, &mut live);
+            self.cover(to, &call, &mut live, room.plan_only);
             call.state = State::Live(live);
             to.close(now);
         }
@@ -339,11 +404,11 @@ impl Model {
     }
 
     /// Makes the pins pay for what is to be covered.
-    fn cover(&self, to: &mut Organization, call: &Call, live: &mut Live) {
+    fn cover(&self, to: &mut Organization, call: &Call, live: &mut Live, plan_only: bool) {
         let (total, included, billed) = cost(&self.prices, to, call, live.included, live.covered);
         let held: Micros = live.pins.values().sum();
         if total >= held {
-            to.pin(&call.said.meter, self.now, total - held, &mut live.pins);
+            to.pin(&call.said.meter, self.now, plan_only, total - held, &mut live.pins);
         } else {
             to.unpin(held - total, &mut live.pins);
         }
@@ -375,12 +440,13 @@ impl Model {
         live.elapsed = live.elapsed.max(elapsed.micros().into());
         to.settle(&mut self.next_line, now);
         let held: Micros = live.pins.values().sum();
-        let credit = held + to.pinnable(&call.said.meter, now);
-        let (most, _) = longest(&self.prices, to, &call, live.included, credit);
-        live.most = most.max(live.covered);
+        let room = to.room(&call, now);
+        let (most, _) = longest(&self.prices, to, &call, live.included, held + room.credit);
         let rate = found(&self.prices, call.tariff.as_ref().expect("priced"), &call.said.meter).rate;
+        let (most, _) = room.limit(most, live.covered, rate.increment);
+        live.most = most.max(live.covered);
         live.covered = rounded_up(rate, live.elapsed + STRETCH).min(live.most).max(live.covered);
-        self.cover(to, &call, &mut live);
+        self.cover(to, &call, &mut live, room.plan_only);
         live.expires = now + millis((live.covered - live.elapsed).max(0)) + GRACE_MS;
         let left = (live.most - live.elapsed).max(0);
         to.calls[place].state = State::Live(live);
@@ -510,7 +576,7 @@ impl Model {
         let (mut events, mut answers, mut credits) = (Vec::new(), Vec::new(), 0);
         for (said, price) in made {
             credits += price.items.iter().map(|(_, _, credits)| credits).sum::<Micros>();
-            answers.push(self.charge(to, &said, price, pins));
+            answers.push(self.charge(to, &said, price, false, pins));
             events.push(said.id.to_string());
         }
         pins.retain(|_, part| *part > 0);
@@ -520,6 +586,12 @@ impl Model {
     pub fn capture(&mut self, of: usize, external: &ExternalId, report: &Report) -> String {
         let Some(place) = self.organizations[of].leg(external) else { return "not found".into() };
         self.with(of, |model, to| model.over(to, place, report)).unwrap_or_else(|refused| refused)
+    }
+
+    /// Whoever is named by a call is known from then on.
+    fn see(&mut self, of: &Organization, said: &Request) {
+        let place = self.organizations.iter().position(|o| o.name == of.name).expect("it is there");
+        self.agents_seen.extend(said.agent.iter().map(|agent| (place, agent.to_string())));
     }
 
     pub fn capture_unasked(
@@ -549,6 +621,7 @@ impl Model {
         let state = State::Rejected { reason: "", available: 0, required: 0 };
         let call = Call { id: self.next_call, said: said.clone(), started, tariff: None, state };
         let done = self.with(of, |model, to| {
+            model.see(to, said);
             to.calls.push(call);
             let done = model.over(to, to.calls.len() - 1, report);
             if done.is_err() {

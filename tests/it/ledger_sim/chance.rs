@@ -7,6 +7,7 @@ use tollbook::calls::{Report, Request};
 use tollbook::metering::{Direction, ExternalId, Mode, OrganizationRef, UsageEvent};
 
 use super::calls::{Call, State};
+use super::limits::What;
 use super::model::{Credit, Model};
 use super::op::{Op, organization_id};
 use super::price::{Micros, ONE, Pass, Plan, Price, Rate, Terms, Version};
@@ -34,8 +35,9 @@ impl Chance {
 
     pub fn op(&mut self, model: &Model) -> Op {
         let place = self.rng.index(model.organizations.len());
-        match self.rng.between(1, 140) {
-            101.. => self.calls(model, place),
+        match self.rng.between(1, 152) {
+            113.. => self.calls(model, place),
+            101..=112 => Op::Limits { of: place, what: What::any(&mut self.rng) },
             1..=55 => self.record(model, place),
             56..=65 => Op::Credit { to: place, credit: self.credit(model, place) },
             66..=69 => {

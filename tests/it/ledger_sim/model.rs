@@ -1,6 +1,6 @@
 //! What the book should say: kept in plain structures, added up from history whenever it is asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use tollbook::metering::{Direction, Mode, OrganizationRef, UsageEvent};
 
 use super::calls::{Call, Pins};
+use super::limits::Limits;
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
 use crate::ledger_kit::GRACE_MS;
 
@@ -62,7 +63,8 @@ impl Grant {
             Some(at) if work.now >= at => work.occurred < at && work.now < at + GRACE_MS,
             _ => true,
         };
-        in_time && self.is_for(work.meter)
+        let of_class = !work.plan_only || self.class == 1;
+        of_class && in_time && self.is_for(work.meter)
     }
 }
 
@@ -70,6 +72,8 @@ pub struct Work<'a> {
     pub meter: &'a str,
     pub occurred: i64,
     pub now: i64,
+    /// It may draw on plan credit alone.
+    pub plan_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +149,7 @@ pub struct Organization {
     pub posted: Vec<Posted>,
     pub cycles: BTreeMap<(String, i64), (Micros, Micros)>,
     pub calls: Vec<Call>,
+    pub limits: Limits,
 }
 
 /// Credit to be given.
@@ -167,6 +172,8 @@ pub struct Model {
     pub next_call: i64,
     /// Minor units received for credit.
     pub cash: Micros,
+    /// Agents that something was said about, by their organization's place.
+    pub agents_seen: BTreeSet<(usize, String)>,
 }
 
 impl Organization {
@@ -183,6 +190,7 @@ impl Organization {
             posted: Vec::new(),
             cycles: BTreeMap::new(),
             calls: Vec::new(),
+            limits: Limits::default(),
         }
     }
 
@@ -368,6 +376,11 @@ pub fn receipt(
 }
 
 impl Event {
+    /// It was not taken back.
+    pub const fn is_standing(&self) -> bool {
+        self.void.is_none()
+    }
+
     pub fn receipt(&self, items: &[Item], total: Micros, after: Micros) -> String {
         let items: Vec<_> = items.iter().map(|i| (i.id, i.kind, i.quantity, i.credits)).collect();
         receipt(&self.rate, &self.said.meter, &items, total, after)
@@ -409,7 +422,7 @@ impl Model {
         let price = Priced { rate: found.name(), cycle: found.cycle, items, of_allowance, of_tiers };
         let (now, occurred) = (self.now, said.occurred_at.millis());
         to.settle(&mut self.next_line, now);
-        let work = Work { meter: &said.meter, occurred, now };
+        let mut work = Work { meter: &said.meter, occurred, now, plan_only: false };
         if to.balance() - total < -MAX_OWED {
             return Err("unpriceable".into());
         }
@@ -417,12 +430,18 @@ impl Model {
             if to.suspended {
                 return Err("suspended".into());
             }
+            let plan_only = to.limited(said, total)?;
             let available = to.available(&work).max(0);
             if available < total {
                 return Err(format!("insufficient {available} of {total}"));
             }
+            work.plan_only = plan_only;
+            let available = to.available(&work).max(0);
+            if available < total {
+                return Err(format!("plan exhausted {available} of {total}"));
+            }
         }
-        Ok(format!("charged {}", self.charge(to, said, price, &mut Pins::new())))
+        Ok(format!("charged {}", self.charge(to, said, price, work.plan_only, &mut Pins::new())))
     }
 
     /// Charges what was checked, from what was set aside for it first.
@@ -431,12 +450,13 @@ impl Model {
         to: &mut Organization,
         said: &UsageEvent,
         price: Priced,
+        plan_only: bool,
         own: &mut Pins,
     ) -> String {
         let Priced { rate, cycle, items, of_allowance, of_tiers } = price;
         let total: Micros = items.iter().map(|(_, _, credits)| credits).sum();
         let (now, occurred) = (self.now, said.occurred_at.millis());
-        let work = Work { meter: &said.meter, occurred, now };
+        let work = Work { meter: &said.meter, occurred, now, plan_only };
         if let Some(cycle) = cycle {
             let counted = to.cycles.entry((said.meter.to_string(), cycle)).or_default();
             counted.0 += of_tiers;
@@ -469,6 +489,10 @@ impl Model {
         to.post(&event, head, 1);
         to.close(now);
         let answer = event.receipt(&event.items, total, after);
+        let agents: Vec<String> = event.said.agent.iter().map(ToString::to_string).collect();
+        if total > 0 {
+            to.tell(day_of(&to.zone, occurred), &agents, now);
+        }
         to.events.insert(event.said.id.to_string(), event);
         answer
     }

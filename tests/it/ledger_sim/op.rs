@@ -15,6 +15,7 @@ use tollbook::ledger::TransactionType;
 use tollbook::metering::{self, ExternalId, Outcome, PriceTerms, Receipt, Refusal, UsageEvent};
 use tollbook::wallet::{self, NewCredit, TakeBack};
 
+use super::limits::What;
 use super::model::{Credit, Model, receipt};
 use super::price::{self, Micros, Pass, Terms, Version};
 use crate::ledger_kit::input;
@@ -84,6 +85,10 @@ pub enum Op {
         call: ExternalId,
     },
     EndCalls,
+    Limits {
+        of: usize,
+        what: What,
+    },
     /// All of these, and then it fails.
     Failing(Vec<Op>),
     /// All of these, and then it panics.
@@ -238,6 +243,7 @@ impl Op {
                 ))
             }
             Self::EndCalls => Ok(format!("{} ended", calls::expire_due(tx, 10_000)?)),
+            Self::Limits { of, what } => what.run(tx, *of),
             Self::Failing(ops) => {
                 tx.conn()?;
                 for op in ops {
@@ -309,6 +315,7 @@ impl Op {
             }
             Self::Release { of, call } => Ok(model.release(*of, call)),
             Self::EndCalls => Ok(model.end_all_due()),
+            Self::Limits { of, what } => what.expect(model, *of),
             Self::Failing(ops) => {
                 let mut thrown_away = model.clone();
                 for op in ops {
