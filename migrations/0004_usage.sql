@@ -100,6 +100,16 @@ CREATE TABLE cycle_usage (
     PRIMARY KEY (organization_id, meter_id, cycle_start)
 ) STRICT, WITHOUT ROWID;
 
+-- What calls in progress have set aside of a cycle, where it is not nothing.
+CREATE TABLE cycle_holds (
+    organization_id INTEGER NOT NULL,
+    meter_id        INTEGER NOT NULL,
+    cycle_start     INTEGER NOT NULL,
+    billed          INTEGER NOT NULL,
+    included        INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, meter_id, cycle_start)
+) STRICT, WITHOUT ROWID;
+
 -- Event ids that have been seen, in sorted runs of 64-bit keys; each run has a filter that rules most of them out.
 -- The newest ids are in no run yet: they are read back from the end of usage_items at start.
 CREATE TABLE usage_id_runs (

@@ -14,9 +14,10 @@ use actix_web::web::Bytes;
 use actix_web::{App as Actix, HttpServer, web};
 use tokio::task::JoinHandle;
 
-use crate::base::{Clock, Mode, SystemClock, TestClock};
+use crate::base::{Clock, Mode, Quantity, SystemClock, TestClock};
+use crate::calls::{self, Calls};
 use crate::catalog::{CatalogError, CatalogPart, seed};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::db::{Db, DbError, DbOptions, DirLock, FILE_NAME, Parts};
 use crate::http::assets::{LogoError, Looks};
 use crate::http::metrics::Metrics;
@@ -36,8 +37,10 @@ use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
-/// How often what is due is done: used keys noted, expired credit moved, old rows forgotten.
-const TICK: Duration = Duration::from_mins(1);
+/// How often calls that are not heard of any more are ended.
+const CALL_TICK: Duration = Duration::from_secs(5);
+/// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
+const TICKS: u32 = 12;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +153,8 @@ impl Opened {
             .with(Intake::new(limits))
             .with(Spending::new())
             .with(Wallets::new(grace_ms))
-            .with(Journal::new());
+            .with(Journal::new())
+            .with(Calls::new(call_options(&config.calls)));
         let options = DbOptions {
             readers: config.database.readers,
             queue: config.database.queue,
@@ -167,6 +171,17 @@ impl Opened {
     #[must_use]
     pub fn door(&self, config: &Config) -> Authenticator {
         Authenticator::new(self.db.clone(), &self.generation, door_options(config))
+    }
+}
+
+fn call_options(calls: &config::Calls) -> calls::Options {
+    let seconds = |whole: u32| Quantity::from_whole(i64::from(whole)).unwrap_or_default();
+    calls::Options {
+        stretch: seconds(calls.hold_seconds),
+        shortest: seconds(calls.min_seconds),
+        longest: seconds(calls.max_call_seconds),
+        grace_ms: i64::from(calls.expiry_grace_seconds) * crate::base::time::SECOND_MS,
+        warning: seconds(calls.warning_seconds),
     }
 }
 
@@ -386,11 +401,15 @@ async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
 }
 
 async fn tick(state: web::Data<State>) {
-    let mut interval = tokio::time::interval(TICK);
+    let mut interval = tokio::time::interval(CALL_TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    for count in (0..TICKS).cycle() {
         interval.tick().await;
-        if let Err(error) = scheduler::tick(&state.db, &state.door).await {
+        let done = match count {
+            0 => scheduler::tick(&state.db, &state.door).await,
+            _ => scheduler::end_calls(&state.db).await,
+        };
+        if let Err(error) = done {
             tracing::warn!(%error, "scheduled work");
         }
     }

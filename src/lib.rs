@@ -6,6 +6,7 @@
 pub mod app;
 pub mod base;
 pub mod bench;
+pub mod calls;
 pub mod catalog;
 pub mod cli;
 pub mod config;

@@ -251,6 +251,8 @@ kinds! {
     AgentKind = "agt" => AgentId;
     /// A phone number, known by the platform's own id.
     NumberKind = "num" => NumberId;
+    /// One leg of a call that was asked for, or reported afterwards.
+    AuthorizationKind = "auth" => AuthorizationId;
     /// An entry of the audit log.
     AuditKind = "aud" => AuditId;
 }

@@ -13,9 +13,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Common, Failure, Outcome, existing_file};
 use crate::app;
 use crate::base::{Clock, SystemClock};
+use crate::calls;
 use crate::config::Config;
 use crate::db::SCHEMA_VERSION;
-use crate::metering;
 
 const WAIT: Duration = Duration::from_secs(5);
 /// A clock that is further behind the file than this has stepped back.
@@ -54,9 +54,10 @@ pub(super) fn migrate(common: &Common) -> Outcome {
 pub(super) fn verify(common: &Common) -> Outcome {
     existing_file(&common.config(&[])?)?;
     let (_, opened) = common.open()?;
-    let summary = opened.db.read_blocking(|tx| metering::verify::run(tx.conn()))?;
+    let calls::verify::Summary { usage: summary, calls } =
+        opened.db.read_blocking(|tx| calls::verify::run(tx.conn()))?;
     println!(
-        "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups",
+        "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls",
         summary.book.commits,
         summary.book.transfers,
         summary.book.accounts,

@@ -6,6 +6,7 @@
 
 mod auth;
 mod brand;
+mod calls;
 mod credits;
 mod database;
 mod limits;
@@ -22,6 +23,7 @@ use std::path::Path;
 pub use crate::base::Mode;
 pub use auth::Auth;
 pub use brand::Brand;
+pub use calls::Calls;
 pub use credits::CreditsConfig;
 pub use database::Database;
 pub use limits::Limits;
@@ -47,6 +49,8 @@ pub struct Config {
     pub credits: CreditsConfig,
     /// Which usage is taken.
     pub usage: Usage,
+    /// What is set aside for calls, and how long they may last.
+    pub calls: Calls,
     /// Sign-in.
     pub auth: Auth,
     /// How fast requests may come.
@@ -90,6 +94,7 @@ impl Config {
             brand: Brand::read(reader),
             credits: CreditsConfig::read(reader),
             usage: Usage::read(reader),
+            calls: Calls::read(reader),
             auth: Auth::read(reader),
             limits: Limits::read(reader),
             log: Log::read(reader),
@@ -121,6 +126,7 @@ impl PartialEq for Config {
             && self.brand == other.brand
             && self.credits == other.credits
             && self.usage == other.usage
+            && self.calls == other.calls
             && self.auth == other.auth
             && self.limits == other.limits
             && self.log == other.log

@@ -1,6 +1,7 @@
 //! What each error of the domain is to a client. Every variant is listed: a new one has to be thought about here.
 
 use crate::base::{self, Credits};
+use crate::calls::MessageError;
 use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::grants::Class;
@@ -93,6 +94,15 @@ impl From<CatalogError> for ApiError {
                 .param("code")
                 .message(format!("There is a meter {code} already.")),
             CatalogError::Db(error) => error.into(),
+        }
+    }
+}
+
+impl From<MessageError> for ApiError {
+    fn from(error: MessageError) -> Self {
+        match error {
+            MessageError::Invalid(errors) => errors.into(),
+            MessageError::Db(error) => error.into(),
         }
     }
 }

@@ -77,6 +77,9 @@ codes! {
         "Send the header Idempotency-Key, so that the request can safely be sent again.";
     NotEnoughCredit = "not_enough_credit", UNPROCESSABLE_ENTITY, "There is less credit than that.";
     BatchTooLarge = "batch_too_large", PAYLOAD_TOO_LARGE, "There are too many events in one request.";
+    CallEnded = "call_ended", CONFLICT, "The call has ended.";
+    HoldExpired = "hold_expired", CONFLICT,
+        "The call was not heard of in time, and nothing is set aside for it any more. Capture what it lasted.";
     NotTestMode = "not_test_mode", CONFLICT, "This works only in test mode.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,

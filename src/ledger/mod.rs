@@ -14,8 +14,8 @@ use std::fmt;
 pub use canon::Canon;
 pub use journal::{Journal, NewTransaction};
 pub use sql::{
-    account_balance, changes_of, commit_of, ensure_account, new_grant_account, transaction_by_id,
-    transaction_from_row,
+    account_balance, changes_of, commit_of, ensure_account, new_grant_account, set_pending,
+    transaction_by_id, transaction_from_row,
 };
 
 use crate::base::id::MeterKind;

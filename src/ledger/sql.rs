@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::journal::CommitRow;
 use super::{AccountKind, Book, Change, Commit, Move, Transaction, TransactionType};
+use crate::base::Credits;
 use crate::base::id::{AccountId, TransactionId};
 use crate::db::DbError;
 
@@ -166,6 +167,17 @@ pub(super) fn transfer_writer(
         statement.execute(params![id, commit, transaction, m.debit, m.credit, m.amount])?;
         Ok(())
     })
+}
+
+/// Notes how much of an account holds have set aside.
+///
+/// # Errors
+/// When the database fails or there is no such account.
+pub fn set_pending(conn: &Connection, account: AccountId, held: Credits) -> Result<(), DbError> {
+    let changed = conn
+        .prepare_cached("UPDATE accounts SET debits_pending = ? WHERE id = ?")?
+        .execute(params![held, account])?;
+    if changed == 1 { Ok(()) } else { Err(DbError::bad_row("accounts", account.number(), "does not exist")) }
 }
 
 /// Adds debits and credits to accounts, one by one.

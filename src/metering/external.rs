@@ -6,6 +6,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 /// The longest id that is taken, in bytes.
 pub const MAX_EXTERNAL_ID: usize = 255;
 
+/// How the ids begin that Tollbook gives to what it charges for calls.
+const RESERVED: &str = "auth_";
+
 /// An id as sent. A UUID in its usual spelling (lower case, hyphens) is kept in 16 bytes instead of 36.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ExternalId {
@@ -29,6 +32,12 @@ impl ExternalId {
             return Some(Self::Uuid(uuid));
         }
         Some(Self::Text(text.into()))
+    }
+
+    /// Only Tollbook gives such ids: to what it charges for a call.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        matches!(self, Self::Text(text) if text.starts_with(RESERVED))
     }
 
     /// The bytes that stand for it in hashes.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::cycle::Cycles;
 use super::event::{Digests, OrganizationRef, Outcome, Refusal, UsageEvent, flag};
 use super::external::ExternalId;
 use super::ids::{IdIndex, IdKey};
@@ -26,7 +27,7 @@ use crate::limits::Spending;
 use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
 /// The most that one event may cost: 10⁹ credits, as the most that a price may be.
-const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
+pub const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
 
@@ -69,26 +70,21 @@ pub struct Intake {
     rollups: HashMap<RollupKey, Rollup>,
     days: HashMap<(Day, OrganizationId), DayRow>,
     changed_days: BTreeSet<(Day, OrganizationId)>,
-    cycles: HashMap<(OrganizationId, MeterId, Timestamp), Cycle>,
-    changed_cycles: BTreeSet<(OrganizationId, MeterId, Timestamp)>,
+    cycles: Cycles,
     events_in_commit: usize,
     draws: Vec<Draw>,
-}
-
-#[derive(Clone, Copy)]
-struct Cycle {
-    billed: Quantity,
-    included: Quantity,
+    /// What was set aside for what is being charged; it is drawn first.
+    purse: Vec<Draw>,
 }
 
 /// What an event needs from outside this part.
-struct Context<'a> {
-    conn: &'a Connection,
-    catalog: &'a Snapshot,
-    wallets: &'a mut Wallets,
-    journal: &'a mut Journal,
-    spending: &'a mut Spending,
-    now: Timestamp,
+pub(super) struct Context<'a> {
+    pub conn: &'a Connection,
+    pub catalog: &'a Snapshot,
+    pub wallets: &'a mut Wallets,
+    pub journal: &'a mut Journal,
+    pub spending: &'a mut Spending,
+    pub now: Timestamp,
 }
 
 /// Charges events, each on its own: a refused one does not touch its neighbours. `caller`: the only organization the
@@ -139,14 +135,14 @@ pub fn estimate(
         return Ok(Err(Refusal::NoRate));
     };
     let (billed, included) = match pricing.cycle_start {
-        Some(start) => sql::cycle_usage(tx.conn(), organization, meter, start)?,
+        Some(start) => sql::cycle_taken(tx.conn(), organization, meter, start)?,
         None => Default::default(),
     };
     Ok(price(event, &pricing, billed, included).map(|rated| (meter, pricing.rate_version, rated)))
 }
 
-/// The one place where an event meets its rate.
-fn price(
+/// The one place where an event meets its rate. `billed` and `included`: what the cycle has, used or set aside.
+pub(super) fn price(
     event: &UsageEvent,
     pricing: &Pricing<'_>,
     billed: Quantity,
@@ -179,10 +175,10 @@ impl Intake {
             rollups: HashMap::new(),
             days: HashMap::new(),
             changed_days: BTreeSet::new(),
-            cycles: HashMap::new(),
-            changed_cycles: BTreeSet::new(),
+            cycles: Cycles::default(),
             events_in_commit: 0,
             draws: Vec::new(),
+            purse: Vec::new(),
         }
     }
 
@@ -220,15 +216,13 @@ impl Intake {
         else {
             return Ok(Outcome::Refused(Refusal::NoRate));
         };
-        let (billed, included) = self.cycle(context.conn, organization, meter, pricing.cycle_start)?;
-        let rated = match price(event, &pricing, billed, included) {
+        let cycle = self.cycles.get(context.conn, organization, meter, pricing.cycle_start)?;
+        let rated = match price(event, &pricing, cycle.position(), cycle.taken()) {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
         let on = terms.zone.day_of(event.occurred_at);
-        let day = self.day(context.conn, on, organization)?;
-        let volume = volume(event.quantity, rated.billable.micros());
-        if day.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME) {
+        if self.overfills(context.conn, organization, on, event, &rated)? {
             return Ok(Outcome::Refused(Refusal::TooMuchForOneDay));
         }
         let limited = context.spending.open(context.conn, organization, on)?;
@@ -247,12 +241,34 @@ impl Intake {
             return Ok(Outcome::Refused(refusal));
         }
         // from here on nothing is refused any more
-        self.add_cycle(organization, meter, &pricing, billed, included, &rated);
+        self.cycles.add(organization, meter, pricing.cycle_start, &rated);
         self.post(context, &terms, &charge, key)
     }
 
-    /// The bounds that need no price.
+    /// Whether the event is more than what can be added up for its day.
+    pub(super) fn overfills(
+        &mut self,
+        conn: &Connection,
+        organization: OrganizationId,
+        day: Day,
+        event: &UsageEvent,
+        rated: &Rated,
+    ) -> Result<bool, DbError> {
+        let day = self.day(conn, day, organization)?;
+        let volume = volume(event.quantity, rated.billable.micros());
+        Ok(day.volume.checked_add(volume).is_none_or(|sum| sum > MAX_DAY_VOLUME))
+    }
+
+    /// What the platform may not say, and the bounds that need no price.
     fn check(&self, event: &UsageEvent, now: Timestamp) -> Result<(), Refusal> {
+        if event.id.is_reserved() {
+            return Err(Refusal::ReservedId);
+        }
+        self.check_bounds(event, now)
+    }
+
+    /// The bounds that need no price.
+    pub(super) fn check_bounds(&self, event: &UsageEvent, now: Timestamp) -> Result<(), Refusal> {
         if event.quantity.is_negative() {
             return Err(Refusal::Negative("quantity"));
         }
@@ -271,8 +287,17 @@ impl Intake {
         Ok(())
     }
 
+    pub(super) const fn max_quantity(&self) -> Quantity {
+        self.limits.max_quantity
+    }
+
+    /// What the next charge draws first, because it was set aside for it.
+    pub(super) fn purse(&mut self) -> &mut Vec<Draw> {
+        &mut self.purse
+    }
+
     /// Charges what has been priced.
-    fn post(
+    pub(super) fn post(
         &mut self,
         context: &mut Context<'_>,
         terms: &Terms,
@@ -288,7 +313,11 @@ impl Intake {
             .wallets
             .get(context.conn, organization)?
             .ok_or_else(|| DbError::bad_row("wallets", organization.number(), "does not exist"))?;
-        wallet.revive(context.conn, context.journal, &work, charge.rated.total)?;
+        let unpinned = match self.purse.as_slice() {
+            [] => charge.rated.total,
+            purse => charge.rated.total.checked_sub(wallet.pinned(purse, charge.meter)).unwrap_or_default(),
+        };
+        wallet.revive(context.conn, context.journal, &work, unpinned.max(Credits::ZERO))?;
         let first_pending = self.pending.len();
         let mut event_row = Some(event_row);
         let mut head = None;
@@ -307,7 +336,7 @@ impl Intake {
                 split: Vec::new(),
             };
             head = head.or(Some(row.id));
-            draw(wallet, &work, &mut row, &mut self.draws);
+            draw(wallet, &work, &mut row, &mut self.draws, &mut self.purse);
             for part in row.draws() {
                 context.journal.gather(part.account, sink, part.amount);
             }
@@ -451,7 +480,7 @@ impl Intake {
         Ok(Outcome::Duplicate(receipt))
     }
 
-    fn organization(
+    pub(super) fn organization(
         &mut self,
         conn: &Connection,
         which: &OrganizationRef,
@@ -471,7 +500,11 @@ impl Intake {
         }
     }
 
-    fn terms(&mut self, conn: &Connection, id: OrganizationId) -> Result<Option<Arc<Terms>>, DbError> {
+    pub(super) fn terms(
+        &mut self,
+        conn: &Connection,
+        id: OrganizationId,
+    ) -> Result<Option<Arc<Terms>>, DbError> {
         if let Some(terms) = self.organizations.get(&id) {
             return Ok(Some(terms.clone()));
         }
@@ -485,7 +518,7 @@ impl Intake {
         Ok(Some(terms))
     }
 
-    fn ensure_known(
+    pub(super) fn ensure_known(
         &mut self,
         conn: &Connection,
         what: Known,
@@ -544,62 +577,8 @@ impl Intake {
         Ok(self.day(conn, day, organization)?.last_head)
     }
 
-    fn cycle(
-        &mut self,
-        conn: &Connection,
-        organization: OrganizationId,
-        meter: MeterId,
-        start: Option<Timestamp>,
-    ) -> Result<(Quantity, Quantity), DbError> {
-        let Some(start) = start else { return Ok(Default::default()) };
-        if let Some(cycle) = self.cycles.get(&(organization, meter, start)) {
-            return Ok((cycle.billed, cycle.included));
-        }
-        let (billed, included) = sql::cycle_usage(conn, organization, meter, start)?;
-        self.cycles.insert((organization, meter, start), Cycle { billed, included });
-        Ok((billed, included))
-    }
-
-    fn add_cycle(
-        &mut self,
-        organization: OrganizationId,
-        meter: MeterId,
-        pricing: &Pricing<'_>,
-        billed: Quantity,
-        included: Quantity,
-        rated: &Rated,
-    ) {
-        let Some(start) = pricing.cycle_start else { return };
-        let sum = |a: Quantity, b: Quantity| Quantity::from_micros(a.micros().saturating_add(b.micros()));
-        let billed = sum(billed, rated.tier_used);
-        let included = sum(included, rated.allowance_used);
-        self.cycles.insert((organization, meter, start), Cycle { billed, included });
-        self.changed_cycles.insert((organization, meter, start));
-    }
-
-    /// Takes a voided event's quantities out of its cycle.
-    pub(super) fn uncount(&mut self, conn: &Connection, rows: &[ItemRow]) -> Result<(), DbError> {
-        let Some((head, event)) = rows.first().and_then(|row| Some((row, row.event.as_ref()?))) else {
-            return Ok(());
-        };
-        let Some(start) = event.cycle_start else { return Ok(()) };
-        let (mut billed, mut included) = self.cycle(conn, head.organization, head.meter, Some(start))?;
-        for row in rows {
-            match row.kind {
-                ItemKind::Included => {
-                    included =
-                        included.checked_sub(row.quantity).unwrap_or(Quantity::ZERO).max(Quantity::ZERO);
-                }
-                ItemKind::Base | ItemKind::Overage => {
-                    billed = billed.checked_sub(row.quantity).unwrap_or(Quantity::ZERO).max(Quantity::ZERO);
-                }
-                ItemKind::Surcharge | ItemKind::PassThrough | ItemKind::Byok => {}
-            }
-        }
-        let key = (head.organization, head.meter, start);
-        self.cycles.insert(key, Cycle { billed, included });
-        self.changed_cycles.insert(key);
-        Ok(())
+    pub(super) fn cycles(&mut self) -> &mut Cycles {
+        &mut self.cycles
     }
 }
 
@@ -609,19 +588,19 @@ fn volume(reported: Quantity, charged_micros: i64) -> i64 {
 }
 
 /// An event about to be posted.
-struct Charge<'a> {
-    organization: OrganizationId,
-    meter: MeterId,
-    event: &'a UsageEvent,
+pub(super) struct Charge<'a> {
+    pub organization: OrganizationId,
+    pub meter: MeterId,
+    pub event: &'a UsageEvent,
     /// Of the work, in the organization's timezone.
-    day: Day,
+    pub day: Day,
     /// Something limits the organization, and its windows are open.
-    limited: bool,
+    pub limited: bool,
     /// Only plan credit may be drawn.
-    plan_only: bool,
-    digests: Digests,
-    pricing: &'a Pricing<'a>,
-    rated: &'a Rated,
+    pub plan_only: bool,
+    pub digests: Digests,
+    pub pricing: &'a Pricing<'a>,
+    pub rated: &'a Rated,
 }
 
 /// The items of a price; an event without any still makes a line.
@@ -632,12 +611,20 @@ fn items(rated: &Rated) -> impl Iterator<Item = (ItemKind, Quantity, Credits)> +
 }
 
 /// Draws an item's credits and notes from where.
-fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Draw>) {
+fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Draw>, purse: &mut Vec<Draw>) {
     if row.credits.is_zero() {
         return;
     }
     draws.clear();
-    wallet.draw(work, row.credits, draws);
+    let mut rest = row.credits;
+    if !purse.is_empty() {
+        rest = wallet.draw_pinned(purse, work.meter, rest, draws);
+    }
+    let pinned = draws.len();
+    wallet.draw(work, rest, draws);
+    if pinned > 0 {
+        merge(draws);
+    }
     match draws.as_slice() {
         [only] => row.account = Some(only.account),
         several => {
@@ -645,6 +632,19 @@ fn draw(wallet: &mut Wallet, work: &Work, row: &mut ItemRow, draws: &mut Vec<Dra
             row.split.sort_by_key(|part| part.account);
         }
     }
+}
+
+/// Makes one draw of those from the same account: what was set aside in a grant, and what was free in it.
+fn merge(draws: &mut Vec<Draw>) {
+    draws.sort_by_key(|draw| draw.account);
+    draws.dedup_by(|later, earlier| {
+        let same = later.account == earlier.account;
+        if same {
+            earlier.amount =
+                Credits::from_micros(earlier.amount.micros().saturating_add(later.amount.micros()));
+        }
+        same
+    });
 }
 
 impl Intake {
@@ -676,12 +676,7 @@ impl Part for Intake {
         if !self.pending.is_empty() {
             self.flush_items(conn)?;
         }
-        for key in std::mem::take(&mut self.changed_cycles) {
-            if let Some(cycle) = self.cycles.get(&key) {
-                sql::set_cycle_usage(conn, key.0, key.1, key.2, cycle.billed, cycle.included)?;
-            }
-        }
-        Ok(())
+        self.cycles.flush(conn)
     }
 
     fn exposed(&mut self) {
@@ -699,7 +694,6 @@ impl Part for Intake {
         self.days.clear();
         self.changed_days.clear();
         self.cycles.clear();
-        self.changed_cycles.clear();
         self.known.clear();
         self.sinks.clear();
         self.exposed();
@@ -715,9 +709,7 @@ impl Part for Intake {
         if self.days.len() > KEPT {
             self.days.clear();
         }
-        if self.cycles.len() > KEPT {
-            self.cycles.clear();
-        }
+        self.cycles.trim(KEPT);
         if self.organizations.len() > KEPT || self.by_external_id.len() > KEPT {
             self.exposed();
         }

@@ -1,5 +1,6 @@
 //! Usage: taking it in once and only once, pricing it, charging it, adding it up.
 
+mod cycle;
 mod event;
 mod external;
 mod extra;
@@ -11,17 +12,20 @@ pub mod reports;
 mod row;
 mod sql;
 pub mod statement;
+mod till;
 pub mod verify;
 mod void;
 
+pub use cycle::CycleHold;
 pub use event::{
     Digests, Direction, Mode, OrganizationRef, Outcome, Receipt, ReceiptItem, Refusal, UsageEvent,
 };
 pub use external::{ExternalId, MAX_EXTERNAL_ID};
 pub use extra::Extra;
-pub use intake::{EventIn, Intake, Limits, estimate, record};
+pub use intake::{EventIn, Intake, Limits, MAX_CHARGE, estimate, record};
 pub use pricing::{Pricing, Quote, cycle_end, cycle_start, quote};
 pub use row::{EventRow, ItemRow};
+pub use till::{Age, Leg, Pins, Prepared, Standing, Tariff, Till};
 pub use void::{VoidError, void_event};
 
 use rusqlite::Connection;

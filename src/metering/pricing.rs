@@ -57,7 +57,7 @@ pub struct Quote<'c> {
     pub price: Credits,
     /// What the plan includes in a cycle; `None` where no plan includes any.
     pub allowance: Option<Quantity>,
-    /// What is left of it; nothing where there is none.
+    /// What is left of it that no call in progress has set aside; nothing where there is none.
     pub allowance_left: Quantity,
 }
 
@@ -76,7 +76,7 @@ pub fn quote<'c>(
     let terms = sql::price_terms(conn, organization)?;
     let Some(found) = pricing(catalog, &terms, &row.zone, meter, at) else { return Ok(None) };
     let (billed, included) = match found.cycle_start {
-        Some(start) => sql::cycle_usage(conn, organization, meter, start)?,
+        Some(start) => sql::cycle_taken(conn, organization, meter, start)?,
         None => Default::default(),
     };
     Ok(Some(Quote {

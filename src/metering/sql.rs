@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
+use super::cycle::CycleHold;
 use super::event::OrganizationRef;
 use super::rating::ItemKind;
 use super::row::{EventRow, ItemRow};
@@ -411,6 +412,60 @@ pub(super) fn cycle_usage(
         .query_row(params![organization, meter, cycle_start], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
         .unwrap_or_default())
+}
+
+/// What calls in progress have set aside of a cycle.
+pub(super) fn cycle_hold(
+    conn: &Connection,
+    organization: OrganizationId,
+    meter: MeterId,
+    cycle_start: Timestamp,
+) -> Result<CycleHold, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT billed, included FROM cycle_holds
+             WHERE organization_id = ? AND meter_id = ? AND cycle_start = ?",
+        )?
+        .query_row(params![organization, meter, cycle_start], |row| {
+            Ok(CycleHold { billed: row.get(0)?, included: row.get(1)? })
+        })
+        .optional()?
+        .unwrap_or_default())
+}
+
+pub(super) fn set_cycle_hold(
+    conn: &Connection,
+    organization: OrganizationId,
+    meter: MeterId,
+    cycle_start: Timestamp,
+    held: CycleHold,
+) -> Result<(), DbError> {
+    if held == CycleHold::default() {
+        conn.prepare_cached(
+            "DELETE FROM cycle_holds WHERE organization_id = ? AND meter_id = ? AND cycle_start = ?",
+        )?
+        .execute(params![organization, meter, cycle_start])?;
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "INSERT INTO cycle_holds (organization_id, meter_id, cycle_start, billed, included) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET billed = excluded.billed, included = excluded.included",
+    )?
+    .execute(params![organization, meter, cycle_start, held.billed, held.included])?;
+    Ok(())
+}
+
+/// Billed and included quantity of a meter in a cycle, used or set aside.
+pub(super) fn cycle_taken(
+    conn: &Connection,
+    organization: OrganizationId,
+    meter: MeterId,
+    cycle_start: Timestamp,
+) -> Result<(Quantity, Quantity), DbError> {
+    let (billed, included) = cycle_usage(conn, organization, meter, cycle_start)?;
+    let held = cycle_hold(conn, organization, meter, cycle_start)?;
+    let sum = |a: Quantity, b: Quantity| Quantity::from_micros(a.micros().saturating_add(b.micros()));
+    Ok((sum(billed, held.billed), sum(included, held.included)))
 }
 
 pub(super) fn set_cycle_usage(

@@ -92,7 +92,7 @@ pub fn void_event(
     let void = void_head.ok_or(VoidError::NotFound)?;
     wallet.usage_line(void, balance_after);
     wallets.mark(organization);
-    intake.uncount(conn, &original)?;
+    intake.cycles().uncount(conn, &original)?;
     intake.tally(first_pending, -1);
     let answer = receipt(intake.pending_from(first_pending)).ok_or(VoidError::NotFound)?;
     sql::insert_void(conn, head.id, void)?;

@@ -2,6 +2,7 @@
 //! anywhere: what is due lives in rows, and the next tick goes on.
 
 use crate::base::time::DAY_MS;
+use crate::calls;
 use crate::db::{Db, DbError};
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
@@ -30,8 +31,19 @@ pub enum Error {
 pub async fn tick(db: &Db, door: &Authenticator) -> Result<(), Error> {
     let full = usize::try_from(STEP).unwrap_or(usize::MAX);
     door.flush_used().await?;
+    end_calls(db).await?;
     while db.write(|tx| wallet::expire_due(tx, STEP)).await? >= full {}
     while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
     while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
+    Ok(())
+}
+
+/// Ends calls that were not heard of in time.
+///
+/// # Errors
+/// When the database fails; the rest is tried again at the next tick.
+pub async fn end_calls(db: &Db) -> Result<(), Error> {
+    let full = usize::try_from(STEP).unwrap_or(usize::MAX);
+    while db.write(|tx| calls::expire_due(tx, STEP)).await? >= full {}
     Ok(())
 }

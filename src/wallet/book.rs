@@ -116,6 +116,50 @@ impl Wallet {
         }
     }
 
+    /// What calls in progress have set aside.
+    #[must_use]
+    pub fn held(&self) -> Credits {
+        self.pockets.iter().fold(Credits::ZERO, |sum, p| pocket::add(sum, p.held))
+    }
+
+    /// What can be set aside for `work`: credit that is still good, less what is owed; not below zero.
+    #[must_use]
+    pub fn pinnable(&self, work: &Work) -> Credits {
+        let free = |work: &Work| {
+            let may = self.pockets.iter().filter(|p| work.may_hold(p));
+            may.fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free()))
+        };
+        // what is owed is repaid by whatever credit there is
+        free(work).min(pocket::sub(free(&work.plan_only(false)), self.overdraft)).max(Credits::ZERO)
+    }
+
+    /// Sets `amount` aside for `work`, as far as [`Wallet::pinnable`] covers it, and adds it to `pins`.
+    pub fn pin(&mut self, work: &Work, amount: Credits, pins: &mut Vec<Draw>) {
+        pocket::pin(&mut self.pockets, amount, |p| work.may_hold(p), pins);
+    }
+
+    /// Lets go of up to `amount` of what `pins` set aside, what would be drawn last first.
+    pub fn unpin(&mut self, pins: &mut Vec<Draw>, amount: Credits) {
+        pocket::unpin(&mut self.pockets, pins, amount);
+    }
+
+    /// Takes `amount` out of what `pins` set aside; returns what that did not cover.
+    pub fn draw_pinned(
+        &mut self,
+        pins: &mut Vec<Draw>,
+        meter: MeterId,
+        amount: Credits,
+        draws: &mut Vec<Draw>,
+    ) -> Credits {
+        pocket::take_pinned(&mut self.pockets, pins, meter, amount, draws)
+    }
+
+    /// What `pins` set aside that may be used for the meter.
+    #[must_use]
+    pub fn pinned(&self, pins: &[Draw], meter: MeterId) -> Credits {
+        pocket::pinned(&self.pockets, pins, meter)
+    }
+
     /// Notes a usage line: `total` was charged (below zero: given back).
     pub fn usage_line(&mut self, line: i64, balance_after: Credits) {
         self.balance = balance_after;
@@ -347,6 +391,9 @@ impl Part for Wallets {
                 let id = GrantId::new(p.account.number());
                 if std::mem::take(&mut p.expired_changed) {
                     grants::set_expired(conn, id, p.expired)?;
+                }
+                if std::mem::take(&mut p.held_changed) {
+                    ledger::set_pending(conn, p.account, p.held)?;
                 }
                 if std::mem::take(&mut p.reopen) {
                     grants::reopen(conn, id)?;

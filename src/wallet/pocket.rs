@@ -30,6 +30,8 @@ pub struct Pocket {
     pub(super) expired_changed: bool,
     /// It is closed in the database, and has something again.
     pub(super) reopen: bool,
+    /// `held` differs from what is stored.
+    pub(super) held_changed: bool,
 }
 
 impl Pocket {
@@ -44,6 +46,7 @@ impl Pocket {
             expired: grant.expired,
             expired_changed: false,
             reopen: !grant.open,
+            held_changed: false,
         }
     }
 
@@ -85,6 +88,13 @@ pub struct Work {
 }
 
 impl Work {
+    /// Credit that is still good may be set aside for it.
+    pub(super) fn may_hold(&self, pocket: &Pocket) -> bool {
+        (!self.plan_only || pocket.class() == Class::Plan)
+            && pocket.terms.covers(self.meter)
+            && pocket.terms.is_live(self.now)
+    }
+
     /// The same work, on plan credit alone or on any.
     #[must_use]
     pub const fn plan_only(mut self, plan_only: bool) -> Self {
@@ -156,6 +166,80 @@ pub(super) fn take(
     rest
 }
 
+/// Sets `amount` aside in pockets that `may` allows, in their order; returns what they could not cover.
+pub(super) fn pin(
+    pockets: &mut [Pocket],
+    amount: Credits,
+    may: impl Fn(&Pocket) -> bool,
+    pins: &mut Vec<Draw>,
+) -> Credits {
+    let mut rest = amount;
+    for pocket in pockets.iter_mut().filter(|pocket| may(pocket)) {
+        if rest.is_zero() {
+            break;
+        }
+        let part = rest.min(pocket.free());
+        if !part.is_positive() {
+            continue;
+        }
+        pocket.held = add(pocket.held, part);
+        pocket.held_changed = true;
+        rest = sub(rest, part);
+        match pins.iter_mut().find(|pin| pin.account == pocket.account) {
+            Some(pin) => pin.amount = add(pin.amount, part),
+            None => pins.push(Draw { account: pocket.account, amount: part }),
+        }
+    }
+    rest
+}
+
+/// Lets go of up to `amount` of what `pins` set aside, what would be drawn last first; returns what they did not hold.
+pub(super) fn unpin(pockets: &mut [Pocket], pins: &mut Vec<Draw>, amount: Credits) -> Credits {
+    let mut rest = amount;
+    for pocket in pockets.iter_mut().rev() {
+        let Some(pin) = pins.iter_mut().find(|pin| pin.account == pocket.account) else { continue };
+        let part = rest.min(pin.amount);
+        pocket.held = sub(pocket.held, part);
+        pocket.held_changed = true;
+        pin.amount = sub(pin.amount, part);
+        rest = sub(rest, part);
+    }
+    pins.retain(|pin| pin.amount.is_positive());
+    rest
+}
+
+/// Takes `amount` out of what `pins` set aside, in the order of the pockets, from those that may be used for the meter;
+/// returns what that did not cover.
+pub(super) fn take_pinned(
+    pockets: &mut [Pocket],
+    pins: &mut Vec<Draw>,
+    meter: MeterId,
+    amount: Credits,
+    draws: &mut Vec<Draw>,
+) -> Credits {
+    let mut rest = amount;
+    for pocket in pockets.iter_mut().filter(|pocket| pocket.terms.covers(meter)) {
+        let Some(pin) = pins.iter_mut().find(|pin| pin.account == pocket.account) else { continue };
+        let taken = rest.min(pin.amount);
+        if taken.is_positive() {
+            pin.amount = sub(pin.amount, taken);
+            pocket.held = sub(pocket.held, taken);
+            pocket.held_changed = true;
+            pocket.remaining = sub(pocket.remaining, taken);
+            rest = sub(rest, taken);
+            draws.push(Draw { account: pocket.account, amount: taken });
+        }
+    }
+    pins.retain(|pin| pin.amount.is_positive());
+    rest
+}
+
+/// What `pins` set aside in pockets that may be used for the meter.
+pub(super) fn pinned(pockets: &[Pocket], pins: &[Draw], meter: MeterId) -> Credits {
+    let usable = |pin: &&Draw| pockets.iter().any(|p| p.account == pin.account && p.terms.covers(meter));
+    pins.iter().filter(usable).fold(Credits::ZERO, |sum, pin| add(sum, pin.amount))
+}
+
 /// Sums of parts of one balance stay in its range.
 pub(super) fn add(a: Credits, b: Credits) -> Credits {
     a.checked_add(b).unwrap_or(Credits::from_micros(i64::MAX))
@@ -189,6 +273,7 @@ mod tests {
             expired: Credits::ZERO,
             expired_changed: false,
             reopen: false,
+            held_changed: false,
         }
     }
 
@@ -250,6 +335,41 @@ mod tests {
             for (pocket, held) in pockets.iter().zip(held_before) {
                 prop_assert!(pocket.remaining >= held);
             }
+        }
+
+        #[test]
+        fn what_is_set_aside_comes_back_or_is_taken(
+            parts in proptest::collection::vec((0..100_i64, 0..100_i64), 1..6),
+            first in 0..300_i64,
+            second in 0..300_i64,
+            given_back in 0..300_i64,
+            taken in 0..300_i64,
+        ) {
+            let mut pockets: Vec<Pocket> = (1..)
+                .zip(&parts)
+                .map(|(id, &(remaining, held))| pocket(id, remaining, held.min(remaining), None, None))
+                .collect();
+            let micros = Credits::from_micros;
+            let before = pockets.clone();
+            let mut pins = Vec::new();
+            let uncovered = pin(&mut pockets, micros(first), |_| true, &mut pins);
+            let more = pin(&mut pockets, micros(second), |_| true, &mut pins);
+            let held = |pins: &[Draw]| pins.iter().fold(Credits::ZERO, |sum, d| add(sum, d.amount));
+            prop_assert_eq!(add(held(&pins), add(uncovered, more)), micros(first + second));
+            let total = held(&pins);
+            let rest = unpin(&mut pockets, &mut pins, micros(given_back));
+            prop_assert_eq!(add(held(&pins), sub(micros(given_back), rest)), total);
+            for (now, then) in pockets.iter().zip(&before) {
+                prop_assert!(now.held >= then.held && now.held <= now.remaining);
+                let own = pins.iter().find(|p| p.account == now.account).map_or(Credits::ZERO, |p| p.amount);
+                prop_assert_eq!(now.held, add(then.held, own));
+            }
+            let all = held(&pins);
+            let mut draws = Vec::new();
+            let rest = take_pinned(&mut pockets, &mut pins, MeterId::new(1), micros(taken), &mut draws);
+            prop_assert_eq!(add(rest, held(&draws)), micros(taken));
+            prop_assert_eq!(add(held(&pins), held(&draws)), all);
+            prop_assert_eq!(held(&draws), all.min(micros(taken)));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tollbook::base::id::OrganizationId;
 use tollbook::base::{Clock, Credits, Quantity, TestClock, Timestamp};
+use tollbook::calls::{self, Calls};
 use tollbook::catalog::{CatalogPart, Snapshot, seed};
 use tollbook::db::{Db, DbError, DbOptions, Parts, WriteTx};
 use tollbook::grants::{Class, GrantRow};
@@ -23,6 +24,14 @@ pub const LIMITS: Limits = Limits {
     max_future_seconds: 300,
     max_quantity: Quantity::from_micros(1_000_000_000_000_000),
     upkeep: true,
+};
+
+pub const CALLS: calls::Options = calls::Options {
+    stretch: Quantity::from_micros(60_000_000),
+    shortest: Quantity::from_micros(1_000_000),
+    longest: Quantity::from_micros(14_400_000_000),
+    grace_ms: 30_000,
+    warning: Quantity::from_micros(60_000_000),
 };
 
 /// An open database; everything in it is gone when this is dropped.
@@ -69,6 +78,7 @@ impl Kit {
             .with(CatalogPart::default())
             .with(Journal::new())
             .with(Wallets::new(GRACE_MS))
+            .with(Calls::new(CALLS))
             .with(Intake::new(Limits { upkeep: self.db.is_none(), ..LIMITS }))
             .with(Spending::new());
         Db::open(self.dir.path(), &self.options, self.clock.clone(), parts).expect("open")
@@ -176,8 +186,8 @@ impl Kit {
         self.db().read_blocking(|tx| Snapshot::load(tx.conn())).expect("catalog")
     }
 
-    pub fn verify(&self) -> Result<metering::verify::Summary, VerifyError> {
-        self.db().read_blocking(|tx| metering::verify::run(tx.conn()))
+    pub fn verify(&self) -> Result<calls::verify::Summary, VerifyError> {
+        self.db().read_blocking(|tx| calls::verify::run(tx.conn()))
     }
 
     pub fn assert_sound(&self) {

@@ -4,6 +4,7 @@
 //! `TOLLBOOK_SIM_SEED` plays one seed, `TOLLBOOK_SIM_STEPS` sets how long, for example
 //! `TOLLBOOK_SIM_SEED=7 TOLLBOOK_SIM_STEPS=2000 cargo test --test it seeded_simulation`.
 
+mod calls;
 mod chance;
 mod compare;
 mod limits;
@@ -57,6 +58,7 @@ impl Simulation {
             organizations,
             now,
             next_line: 1,
+            next_call: 1,
             cash: 0,
             agents_seen: BTreeSet::new(),
         };
@@ -83,6 +85,10 @@ impl Simulation {
             }
             8..=10 => {
                 let by = rng.between(0, 600_000);
+                self.kit.clock.advance(by);
+            }
+            11..=17 => {
+                let by = rng.between(0, 40_000);
                 self.kit.clock.advance(by);
             }
             _ => {}

@@ -19,6 +19,7 @@ const RANKS: &[(&str, u32)] = &[
     ("wallet", 4),
     ("metering", 5),
     ("invoices", 5),
+    ("calls", 6),
     ("onboarding", 6),
     ("payments", 6),
     ("subscriptions", 7),

@@ -1,11 +1,14 @@
 //! Somebody changes the file behind the program's back: whatever they touch, `verify` finds it and says where.
 
 use rusqlite::Connection;
-use tollbook::base::Credits;
+use tollbook::base::id::OrganizationId;
 use tollbook::base::time::HOUR_MS;
+use tollbook::base::{Credits, Quantity};
+use tollbook::calls::{self, CallRef, Report, Request};
+use tollbook::db::DbError;
 use tollbook::grants::Class;
 use tollbook::ledger::verify::VerifyError;
-use tollbook::metering::{PriceTerms, UsageEvent};
+use tollbook::metering::{Direction, ExternalId, PriceTerms, UsageEvent};
 use tollbook::wallet::{self, NewCredit};
 
 use crate::ledger_kit::{Kit, event, grant, take};
@@ -42,6 +45,7 @@ async fn lived_in() -> Kit {
     kit.credit(org, late).await.expect("credit");
     kit.clock.advance(2 * HOUR_MS);
     kit.write(|tx| wallet::expire_due(tx, 10)).await.expect("expired");
+    in_calls(&kit, org).await;
     let debtor = kit.organization("debtor", "UTC").await;
     kit.charge(debtor, event("owed", "chat", "7", kit.now())).await;
     // the day before is over, so its end is written
@@ -49,6 +53,34 @@ async fn lived_in() -> Kit {
     kit.charge(org, event("next day", "chat", "1", kit.now())).await;
     kit.assert_sound();
     kit
+}
+
+/// A call in progress on the plan's allowance, one on credit, one that was charged, one that was refused.
+async fn in_calls(kit: &Kit, org: OrganizationId) {
+    let asked = |name: &str, byok: bool| Request {
+        organization: None,
+        workspace: None,
+        agent: Some("agent".into()),
+        number: None,
+        external: ExternalId::new(name).expect("id"),
+        meter: "voice".into(),
+        direction: Direction::Outbound,
+        toll_free: false,
+        byok,
+    };
+    let requests = [asked("live", false), asked("held", true), asked("over", true)];
+    kit.write(move |tx| {
+        for request in &requests {
+            calls::authorize(tx, Some(org), None, request)?.expect("asked");
+        }
+        let transfer = Some(Quantity::from_micros(30_000_000));
+        let report = Report { duration: Quantity::from_micros(90_000_000), transfer, carrier_cost: None };
+        let which = CallRef::External(ExternalId::new("over").expect("id"));
+        calls::capture(tx, Some(org), None, &which, report, None)?.expect("captured");
+        Ok::<_, DbError>(())
+    })
+    .await
+    .expect("calls");
 }
 
 /// Takes every trigger away, as whoever edits the file could.
@@ -174,6 +206,30 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE grants SET class = 'free' WHERE class = 'paid'", &["grants"]),
     ("UPDATE grants SET cost_minor = 1 WHERE class = 'paid'", &["grants"]),
     ("UPDATE grants SET transaction_id = 2 WHERE transaction_id = 1", &["grants"]),
+    // calls
+    ("UPDATE accounts SET debits_pending = debits_pending + 1 WHERE debits_pending > 0", &["accounts"]),
+    ("UPDATE accounts SET debits_pending = 0", &["accounts"]),
+    ("UPDATE accounts SET credits_pending = 1 WHERE id = 2", &["accounts"]),
+    ("UPDATE holds SET amount = amount + 1", &["calls", "accounts"]),
+    ("DELETE FROM holds", &["calls"]),
+    ("UPDATE holds SET account_id = 1", &["holds"]),
+    ("UPDATE holds SET call_id = (SELECT id FROM calls WHERE call_id = 'over')", &["holds"]),
+    ("UPDATE calls SET held = held + 1 WHERE call_id = 'held'", &["calls"]),
+    ("UPDATE calls SET held_included = held_included - 1 WHERE call_id = 'live'", &["cycle_holds"]),
+    ("UPDATE calls SET status = 'completed', ended_at = 1, expires_at = NULL WHERE call_id = 'held'", &["holds"]),
+    ("UPDATE calls SET status = 'rejected' WHERE call_id = 'live'", &["calls", "cycle_holds"]),
+    ("UPDATE calls SET expires_at = NULL WHERE call_id = 'live'", &["calls"]),
+    ("UPDATE calls SET duration = duration + 1 WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET transfer = transfer + 1 WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET credits = credits + 1 WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET head = transfer_head WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET head = NULL, duration = NULL, credits = NULL WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET organization_id = 9 WHERE call_id = 'live'", &["calls", "cycle_holds"]),
+    ("UPDATE calls SET started_at = started_at - 1 WHERE call_id = 'over'", &["calls"]),
+    ("DELETE FROM calls WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE cycle_holds SET included = included + 1", &["cycle_holds"]),
+    ("DELETE FROM cycle_holds", &["cycle_holds"]),
+    ("INSERT INTO cycle_holds VALUES (7, 1, 0, 0, 0)", &["cycle_holds"]),
     ("DELETE FROM grants WHERE class = 'plan'", &["grants", "wallets", "transactions"]),
 ];
 
@@ -191,7 +247,7 @@ async fn whatever_is_changed_is_found_and_named() {
         conn.execute_batch("SAVEPOINT change").expect("savepoint");
         let changed = conn.execute(change, []).expect(change);
         assert!(changed > 0, "changed nothing: {change}");
-        match tollbook::metering::verify::run(&conn) {
+        match tollbook::calls::verify::run(&conn) {
             Ok(_) => missed.push(format!("not noticed: {change}")),
             Err(VerifyError::Misfit { table, .. }) if named.contains(&table) => {}
             Err(error) => missed.push(format!("{error} is not what was done: {change}")),
@@ -199,7 +255,7 @@ async fn whatever_is_changed_is_found_and_named() {
         conn.execute_batch("ROLLBACK TO change; RELEASE change").expect("rollback");
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
-    tollbook::metering::verify::run(&conn).expect("sound again");
+    tollbook::calls::verify::run(&conn).expect("sound again");
 }
 
 /// Posted rows cannot be changed at all without taking the triggers away first.

@@ -249,7 +249,7 @@ fn reason(refusal: &Refusal) -> String {
         | Refusal::PlanExhausted { .. }
         | Refusal::TollFreeGuard { .. } => "quantity",
         Refusal::TooOld(_) | Refusal::InTheFuture(_) => "occurred_at",
-        Refusal::Conflict => "id",
+        Refusal::Conflict | Refusal::ReservedId => "id",
     };
     format!("{column}: {refusal}")
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod audit;
+mod calls;
 mod catalog;
 mod clock;
 pub(super) mod credit;
@@ -41,6 +42,7 @@ pub fn routes(table: &mut Table) {
     audit::routes(table);
     clock::routes(table);
     usage_events::routes(table);
+    calls::routes(table);
     usage_log::routes(table);
     wallet::routes(table);
     credit::routes(table);

@@ -14,7 +14,7 @@ use crate::wallet;
 
 impl Intake {
     /// Reasons that need the price and the wallet.
-    pub(super) fn refuses(
+    pub(in crate::metering) fn refuses(
         &mut self,
         context: &mut Context<'_>,
         terms: &Terms,
@@ -71,7 +71,10 @@ impl Intake {
                 None => Agent::Unseen,
             },
         };
-        context.spending.headroom(context.conn, organization, agent, charge.day, Held::default())
+        let wallet = context.wallets.get(context.conn, organization)?;
+        let organization_held = wallet.map_or(Credits::ZERO, |wallet| wallet.held());
+        let held = Held { organization: organization_held, agent: Credits::ZERO };
+        context.spending.headroom(context.conn, organization, agent, charge.day, held)
     }
 
     /// Whether the guard of a toll-free number refuses an event.

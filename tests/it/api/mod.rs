@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod billing;
+mod calls;
 mod conventions;
 mod desk;
 mod document;

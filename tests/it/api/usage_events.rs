@@ -553,6 +553,6 @@ async fn the_book_is_right_after_all_of_it() {
     }
     desk.void("0-0").await.expect(200);
     desk.credit(r#"{"credits":5.5,"class":"paid","reason":"More"}"#).await.expect(201);
-    let verified = desk.app.db().read(|tx| tollbook::metering::verify::run(tx)).await;
+    let verified = desk.app.db().read(|tx| tollbook::calls::verify::run(tx)).await;
     verified.expect("the book");
 }

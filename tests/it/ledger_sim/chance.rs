@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use tollbook::base::{Credits, Quantity, Timestamp};
+use tollbook::calls::{Report, Request};
 use tollbook::metering::{Direction, ExternalId, Mode, OrganizationRef, UsageEvent};
 
+use super::calls::{Call, State};
 use super::limits::What;
 use super::model::{Credit, Model};
 use super::op::{Op, organization_id};
@@ -33,7 +35,8 @@ impl Chance {
 
     pub fn op(&mut self, model: &Model) -> Op {
         let place = self.rng.index(model.organizations.len());
-        match self.rng.between(1, 112) {
+        match self.rng.between(1, 152) {
+            113.. => self.calls(model, place),
             101..=112 => Op::Limits { of: place, what: What::any(&mut self.rng) },
             1..=55 => self.record(model, place),
             56..=65 => Op::Credit { to: place, credit: self.credit(model, place) },
@@ -63,6 +66,12 @@ impl Chance {
             .flat_map(|at| [at, at + GRACE_MS])
             .filter(|at| *at > model.now && *at < model.now + 45 * DAY_MS)
             .collect();
+        let lost = model.organizations.iter().flat_map(|o| &o.calls).filter_map(|call| match &call.state {
+            State::Live(live) => Some(live.expires),
+            State::Over(_) | State::Rejected { .. } => None,
+        });
+        let mut ahead = ahead;
+        ahead.extend(lost.filter(|at| *at > model.now));
         (!ahead.is_empty()).then(|| self.rng.pick(&ahead) + self.rng.between(-1, 1))
     }
 
@@ -74,6 +83,102 @@ impl Chance {
                 return op;
             }
         }
+    }
+
+    /// Something about a call.
+    fn calls(&mut self, model: &Model, place: usize) -> Op {
+        let known = &model.organizations[place].calls;
+        let live: Vec<_> = known.iter().filter(|call| call.is_live()).collect();
+        let call = if !live.is_empty() && self.rng.one_in(2) {
+            Some((*self.rng.pick(&live)).clone())
+        } else if known.is_empty() {
+            None
+        } else {
+            Some(self.rng.pick(known).clone())
+        };
+        let Some(call) = call.filter(|_| !self.rng.one_in(3)) else {
+            return self.begin(model, place);
+        };
+        let external = if self.rng.one_in(30) {
+            ExternalId::new("nobody").expect("id")
+        } else {
+            call.said.external.clone()
+        };
+        let lasted = (model.now - call.started).max(0) * 1_000;
+        let rng = &mut self.rng;
+        match rng.between(1, 20) {
+            1..=9 => {
+                let elapsed = if rng.one_in(4) { rng.between(0, 200_000_000) } else { lasted };
+                let elapsed = if rng.one_in(60) { 2_000_000_000_000_000 } else { elapsed };
+                Op::Extend { of: place, call: external, elapsed: Quantity::from_micros(elapsed) }
+            }
+            10..=15 => Op::Capture { of: place, call: external, report: self.report(&call, lasted) },
+            16 => {
+                let report = self.report(&call, lasted);
+                Op::CaptureUnasked { of: place, said: call.said, started: None, report }
+            }
+            17 => Op::Release { of: place, call: external },
+            18 => Op::Authorize { of: place, said: call.said },
+            19 => Op::Authorize { of: place, said: Request { byok: !call.said.byok, ..call.said } },
+            _ => Op::EndCalls,
+        }
+    }
+
+    fn report(&mut self, call: &Call, lasted: i64) -> Report {
+        let said = call.reported().filter(|_| self.rng.one_in(2));
+        let rng = &mut self.rng;
+        if let Some(said) = said {
+            return said;
+        }
+        let duration = match rng.between(1, 30) {
+            1 => 0,
+            2 => 2_000_000_000_000_000,
+            3..=10 => rng.between(1, 300_000_000),
+            _ => lasted,
+        };
+        Report {
+            duration: Quantity::from_micros(duration),
+            transfer: rng.maybe(6, |rng| Quantity::from_micros(rng.between(0, 120_000_000))),
+            carrier_cost: rng.maybe(6, |rng| Credits::from_micros(rng.between(0, 30_000_000))),
+        }
+    }
+
+    fn begin(&mut self, model: &Model, place: usize) -> Op {
+        let meter = match self.rng.between(1, 20) {
+            1 => "chat",
+            2 => "nonsense",
+            3..=5 => "transfer_minute",
+            _ => "voice",
+        };
+        let fresh = self.fresh();
+        let rng = &mut self.rng;
+        let small = |rng: &mut Rng, what: &str| format!("{what}-{}", rng.between(1, 3)).into_boxed_str();
+        let external = match rng.between(1, 8) {
+            1 => format!("call-{}", rng.between(1, 12)),
+            2..=3 => uuid::Uuid::from_u64_pair(rng.next(), fresh).to_string(),
+            _ => format!("call-{fresh}"),
+        };
+        let said = Request {
+            organization: None,
+            workspace: rng.maybe(3, |rng| small(rng, "workspace")),
+            agent: rng.maybe(2, |rng| small(rng, "agent")),
+            number: rng.maybe(2, |rng| small(rng, "number")),
+            external: ExternalId::new(&external).expect("id"),
+            meter: meter.into(),
+            direction: *rng.pick(&[Direction::Inbound, Direction::Outbound]),
+            toll_free: rng.one_in(4),
+            byok: rng.one_in(6),
+        };
+        if rng.one_in(8) {
+            let started = rng.maybe(2, |rng| occurred(rng, model, place));
+            let report = Report {
+                duration: Quantity::from_micros(rng.between(0, 300_000_000)),
+                transfer: None,
+                carrier_cost: None,
+            };
+            return Op::CaptureUnasked { of: place, said, started, report };
+        }
+        Op::Authorize { of: place, said }
     }
 
     fn record(&mut self, model: &Model, place: usize) -> Op {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tollbook::base::id::TransactionId;
 use tollbook::base::time::DAY_MS;
 use tollbook::base::{Day, Timestamp, Zone};
+use tollbook::calls::{self, Filter, Status};
 use tollbook::catalog::Snapshot;
 use tollbook::grants;
 use tollbook::ledger::TransactionType;
@@ -27,11 +28,17 @@ pub fn balances(kit: &Kit, model: &Model) {
             .db()
             .read_blocking(|tx| wallet::summary(tx.conn(), organization_id(place), now))
             .expect("summary");
-        let live: [Micros; 3] = [0, 1, 2].map(|class| expected.live(class, model.now));
+        let live: [Micros; 3] = [0, 1, 2].map(|class| expected.left(class, model.now));
         let usable = live.iter().sum::<Micros>() - expected.overdraft;
+        let held: Micros = expected.grants.iter().map(|g| g.held).sum();
         assert_eq!(Micros::from(found.balance.micros()), usable, "balance of {}", expected.name);
-        assert_eq!(Micros::from(found.available.micros()), usable.max(0), "available to {}", expected.name);
-        assert_eq!(found.held.micros(), 0);
+        assert_eq!(
+            Micros::from(found.available.micros()),
+            (usable - held).max(0),
+            "available to {}",
+            expected.name
+        );
+        assert_eq!(Micros::from(found.held.micros()), held, "held for {}", expected.name);
         assert_eq!(Micros::from(found.overdraft.micros()), expected.overdraft, "owed by {}", expected.name);
         let parts = [found.parts.free, found.parts.plan, found.parts.paid];
         assert_eq!(parts.map(|p| Micros::from(p.micros())), live, "classes of {}", expected.name);
@@ -42,13 +49,43 @@ pub fn balances(kit: &Kit, model: &Model) {
             .draw_order()
             .into_iter()
             .map(|place| &expected.grants[place])
-            .filter(|g| g.remaining > 0 && g.expires.is_none_or(|at| model.now < at))
+            .filter(|g| g.remaining > 0 && (g.is_live(model.now) || g.held > 0))
             .map(|g| (g.line, g.remaining))
             .collect();
         let shown: Vec<(i64, Micros)> =
             found.grants.iter().map(|g| (g.transaction.number(), g.remaining.micros().into())).collect();
         assert_eq!(shown, in_order, "usable grants of {}", expected.name);
+        live_calls(kit, place, expected);
     }
+}
+
+/// Calls in progress, each with what it has set aside.
+fn live_calls(kit: &Kit, place: usize, expected: &Organization) {
+    let filter = Filter { status: Some(Status::Live), ..Filter::default() };
+    assert_eq!(
+        listed(kit, place, &filter),
+        super::calls::texts(expected, true),
+        "live calls of {}",
+        expected.name
+    );
+}
+
+/// All calls that a filter lets through, in the order of their ids.
+fn listed(kit: &Kit, place: usize, filter: &Filter) -> Vec<String> {
+    let (mut found, mut at) = (Vec::new(), None);
+    loop {
+        let (page, next) = kit
+            .db()
+            .read_blocking(|tx| calls::list(tx.conn(), organization_id(place), filter, at, 7))
+            .expect("calls");
+        found.extend(page);
+        at = next;
+        if at.is_none() {
+            break;
+        }
+    }
+    found.sort_by_key(|call| call.id.number());
+    found.iter().map(super::op::call_text).collect()
 }
 
 /// Everything about one organization.
@@ -56,6 +93,7 @@ pub fn history(kit: &Kit, model: &Model, place: usize, rng: &mut Rng) {
     let expected = &model.organizations[place];
     let catalog = kit.catalog();
     all_grants(kit, place, expected);
+    assert_eq!(listed(kit, place, &Filter::default()), super::calls::texts(expected, false));
     let unfiltered = LineFilter::default();
     let all: Vec<&Line> = expected.lines.iter().rev().collect();
     lines(kit, &catalog, place, &unfiltered, &all, rng);

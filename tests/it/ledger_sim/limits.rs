@@ -87,36 +87,58 @@ impl Organization {
     pub fn limited(&self, said: &UsageEvent, price: Micros) -> Result<bool, String> {
         let day = day_of(&self.zone, said.occurred_at.millis());
         if let Some(minutes) = self.guard(said) {
-            let number = said.number.as_deref();
-            let others =
-                self.events.values().filter(|e| e.is_standing() && e.said.number.as_deref() == number);
-            let counted = others.filter(|e| is_toll_free(&e.said));
-            let of_day = counted.filter(|e| day_of(&self.zone, e.said.occurred_at.millis()) == day);
-            let used: Micros = of_day.map(|e| Micros::from(e.said.quantity.micros())).sum();
+            let used = self.taken_in(said.number.as_deref().unwrap_or_default(), day);
             let left = (Micros::from(minutes) * 60_000_000 - used).max(0);
             if Micros::from(said.quantity.micros()) > left {
                 return Err(format!("guard of {minutes} minutes"));
             }
         }
         let agent = said.agent.as_deref().unwrap_or_default();
-        let mut tightest: Option<(Micros, usize, i64)> = None;
+        let held: Micros = self.grants.iter().map(|g| g.held).sum();
+        let (tightest, plan_only) = self.headroom(agent, day, held, 0);
+        match tightest {
+            Some((left, kind, amount)) if price > 0 && price > left => {
+                Err(format!("{kind} limit leaves {left} of {amount}"))
+            }
+            _ => Ok(plan_only),
+        }
+    }
+
+    /// The limit that leaves least of those that hold, and whether only plan credit may be used.
+    pub fn headroom(
+        &self,
+        agent: &str,
+        day: Date,
+        held: Micros,
+        held_by_agent: Micros,
+    ) -> (Option<(Micros, &'static str, i64)>, bool) {
+        let mut tightest: Option<(Micros, &'static str, i64)> = None;
         for kind in [DAY, MONTH, AGENT] {
             let Some(amount) = self.limits.amount(kind, agent) else { continue };
             let holds = self.limits.pauses(kind, agent) && !self.limits.is_lifted(kind, agent, day);
             if !holds || (kind == AGENT && agent.is_empty()) {
                 continue;
             }
-            let left = (Micros::from(amount) - self.spent(kind, agent, day)).max(0);
+            let held = if kind == AGENT { held_by_agent } else { held };
+            let left = (Micros::from(amount) - self.spent(kind, agent, day) - held).max(0);
             if tightest.is_none_or(|(least, _, _)| left < least) {
-                tightest = Some((left, kind, amount));
+                tightest = Some((left, KINDS[kind], amount));
             }
         }
-        match tightest {
-            Some((left, kind, amount)) if price > 0 && price > left => {
-                Err(format!("{} limit leaves {left} of {amount}", KINDS[kind]))
-            }
-            _ => Ok(self.limits.agents.get(agent).and_then(|said| said.plan_only).unwrap_or(false)),
-        }
+        (tightest, self.limits.agents.get(agent).and_then(|said| said.plan_only).unwrap_or(false))
+    }
+
+    /// What a number may still take in on a day on which calls in progress have set `covered` aside.
+    pub fn guard_leaves(&self, number: &str, day: Date, covered: Micros) -> Option<Micros> {
+        let minutes = *self.limits.guards.get(number)?;
+        Some((Micros::from(minutes) * 60_000_000 - self.taken_in(number, day) - covered).max(0))
+    }
+
+    fn taken_in(&self, number: &str, day: Date) -> Micros {
+        let standing = self.events.values().filter(|e| e.is_standing() && is_toll_free(&e.said));
+        let there = standing.filter(|e| e.said.number.as_deref() == Some(number));
+        let then = there.filter(|e| day_of(&self.zone, e.said.occurred_at.millis()) == day);
+        then.map(|e| Micros::from(e.said.quantity.micros())).sum()
     }
 
     fn guard(&self, said: &UsageEvent) -> Option<i64> {

@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tollbook::metering::{Direction, Mode, OrganizationRef, UsageEvent};
 
+use super::calls::{Call, Pins};
 use super::limits::Limits;
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
 use crate::ledger_kit::GRACE_MS;
@@ -14,9 +15,9 @@ use crate::ledger_kit::GRACE_MS;
 const DAY_MS: i64 = 86_400_000;
 const MAX_AGE_MS: i64 = 35 * DAY_MS;
 const MAX_FUTURE_MS: i64 = 300_000;
-const MAX_QUANTITY: i64 = 1_000_000_000_000_000;
-const MAX_CHARGE: Micros = 1_000_000_000_000_000;
-const MAX_OWED: Micros = 100_000_000_000_000_000;
+pub const MAX_QUANTITY: i64 = 1_000_000_000_000_000;
+pub const MAX_CHARGE: Micros = 1_000_000_000_000_000;
+pub const MAX_OWED: Micros = 100_000_000_000_000_000;
 
 /// Where a charge was drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +36,8 @@ pub struct Grant {
     pub meters: Option<Vec<String>>,
     pub original: Micros,
     pub remaining: Micros,
+    /// What calls in progress have set aside of it.
+    pub held: Micros,
     pub expired: Micros,
     /// Something can still be drawn from it, or come back.
     pub open: bool,
@@ -43,7 +46,15 @@ pub struct Grant {
 }
 
 impl Grant {
-    fn is_live(&self, now: i64) -> bool {
+    pub fn free(&self) -> Micros {
+        self.remaining - self.held
+    }
+
+    pub fn is_for(&self, meter: &str) -> bool {
+        self.meters.as_ref().is_none_or(|meters| meters.iter().any(|m| m == meter))
+    }
+
+    pub fn is_live(&self, now: i64) -> bool {
         self.expires.is_none_or(|at| now < at)
     }
 
@@ -53,18 +64,16 @@ impl Grant {
             _ => true,
         };
         let of_class = !work.plan_only || self.class == 1;
-        of_class
-            && in_time
-            && self.meters.as_ref().is_none_or(|meters| meters.iter().any(|m| m == work.meter))
+        of_class && in_time && self.is_for(work.meter)
     }
 }
 
-struct Work<'a> {
-    meter: &'a str,
-    occurred: i64,
-    now: i64,
+pub struct Work<'a> {
+    pub meter: &'a str,
+    pub occurred: i64,
+    pub now: i64,
     /// It may draw on plan credit alone.
-    plan_only: bool,
+    pub plan_only: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -101,6 +110,16 @@ pub struct Event {
     void: Option<String>,
 }
 
+/// What a charge comes to, before it is made.
+#[derive(Clone, Debug)]
+pub struct Priced {
+    pub rate: String,
+    pub cycle: Option<i64>,
+    pub items: Vec<price::Item>,
+    pub of_allowance: Micros,
+    pub of_tiers: Micros,
+}
+
 /// What reports add up: an event, or an event taken back.
 #[derive(Clone, Debug)]
 pub struct Posted {
@@ -129,6 +148,7 @@ pub struct Organization {
     pub events: BTreeMap<String, Event>,
     pub posted: Vec<Posted>,
     pub cycles: BTreeMap<(String, i64), (Micros, Micros)>,
+    pub calls: Vec<Call>,
     pub limits: Limits,
 }
 
@@ -149,6 +169,7 @@ pub struct Model {
     pub organizations: Vec<Organization>,
     pub now: i64,
     pub next_line: i64,
+    pub next_call: i64,
     /// Minor units received for credit.
     pub cash: Micros,
     /// Agents that something was said about, by their organization's place.
@@ -168,6 +189,7 @@ impl Organization {
             events: BTreeMap::new(),
             posted: Vec::new(),
             cycles: BTreeMap::new(),
+            calls: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -177,9 +199,25 @@ impl Organization {
         self.grants.iter().map(|g| g.remaining).sum::<Micros>() - self.overdraft
     }
 
-    /// What is left of unexpired grants of a class.
-    pub fn live(&self, class: usize, now: i64) -> Micros {
-        self.grants.iter().filter(|g| g.class == class && g.is_live(now)).map(|g| g.remaining).sum()
+    /// What is left of a class: of expired grants what calls in progress have set aside.
+    pub fn left(&self, class: usize, now: i64) -> Micros {
+        let left = |g: &Grant| if g.is_live(now) { g.remaining } else { g.held };
+        self.grants.iter().filter(|g| g.class == class).map(left).sum()
+    }
+
+    /// What may be taken back of a class.
+    fn takeable(&self, class: usize, now: i64) -> Micros {
+        self.grants.iter().filter(|g| g.class == class && g.is_live(now)).map(Grant::free).sum()
+    }
+
+    /// What is used of a cycle, or set aside: units that count for tiers, units of the allowance.
+    pub fn taken(&self, meter: &str, cycle: Option<i64>) -> (Micros, Micros) {
+        let Some(cycle) = cycle else { return (0, 0) };
+        let used = self.cycles.get(&(meter.to_owned(), cycle)).copied().unwrap_or_default();
+        self.calls.iter().fold(used, |(billed, included), call| {
+            let (more, of_allowance) = call.held_of(meter, cycle);
+            (billed + more, included + of_allowance)
+        })
     }
 
     /// The places of all grants, in the order in which they are drawn.
@@ -200,15 +238,15 @@ impl Organization {
     }
 
     /// Moves out what has expired.
-    fn settle(&mut self, next: &mut i64, now: i64) {
+    pub fn settle(&mut self, next: &mut i64, now: i64) {
         let mut any = false;
         for place in self.draw_order() {
             let grant = &mut self.grants[place];
-            let rest = grant.remaining;
+            let rest = grant.free();
             if grant.is_live(now) || rest == 0 {
                 continue;
             }
-            grant.remaining = 0;
+            grant.remaining -= rest;
             grant.expired += rest;
             any = true;
             let after = self.balance();
@@ -221,7 +259,7 @@ impl Organization {
     }
 
     /// Grants that are used up are looked at no more.
-    fn close(&mut self, now: i64) {
+    pub fn close(&mut self, now: i64) {
         for grant in &mut self.grants {
             let may_return = grant.expired > 0 && grant.expires.expect("it has expired") + GRACE_MS > now;
             if grant.remaining == 0 && !may_return {
@@ -235,7 +273,7 @@ impl Organization {
             .grants
             .iter()
             .filter(|g| g.serves(work))
-            .map(|g| g.remaining + if g.is_live(work.now) { 0 } else { g.expired })
+            .map(|g| g.free() + if g.is_live(work.now) { 0 } else { g.expired })
             .sum();
         usable - self.overdraft
     }
@@ -247,7 +285,7 @@ impl Organization {
             if !grant.serves(work) {
                 continue;
             }
-            amount -= grant.remaining.min(amount);
+            amount -= grant.free().min(amount);
             let back = if grant.is_live(work.now) { 0 } else { grant.expired.min(amount) };
             if back > 0 {
                 grant.expired -= back;
@@ -269,17 +307,30 @@ impl Organization {
         }
     }
 
-    fn draw(&mut self, work: &Work<'_>, mut amount: Micros) -> Vec<(Source, Micros)> {
-        let mut drawn = Vec::new();
+    fn draw(&mut self, work: &Work<'_>, mut amount: Micros, own: &mut Pins) -> Vec<(Source, Micros)> {
+        let mut drawn: BTreeMap<usize, Micros> = BTreeMap::new();
         for place in self.draw_order() {
             let grant = &mut self.grants[place];
-            let part = if grant.serves(work) { grant.remaining.min(amount) } else { 0 };
+            let pinned = own.get(&place).copied().unwrap_or(0);
+            let part = if grant.is_for(work.meter) { pinned.min(amount) } else { 0 };
+            if part > 0 {
+                own.insert(place, pinned - part);
+                grant.held -= part;
+                grant.remaining -= part;
+                amount -= part;
+                *drawn.entry(place).or_default() += part;
+            }
+        }
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            let part = if grant.serves(work) { grant.free().min(amount) } else { 0 };
             if part > 0 {
                 grant.remaining -= part;
                 amount -= part;
-                drawn.push((Source::Grant(place), part));
+                *drawn.entry(place).or_default() += part;
             }
         }
+        let mut drawn: Vec<_> = drawn.into_iter().map(|(place, part)| (Source::Grant(place), part)).collect();
         if amount > 0 {
             self.overdraft += amount;
             drawn.push((Source::Overdraft, amount));
@@ -330,7 +381,7 @@ impl Event {
         self.void.is_none()
     }
 
-    fn receipt(&self, items: &[Item], total: Micros, after: Micros) -> String {
+    pub fn receipt(&self, items: &[Item], total: Micros, after: Micros) -> String {
         let items: Vec<_> = items.iter().map(|i| (i.id, i.kind, i.quantity, i.credits)).collect();
         receipt(&self.rate, &self.said.meter, &items, total, after)
     }
@@ -362,10 +413,13 @@ impl Model {
             let first = known.receipt(&known.items, known.total, known.after);
             return Err(if same { format!("duplicate {first}") } else { "conflict".into() });
         }
+        if said.id.to_string().starts_with("auth_") {
+            return Err("reserved".into());
+        }
         self.check(said)?;
         let (found, items, of_allowance, of_tiers) = self.priced(to, said)?;
         let total: Micros = items.iter().map(|(_, _, credits)| credits).sum();
-        let (rate, cycle) = (format!("{}/{}", found.card, found.version + 1), found.cycle);
+        let price = Priced { rate: found.name(), cycle: found.cycle, items, of_allowance, of_tiers };
         let (now, occurred) = (self.now, said.occurred_at.millis());
         to.settle(&mut self.next_line, now);
         let mut work = Work { meter: &said.meter, occurred, now, plan_only: false };
@@ -387,12 +441,33 @@ impl Model {
                 return Err(format!("plan exhausted {available} of {total}"));
             }
         }
+        Ok(format!("charged {}", self.charge(to, said, price, work.plan_only, &mut Pins::new())))
+    }
+
+    /// Charges what was checked, from what was set aside for it first.
+    pub fn charge(
+        &mut self,
+        to: &mut Organization,
+        said: &UsageEvent,
+        price: Priced,
+        plan_only: bool,
+        own: &mut Pins,
+    ) -> String {
+        let Priced { rate, cycle, items, of_allowance, of_tiers } = price;
+        let total: Micros = items.iter().map(|(_, _, credits)| credits).sum();
+        let (now, occurred) = (self.now, said.occurred_at.millis());
+        let work = Work { meter: &said.meter, occurred, now, plan_only };
         if let Some(cycle) = cycle {
             let counted = to.cycles.entry((said.meter.to_string(), cycle)).or_default();
             counted.0 += of_tiers;
             counted.1 += of_allowance;
         }
-        to.revive(&mut self.next_line, &work, total);
+        let pinned: Micros = own
+            .iter()
+            .filter(|(place, _)| to.grants[**place].is_for(&said.meter))
+            .map(|(_, part)| part)
+            .sum();
+        to.revive(&mut self.next_line, &work, (total - pinned).max(0));
         let head = self.next_line;
         let items: Vec<Item> = (head..)
             .zip(items)
@@ -401,7 +476,7 @@ impl Model {
                 kind,
                 quantity,
                 credits,
-                drawn: to.draw(&work, credits),
+                drawn: to.draw(&work, credits, own),
             })
             .collect();
         self.next_line += i64::try_from(items.len()).expect("few");
@@ -413,16 +488,16 @@ impl Model {
         let event = Event { said, rate, items, total, after, cycle, of_allowance, of_tiers, void: None };
         to.post(&event, head, 1);
         to.close(now);
+        let answer = event.receipt(&event.items, total, after);
         let agents: Vec<String> = event.said.agent.iter().map(ToString::to_string).collect();
         if total > 0 {
             to.tell(day_of(&to.zone, occurred), &agents, now);
         }
-        let answer = format!("charged {}", event.receipt(&event.items, total, after));
         to.events.insert(event.said.id.to_string(), event);
-        Ok(answer)
+        answer
     }
 
-    fn check(&self, said: &UsageEvent) -> Result<(), String> {
+    pub fn check(&self, said: &UsageEvent) -> Result<(), String> {
         let (quantity, occurred) = (said.quantity.micros(), said.occurred_at.millis());
         let refused = if quantity < 0 || said.carrier_cost.is_some_and(|cost| cost.micros() < 0) {
             "negative"
@@ -448,10 +523,7 @@ impl Model {
     ) -> Result<(price::Found<'_>, Vec<price::Item>, Micros, Micros), String> {
         let occurred = said.occurred_at.millis();
         let found = self.prices.find(&of.terms, &of.zone, &said.meter, occurred).ok_or("no rate")?;
-        let (billed, included) = found
-            .cycle
-            .and_then(|cycle| of.cycles.get(&(said.meter.to_string(), cycle)).copied())
-            .unwrap_or_default();
+        let (billed, included) = of.taken(&said.meter, found.cycle);
         let used = Used {
             quantity: Micros::from(said.quantity.micros()),
             toll_free_inbound: said.toll_free && said.direction != Some(Direction::Outbound),
@@ -517,6 +589,7 @@ impl Model {
                 meters: None,
                 original: surplus,
                 remaining: surplus,
+                held: 0,
                 expired: 0,
                 open: true,
                 line: event.items[0].id,
@@ -573,6 +646,7 @@ impl Model {
             meters: new.meters.clone(),
             original: amount,
             remaining: amount - repaid,
+            held: 0,
             expired: 0,
             open: true,
             line,
@@ -593,7 +667,7 @@ impl Model {
         }
         let (now, amount) = (self.now, Micros::from(amount));
         let to = &mut self.organizations[place];
-        let available = to.live(class, now);
+        let available = to.takeable(class, now);
         if available < amount {
             // refused as a whole: not even what has expired is moved
             return Err(format!("only {available}"));
@@ -603,7 +677,7 @@ impl Model {
         for place in to.draw_order() {
             let grant = &mut to.grants[place];
             if grant.class == class && grant.is_live(now) {
-                let part = grant.remaining.min(rest);
+                let part = grant.free().min(rest);
                 grant.remaining -= part;
                 rest -= part;
             }
@@ -623,7 +697,7 @@ impl Model {
         for (place, organization) in self.organizations.iter().enumerate() {
             for grant in organization.grants.iter().filter(|g| g.open) {
                 let Some(at) = grant.expires.filter(|at| *at <= now) else { continue };
-                if grant.remaining > 0 || at + GRACE_MS <= now {
+                if grant.free() > 0 || (at + GRACE_MS <= now && grant.held == 0) {
                     due.push((at, grant.line, place));
                 }
             }

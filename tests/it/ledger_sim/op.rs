@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tollbook::base::id::{MeterId, OrganizationId};
 use tollbook::base::{Credits, Money, Quantity, Timestamp};
+use tollbook::calls::{self, Call, CallRef, Captured, Extension, Report, State as CallState, Stop, Unasked};
 use tollbook::catalog::rules::{Interval, PassThrough, PlanTerms, Price, Rate, Tier};
 use tollbook::catalog::{self, NewMeter, NewPlanVersion, NewRateVersion, Snapshot};
 use tollbook::db::{DbError, WriteTx};
@@ -59,6 +60,31 @@ pub enum Op {
         which: usize,
         on: bool,
     },
+    Authorize {
+        of: usize,
+        said: calls::Request,
+    },
+    Extend {
+        of: usize,
+        call: ExternalId,
+        elapsed: Quantity,
+    },
+    Capture {
+        of: usize,
+        call: ExternalId,
+        report: Report,
+    },
+    CaptureUnasked {
+        of: usize,
+        said: calls::Request,
+        started: Option<i64>,
+        report: Report,
+    },
+    Release {
+        of: usize,
+        call: ExternalId,
+    },
+    EndCalls,
     Limits {
         of: usize,
         what: What,
@@ -178,6 +204,45 @@ impl Op {
                 };
                 done.map(|_| "done".into()).map_err(|e| Failure(e.to_string()))
             }
+            Self::Authorize { of, said } => {
+                let answer = calls::authorize(tx, Some(organization_id(*of)), None, said)?;
+                Ok(answer.map_or_else(
+                    |stop| stopped(&stop),
+                    |answer| {
+                        let again = if answer.again { "again " } else { "" };
+                        format!("{again}{}", call_text(&answer.call))
+                    },
+                ))
+            }
+            Self::Extend { of, call, elapsed } => {
+                let which = CallRef::External(call.clone());
+                let answer = calls::extend(tx, None, Some(organization_id(*of)), &which, *elapsed)?;
+                Ok(answer.map_or_else(|stop| stopped(&stop), |extension| extension_text(&extension)))
+            }
+            Self::Capture { of, call, report } => {
+                let which = CallRef::External(call.clone());
+                let answer = calls::capture(tx, Some(organization_id(*of)), None, &which, *report, None)?;
+                captured_text(tx, answer)
+            }
+            Self::CaptureUnasked { of, said, started, report } => {
+                let which = CallRef::External(said.external.clone());
+                let started_at = started.map(Timestamp::from_millis);
+                let unasked = Unasked { request: said.clone(), started_at };
+                let own = Some(organization_id(*of));
+                captured_text(tx, calls::capture(tx, own, None, &which, *report, Some(&unasked))?)
+            }
+            Self::Release { of, call } => {
+                let which = CallRef::External(call.clone());
+                let answer = calls::release(tx, Some(organization_id(*of)), None, &which)?;
+                Ok(answer.map_or_else(
+                    |stop| stopped(&stop),
+                    |closed| {
+                        let when = if closed.duplicate { "again" } else { "now" };
+                        format!("{when} {}", call_text(&closed.call))
+                    },
+                ))
+            }
+            Self::EndCalls => Ok(format!("{} ended", calls::expire_due(tx, 10_000)?)),
             Self::Limits { of, what } => what.run(tx, *of),
             Self::Failing(ops) => {
                 tx.conn()?;
@@ -242,6 +307,14 @@ impl Op {
                 model.organizations[*which].suspended = *on;
                 Ok("done".into())
             }
+            Self::Authorize { of, said } => Ok(model.authorize(*of, said)),
+            Self::Extend { of, call, elapsed } => Ok(model.extend(*of, call, *elapsed)),
+            Self::Capture { of, call, report } => Ok(model.capture(*of, call, report)),
+            Self::CaptureUnasked { of, said, started, report } => {
+                Ok(model.capture_unasked(*of, said, *started, report))
+            }
+            Self::Release { of, call } => Ok(model.release(*of, call)),
+            Self::EndCalls => Ok(model.end_all_due()),
             Self::Limits { of, what } => what.expect(model, *of),
             Self::Failing(ops) => {
                 let mut thrown_away = model.clone();
@@ -362,35 +435,98 @@ fn add_plan(tx: &WriteTx<'_>, code: &str, plan: &price::Plan) -> Result<String, 
     Ok("published".into())
 }
 
+/// A call as the model writes it down.
+pub fn call_text(call: &Call) -> String {
+    let rest = match &call.state {
+        CallState::Live(hold) => format!(
+            "{} for {} of {} after {} until {}",
+            hold.pins.credits().micros(),
+            hold.covered.micros(),
+            hold.most.micros(),
+            hold.elapsed.micros(),
+            hold.expires_at.millis()
+        ),
+        CallState::Completed(ended) | CallState::Expired(ended) => {
+            let charge = ended.charge.as_ref().map(|charge| charge.credits.micros());
+            format!("held {} after {} charged {charge:?}", ended.held.micros(), ended.elapsed.micros())
+        }
+        CallState::Rejected(rejection) => format!(
+            "{}: {} of {}",
+            rejection.reason,
+            rejection.available.micros(),
+            rejection.required.micros()
+        ),
+    };
+    let meter =
+        ["voice", "chat", "transfer_minute", "number"][usize::try_from(call.meter.number() - 1).unwrap()];
+    format!("{} {} {meter} {} at {}: {rest}", call.id, call.external, call.status(), call.started_at.millis())
+}
+
+fn extension_text(extension: &Extension) -> String {
+    let goes_on = if extension.goes_on { "go on" } else { "stop" };
+    let warn = if extension.warn { " soon" } else { "" };
+    let (left, until) = (extension.left.micros(), extension.cut_off_at.millis());
+    format!("{goes_on} for {left} until {until}{warn}: {}", call_text(&extension.call))
+}
+
+fn captured_text(tx: &WriteTx<'_>, answer: Result<Captured, Stop>) -> Result<String, Failure> {
+    let catalog = catalog::snapshot(tx)?;
+    Ok(answer.map_or_else(
+        |stop| stopped(&stop),
+        |captured| {
+            let when = if captured.duplicate { "again" } else { "now" };
+            let receipts: Vec<String> = captured.receipts.iter().map(|r| receipt_text(&catalog, r)).collect();
+            let (above, call) = (captured.above_hold.micros(), call_text(&captured.call));
+            format!("{when} {} beyond {above}: {call}", receipts.join(" and "))
+        },
+    ))
+}
+
+fn stopped(stop: &Stop) -> String {
+    match stop {
+        Stop::Refused(refusal) => refused(refusal),
+        Stop::NotTimed => "not timed".into(),
+        Stop::NotFound => "not found".into(),
+        Stop::Conflict => "conflict".into(),
+        Stop::Ended(call) => format!("ended {}", call.status()),
+        Stop::HoldEnded(call) => format!("hold ended {}", call.status()),
+    }
+}
+
 fn outcome(catalog: &Snapshot, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Charged(receipt) => format!("charged {}", receipt_text(catalog, receipt)),
         Outcome::Duplicate(receipt) => format!("duplicate {}", receipt_text(catalog, receipt)),
-        Outcome::Refused(refusal) => match refusal {
-            Refusal::UnknownMeter(_) => "no meter".into(),
-            Refusal::UnknownOrganization => "no organization".into(),
-            Refusal::ForeignOrganization => "foreign".into(),
-            Refusal::NoRate => "no rate".into(),
-            Refusal::Negative(_) => "negative".into(),
-            Refusal::TooMuch(_) => "too much".into(),
-            Refusal::Unpriceable => "unpriceable".into(),
-            Refusal::TooMuchForOneDay => "too much for one day".into(),
-            Refusal::TooOld(_) => "too old".into(),
-            Refusal::InTheFuture(_) => "in the future".into(),
-            Refusal::Conflict => "conflict".into(),
-            Refusal::InsufficientCredits { available, required } => {
-                format!("insufficient {} of {}", available.micros(), required.micros())
-            }
-            Refusal::Suspended => "suspended".into(),
-            Refusal::Limit(cap) => {
-                let (kind, left) = (cap.kind.name(), cap.left.micros());
-                format!("{kind} limit leaves {left} of {}", cap.limit.micros())
-            }
-            Refusal::PlanExhausted { available, required } => {
-                format!("plan exhausted {} of {}", available.micros(), required.micros())
-            }
-            Refusal::TollFreeGuard { minutes_per_day } => format!("guard of {minutes_per_day} minutes"),
-        },
+        Outcome::Refused(refusal) => refused(refusal),
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::UnknownMeter(_) => "no meter".into(),
+        Refusal::UnknownOrganization => "no organization".into(),
+        Refusal::ForeignOrganization => "foreign".into(),
+        Refusal::NoRate => "no rate".into(),
+        Refusal::Negative(_) => "negative".into(),
+        Refusal::TooMuch(_) => "too much".into(),
+        Refusal::Unpriceable => "unpriceable".into(),
+        Refusal::TooMuchForOneDay => "too much for one day".into(),
+        Refusal::TooOld(_) => "too old".into(),
+        Refusal::InTheFuture(_) => "in the future".into(),
+        Refusal::Conflict => "conflict".into(),
+        Refusal::ReservedId => "reserved".into(),
+        Refusal::InsufficientCredits { available, required } => {
+            format!("insufficient {} of {}", available.micros(), required.micros())
+        }
+        Refusal::Suspended => "suspended".into(),
+        Refusal::Limit(cap) => {
+            let (kind, left) = (cap.kind.name(), cap.left.micros());
+            format!("{kind} limit leaves {left} of {}", cap.limit.micros())
+        }
+        Refusal::PlanExhausted { available, required } => {
+            format!("plan exhausted {} of {}", available.micros(), required.micros())
+        }
+        Refusal::TollFreeGuard { minutes_per_day } => format!("guard of {minutes_per_day} minutes"),
     }
 }
 

@@ -75,6 +75,13 @@ pub struct Found<'a> {
     pub cycle: Option<i64>,
 }
 
+impl Found<'_> {
+    /// The version that prices it, as it is written down.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.card, self.version + 1)
+    }
+}
+
 /// What happened, as far as the price goes.
 #[derive(Clone, Debug, Default)]
 pub struct Used {

@@ -108,6 +108,7 @@ pub(super) fn refused(refusal: &Refusal, event: &UsageEvent, names: &Names, aske
         }
         Refusal::TooOld(_) => field(names.occurred_at, "too_old"),
         Refusal::InTheFuture(_) => field(names.occurred_at, "in_the_future"),
+        Refusal::ReservedId => field("id", "reserved"),
         Refusal::Conflict => ApiError::new(Code::IdempotencyConflict)
             .param("id")
             .message("This id was used for an event with other content."),

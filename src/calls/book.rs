@@ -1,0 +1,275 @@
+//! Calls in the writer's memory: all that are live, and those that ended lately.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rusqlite::Connection;
+
+use super::Options;
+use super::call::{Call, Hold, State};
+use super::sql;
+use crate::base::id::{AgentId, AuthorizationId, MeterId, NumberId, OrganizationId};
+use crate::base::{Credits, Quantity, Timestamp};
+use crate::db::{DbError, Part};
+use crate::metering::ExternalId;
+
+/// How many ended calls stay in memory between commits.
+const KEPT: usize = 20_000;
+
+/// What makes a leg unique.
+pub(super) type Key = (OrganizationId, ExternalId, MeterId);
+
+/// What live calls have set aside, added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    /// How many calls.
+    pub calls: i64,
+    /// Credit.
+    pub credits: Credits,
+    /// What it pays for, in seconds.
+    pub covered: Quantity,
+}
+
+impl Sums {
+    fn add(&mut self, hold: &Hold) {
+        self.calls += 1;
+        self.credits =
+            Credits::from_micros(self.credits.micros().saturating_add(hold.pins.credits().micros()));
+        self.covered = Quantity::from_micros(self.covered.micros().saturating_add(hold.covered.micros()));
+    }
+
+    fn take(&mut self, hold: &Hold) {
+        self.calls -= 1;
+        self.credits =
+            Credits::from_micros(self.credits.micros().saturating_sub(hold.pins.credits().micros()));
+        self.covered = Quantity::from_micros(self.covered.micros().saturating_sub(hold.covered.micros()));
+    }
+}
+
+/// Whom live calls are added up for. A number counts only what comes in toll-free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Of {
+    Organization(OrganizationId),
+    Agent(AgentId),
+    TollFree(NumberId),
+}
+
+/// The writer's memory of calls.
+pub struct Calls {
+    options: Options,
+    /// `None` until everything that is live has been read.
+    next_id: Option<i64>,
+    calls: BTreeMap<i64, Call>,
+    by_key: HashMap<Key, i64>,
+    due: BTreeSet<(Timestamp, i64)>,
+    /// When the holds of an organization end, soonest first.
+    due_of: HashMap<OrganizationId, BTreeSet<(Timestamp, i64)>>,
+    sums: HashMap<Of, Sums>,
+    /// Not written yet.
+    made: BTreeSet<i64>,
+    changed: BTreeSet<i64>,
+    /// Something changed since the operation in progress began.
+    touched: bool,
+}
+
+impl Calls {
+    /// Nothing remembered yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            next_id: None,
+            calls: BTreeMap::new(),
+            by_key: HashMap::new(),
+            due: BTreeSet::new(),
+            due_of: HashMap::new(),
+            sums: HashMap::new(),
+            made: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            touched: false,
+        }
+    }
+
+    /// What calls are held to.
+    pub(super) const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Reads everything that is live, unless that was done.
+    pub(super) fn load(&mut self, conn: &Connection) -> Result<(), DbError> {
+        if self.next_id.is_some() {
+            return Ok(());
+        }
+        let next_id = sql::last_id(conn)? + 1;
+        for call in sql::live(conn)? {
+            self.remember(call);
+        }
+        self.next_id = Some(next_id);
+        Ok(())
+    }
+
+    /// The id of the next call that is taken in.
+    pub(super) fn next_id(&self) -> AuthorizationId {
+        AuthorizationId::new(self.next_id.unwrap_or(1))
+    }
+
+    pub(super) fn get(&mut self, conn: &Connection, id: AuthorizationId) -> Result<Option<Call>, DbError> {
+        if let Some(call) = self.calls.get(&id.number()) {
+            return Ok(Some(call.clone()));
+        }
+        // everything live is in memory, so this has ended
+        let found = sql::get(conn, id)?;
+        if let Some(call) = &found {
+            self.remember(call.clone());
+        }
+        Ok(found)
+    }
+
+    pub(super) fn by_key(&mut self, conn: &Connection, key: &Key) -> Result<Option<Call>, DbError> {
+        if let Some(call) = self.by_key.get(key).and_then(|id| self.calls.get(id)) {
+            return Ok(Some(call.clone()));
+        }
+        let (organization, external, meter) = key;
+        let found = sql::by_call(conn, *organization, external, *meter)?;
+        if let Some(call) = &found {
+            self.remember(call.clone());
+        }
+        Ok(found)
+    }
+
+    /// The legs of a call, the live ones first, then the newest.
+    pub(super) fn legs(
+        &mut self,
+        conn: &Connection,
+        organization: OrganizationId,
+        external: &ExternalId,
+    ) -> Result<Vec<Call>, DbError> {
+        let mut ids: BTreeSet<i64> = self.made.clone();
+        for call in sql::legs(conn, organization, external)? {
+            let id = call.id.number();
+            ids.insert(id);
+            if !self.calls.contains_key(&id) {
+                self.remember(call);
+            }
+        }
+        let of_call = |call: &&Call| call.organization == organization && call.external == *external;
+        let mut legs: Vec<Call> =
+            ids.iter().filter_map(|id| self.calls.get(id)).filter(of_call).cloned().collect();
+        legs.sort_by_key(|call| (!matches!(call.state, State::Live(_)), std::cmp::Reverse(call.id.number())));
+        Ok(legs)
+    }
+
+    /// Up to `limit` live calls whose hold has ended by `now`, soonest first.
+    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<AuthorizationId> {
+        let ended = self.due.iter().take_while(|(at, _)| *at <= now);
+        ended.take(limit).map(|(_, id)| AuthorizationId::new(*id)).collect()
+    }
+
+    /// The same of one organization, all of them.
+    pub(super) fn due_of(&self, organization: OrganizationId, now: Timestamp) -> Vec<AuthorizationId> {
+        let Some(due) = self.due_of.get(&organization) else { return Vec::new() };
+        due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| AuthorizationId::new(*id)).collect()
+    }
+
+    pub(super) fn sums(&self, of: Of) -> Sums {
+        self.sums.get(&of).copied().unwrap_or_default()
+    }
+
+    /// Takes in a new call, or what has become of one.
+    pub(super) fn put(&mut self, call: Call) {
+        let id = call.id.number();
+        self.touched = true;
+        if self.forget(id) {
+            self.changed.insert(id);
+        } else {
+            self.made.insert(id);
+            self.next_id = Some(id + 1);
+        }
+        self.remember(call);
+    }
+
+    fn remember(&mut self, call: Call) {
+        let id = call.id.number();
+        if let State::Live(hold) = &call.state {
+            self.due.insert((hold.expires_at, id));
+            self.due_of.entry(call.organization).or_default().insert((hold.expires_at, id));
+            for of in added_up_for(&call) {
+                self.sums.entry(of).or_default().add(hold);
+            }
+        }
+        self.by_key.insert((call.organization, call.external.clone(), call.meter), id);
+        self.calls.insert(id, call);
+    }
+
+    /// Whether it was there.
+    fn forget(&mut self, id: i64) -> bool {
+        let Some(call) = self.calls.remove(&id) else { return false };
+        if let State::Live(hold) = &call.state {
+            self.due.remove(&(hold.expires_at, id));
+            if let Some(due) = self.due_of.get_mut(&call.organization) {
+                due.remove(&(hold.expires_at, id));
+                if due.is_empty() {
+                    self.due_of.remove(&call.organization);
+                }
+            }
+            for of in added_up_for(&call) {
+                let Some(sums) = self.sums.get_mut(&of) else { continue };
+                sums.take(hold);
+                if sums.calls == 0 {
+                    self.sums.remove(&of);
+                }
+            }
+        }
+        self.by_key.remove(&(call.organization, call.external, call.meter));
+        true
+    }
+}
+
+fn added_up_for(call: &Call) -> impl Iterator<Item = Of> {
+    let agent = call.parties.agent.as_ref().map(|agent| Of::Agent(agent.id));
+    let number = call.parties.number.as_ref().filter(|_| call.is_toll_free_inbound());
+    let number = number.map(|number| Of::TollFree(number.id));
+    [Some(Of::Organization(call.organization)), agent, number].into_iter().flatten()
+}
+
+impl Part for Calls {
+    fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
+        let made = std::mem::take(&mut self.made);
+        let changed = std::mem::take(&mut self.changed);
+        for call in made.iter().filter_map(|id| self.calls.get(id)) {
+            sql::insert(conn, call)?;
+            if matches!(call.state, State::Live(_)) {
+                sql::set_holds(conn, call)?;
+            }
+        }
+        for call in changed.difference(&made).filter_map(|id| self.calls.get(id)) {
+            sql::update(conn, call)?;
+            sql::set_holds(conn, call)?;
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self) {
+        self.touched = false;
+    }
+
+    fn undo(&mut self) {
+        // what was flushed is in the tables, and everything else belonged to the operation that failed
+        if self.touched {
+            self.reset();
+        }
+    }
+
+    fn committed(&mut self) {
+        if self.calls.len() > KEPT.saturating_add(self.due.len()) {
+            let ended = |call: &Call| !matches!(call.state, State::Live(_));
+            let gone: Vec<i64> = self.calls.values().filter(|c| ended(c)).map(|c| c.id.number()).collect();
+            for id in gone {
+                self.forget(id);
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::new(self.options);
+    }
+}
