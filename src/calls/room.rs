@@ -65,7 +65,8 @@ fn seconds(
 ) -> Result<Option<(Quantity, Reason)>, DbError> {
     // what is forwarded goes out again
     let is_voice = till.catalog().meter_id(VOICE) == Some(call.meter);
-    let Some(number) = call.parties.number.as_ref().filter(|_| is_voice && call.is_toll_free_inbound()) else {
+    let Some(number) = call.parties.number.as_ref().filter(|_| is_voice && call.is_toll_free_inbound())
+    else {
         return Ok(None);
     };
     let (guard, used) = till.guard(number.id, day)?;

@@ -1,9 +1,9 @@
 //! Somebody changes the file behind the program's back: whatever they touch, `verify` finds it and says where.
 
 use rusqlite::Connection;
-use tollbook::base::{Credits, Quantity};
 use tollbook::base::id::OrganizationId;
 use tollbook::base::time::HOUR_MS;
+use tollbook::base::{Credits, Quantity};
 use tollbook::calls::{self, CallRef, Report, Request};
 use tollbook::db::DbError;
 use tollbook::grants::Class;

@@ -626,12 +626,19 @@ async fn limits_hold_for_calls_net_of_what_is_set_aside() {
     let answer = desk.begin("call-1").await;
     assert_eq!(number(&answer.text, "max_seconds"), "85");
     let answer = desk.begin("call-2").await;
-    assert_eq!((number(&answer.text, "max_seconds"), number(&answer.text, "held")), ("25".into(), "2.916667".into()));
+    assert_eq!(
+        (number(&answer.text, "max_seconds"), number(&answer.text, "held")),
+        ("25".into(), "2.916667".into())
+    );
     // other work that is not done yet counts what calls have set aside
-    let chat = r#"{"id":"e","meter":"chat","quantity":1,"occurred_at":"2026-11-21T09:00:00Z","mode":"enforce"}"#;
+    let chat =
+        r#"{"id":"e","meter":"chat","quantity":1,"occurred_at":"2026-11-21T09:00:00Z","mode":"enforce"}"#;
     assert_eq!(desk.report(chat).await.expect(403).code(), "limit_reached");
     let answer = desk.authorize(&asked("call-3", "outbound")).await.expect(403);
-    assert_eq!((answer.code(), &answer.json["error"]["details"]["reason"]), ("limit_reached", &json!("daily_limit")));
+    assert_eq!(
+        (answer.code(), &answer.json["error"]["details"]["reason"]),
+        ("limit_reached", &json!("daily_limit"))
+    );
     let answer = desk.authorize(&asked("call-3", "inbound").replace("call-3", "call-4")).await.expect(200);
     assert_eq!(answer.json["reason"], "daily_limit");
     let answer = desk.extend("ext:call-1", 60).await.expect(200);
@@ -651,9 +658,14 @@ async fn an_agent_that_stops_with_the_plan_calls_on_the_plan_alone() {
     let plan = r#"{"credits":11,"class":"plan","reason":"Cycle"}"#;
     desk.credit(plan).await.expect(201);
     // all but one of the included minutes
-    desk.report(r#"{"id":"v","meter":"voice","quantity":119940,"occurred_at":"2026-11-21T09:00:00Z"}"#).await.expect(201);
+    desk.report(r#"{"id":"v","meter":"voice","quantity":119940,"occurred_at":"2026-11-21T09:00:00Z"}"#)
+        .await
+        .expect(201);
     let answer = desk.authorize(&asked("call-1", "outbound")).await.expect(201);
-    assert_eq!((number(&answer.text, "max_seconds"), number(&answer.text, "held")), ("180".into(), "0".into()));
+    assert_eq!(
+        (number(&answer.text, "max_seconds"), number(&answer.text, "held")),
+        ("180".into(), "0".into())
+    );
     let other = asked("call-2", "outbound").replace("agent-4", "agent-5");
     assert_eq!(number(&desk.authorize(&other).await.expect(201).text, "max_seconds"), "11029");
     desk.step("ext:call-2", "release", "").await.expect(200);
