@@ -37,4 +37,39 @@ addEventListener('click', (event) => {
   }
 });
 
+// what changes by itself is fetched again every few seconds: as long as it does, for an hour, or until somebody says not to
+for (const link of document.querySelectorAll('[data-refreshes]')) {
+  const [everyMs, times] = [5000, 720];
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'button';
+  let left = times;
+  const set = (to) => {
+    left = to;
+    button.textContent = left > 0 ? 'Stop refreshing' : 'Keep refreshing';
+  };
+  set(times);
+  button.addEventListener('click', () => set(left > 0 ? 0 : times));
+  link.replaceWith(button);
+  const timer = setInterval(async () => {
+    if (left === 0 || document.hidden) return;
+    set(left - 1);
+    try {
+      const answer = await fetch(location.href);
+      if (!answer.ok || answer.redirected) return set(0);
+      const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      if (left === 0) return;
+      for (const old of document.querySelectorAll('[data-refresh]')) {
+        const fresh = page.getElementById(old.id);
+        // whoever is on a link there keeps it
+        if (fresh && !old.contains(document.activeElement)) old.replaceWith(fresh);
+      }
+      if (!document.querySelector('[data-refresh]')) {
+        clearInterval(timer);
+        button.remove();
+      }
+    } catch { /* the next time, perhaps */ }
+  }, everyMs);
+}
+
 document.querySelector('[data-focus]')?.focus();

@@ -20,7 +20,7 @@ pub use call::{Call, Charge, Ended, Hold, Named, Parties, Reason, Rejection, Rep
 pub use end::{Captured, Closed, Unasked, capture, expire_due, release};
 pub use extend::{Extension, extend};
 pub use message::{DEFAULT_MESSAGE, MAX_MESSAGE, MessageError, message_of, set_message};
-pub use sql::{Filter, Message, Party, Place, list};
+pub use sql::{Filter, Message, Party, Place, legs, list, live_count};
 
 use std::str::FromStr;
 
@@ -113,7 +113,14 @@ pub fn cost(call: &Call, catalog: &Snapshot) -> Credits {
     if let Some(charge) = call.charge() {
         return charge.credits;
     }
-    let (State::Live(hold), Some(tariff)) = (&call.state, call.tariff) else { return Credits::ZERO };
+    let State::Live(hold) = &call.state else { return Credits::ZERO };
+    cost_at(call, hold, hold.elapsed, catalog)
+}
+
+/// What a live call would be charged were it over after `elapsed`; exact as far as its hold covers.
+#[must_use]
+pub fn cost_at(call: &Call, hold: &Hold, elapsed: Quantity, catalog: &Snapshot) -> Credits {
+    let Some(tariff) = call.tariff else { return Credits::ZERO };
     let rate = catalog.rate_version(tariff.rate_version).and_then(|(_, version)| version.rate(call.meter));
     let input = RatingInput {
         quantity: Quantity::ZERO,
@@ -123,6 +130,6 @@ pub fn cost(call: &Call, catalog: &Snapshot) -> Credits {
         allowance_left: tariff.allowance.map(|_| hold.pins.cycle.included),
         used_in_cycle: tariff.position,
     };
-    let rated = rate.and_then(|rate| rules::price(rate, &input, hold.elapsed).ok());
+    let rated = rate.and_then(|rate| rules::price(rate, &input, elapsed).ok());
     rated.map_or(Credits::ZERO, |rated| rated.total)
 }

@@ -146,8 +146,21 @@ pub(super) fn by_call(
     Ok(all(conn, query, params![organization, external, meter])?.pop())
 }
 
+/// How many of an organization's calls are live.
+///
+/// # Errors
+/// When the database fails.
+pub fn live_count(conn: &Connection, organization: OrganizationId) -> Result<u64, DbError> {
+    let query = "SELECT count(*) FROM calls WHERE status = 'live' AND organization_id = ?";
+    let count: i64 = conn.prepare_cached(query)?.query_row([organization], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// Every leg of a call, the newest first.
-pub(super) fn legs(
+///
+/// # Errors
+/// When the database fails or a row does not make sense.
+pub fn legs(
     conn: &Connection,
     organization: OrganizationId,
     external: &ExternalId,
@@ -275,6 +288,10 @@ pub struct Filter {
     pub from: Option<Timestamp>,
     /// Begun before.
     pub to: Option<Timestamp>,
+    /// Only those that go this way.
+    pub direction: Option<Direction>,
+    /// Only those that are not live.
+    pub over: bool,
 }
 
 /// Where a list of calls continues: when the last one that was looked at began, and its id.
@@ -332,7 +349,10 @@ fn includes(filter: &Filter, row: &Row<'_>) -> Result<bool, DbError> {
     let agent: Option<AgentId> = row.get("agent_id")?;
     let number: Option<NumberId> = row.get("number_id")?;
     let workspace: Option<WorkspaceId> = row.get("workspace_id")?;
-    Ok(filter.status.is_none_or(|wanted| wanted.name() == status)
+    let outbound: bool = row.get("outbound")?;
+    Ok(!(filter.over && status == Status::Live.name())
+        && filter.direction.is_none_or(|wanted| (wanted == Direction::Outbound) == outbound)
+        && filter.status.is_none_or(|wanted| wanted.name() == status)
         && filter.agent.is_none_or(|wanted| agent == Some(wanted))
         && filter.number.is_none_or(|wanted| number == Some(wanted))
         && filter.workspaces.as_ref().is_none_or(|ids| workspace.is_some_and(|id| ids.contains(&id))))

@@ -1,5 +1,6 @@
 //! `tollbook demo`: a server with a past.
 
+mod calls;
 mod cast;
 mod limits;
 mod live;
@@ -36,7 +37,7 @@ pub(super) struct Demo {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Keep a trickle of calls coming
+    /// Keep calls coming: asked for, extended and charged as they go
     #[arg(long)]
     live: bool,
 }

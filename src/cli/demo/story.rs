@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::Failure;
+use super::calls;
 use super::cast::{Funding, PROFILES, Profile};
 use super::limits;
 use super::note::Note;
@@ -44,8 +45,14 @@ pub(super) fn tell(config: &Config, password: &str, now: Timestamp) -> Result<No
         limits::begin(&opened.db, profile, id)?;
         parties.push(Party::new(profile, id, began, now, per_unit, &mut random)?);
     }
-    let mut walk = Walk { db: &opened.db, clock: &clock, began, now };
-    walk.through(&mut parties)?;
+    let walk = Walk { db: &opened.db, clock: &clock, began, now };
+    let morning = match parties.get(calls::CALLED) {
+        Some(party) => calls::morning(&party.zone, now).max(began),
+        None => began,
+    };
+    walk.through(&mut parties, began, morning)?;
+    let after = walk.calls(&parties, morning)?;
+    walk.through(&mut parties, after, now)?;
     for party in &parties {
         limits::end(&opened.db, party.profile, party.id, party.zone.day_of(now))?;
     }
@@ -106,13 +113,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn through(&mut self, parties: &mut [Party]) -> Result<(), Failure> {
+    fn through(&self, parties: &mut [Party], from: Timestamp, until: Timestamp) -> Result<(), Failure> {
         let mut canon = Canon::default();
-        let mut at = self.began;
-        let mut day = 0;
+        let mut at = from;
+        let mut day = (from.millis() - self.began.millis()).div_euclid(DAY_MS);
         let mut last_call: Option<(OrganizationId, EventIn)> = None;
-        while at < self.now {
-            let next = at.plus_ms(STEP_MS).min(self.now);
+        while at < until {
+            let next = at.plus_ms(STEP_MS).min(until);
             self.clock.advance(next.millis() - at.millis());
             at = next;
             let mut events = Vec::new();
@@ -135,6 +142,27 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The calls of one morning, which the platform asks for before they begin. Returns when they are over.
+    fn calls(&self, parties: &[Party], from: Timestamp) -> Result<Timestamp, Failure> {
+        let (called, without) = (parties.get(calls::CALLED), parties.get(calls::WITHOUT_CREDIT));
+        let (Some(called), Some(without)) = (called, without) else { return Ok(from) };
+        calls::guard(self.db, called.profile, called.id)?;
+        let mut on = calls::planned(called.profile, without.profile, from);
+        let until = from.plus_ms(calls::MORNING_MS).min(self.now);
+        let mut at = from;
+        while at < until {
+            let next = at.plus_ms(calls::TURN_MS).min(until);
+            self.clock.advance(next.millis() - at.millis());
+            at = next;
+            let turned = std::mem::take(&mut on);
+            on = self.db.write_blocking(move |tx| {
+                crate::calls::expire_due(tx, 100)?;
+                calls::turn(tx, turned)
+            })?;
+        }
+        Ok(until)
     }
 
     fn record(&self, events: Vec<EventIn>) -> Result<(), Failure> {

@@ -92,6 +92,14 @@ impl<'a> Grants<'a> {
             .collect()
     }
 
+    /// What is set aside, account by account.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn of_holds(&mut self, pins: &[wallet::Draw]) -> Result<Vec<Draw>, DbError> {
+        pins.iter().map(|pin| self.draw(pin.account, pin.amount)).collect()
+    }
+
     /// What a line moved: of usage what it drew on, else the grants it filled or emptied, and the overdraft it repaid.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! The pages: templates, the view models they are filled from, and how amounts and times are written.
 
 pub mod brand;
+mod call;
+mod calls;
 pub mod choices;
 pub mod chrome;
 pub mod components;
@@ -30,6 +32,8 @@ pub fn register(table: &mut Table) {
     usage::register(table);
     usage_day::register(table);
     usage_item::register(table);
+    calls::register(table);
+    call::register(table);
     transactions::register(table);
     limits::register(table);
     entry::routes(table);

@@ -11,6 +11,7 @@ use super::views::{Crumb, Section};
 use super::{outlook, transactions, usage};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Day, Timestamp};
+use crate::calls;
 use crate::db::{DbError, ReadTx};
 use crate::grants::Class;
 use crate::http::State;
@@ -60,7 +61,7 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
     let checklist = checklist(tx, state, organization, &summary)?;
     Ok(OverviewPage {
         available,
-        parts: parts(&summary, tx.now()),
+        parts: parts(&summary, calls::live_count(tx, organization)?, tx.now()),
         lasts_ms,
         spent_today: since(today),
         spent_month: since(today.first_of_month()),
@@ -90,7 +91,7 @@ fn spend(
     reports::usage(tx, organization, &query)
 }
 
-fn parts(summary: &Summary, now: Timestamp) -> BalanceParts {
+fn parts(summary: &Summary, live_calls: u64, now: Timestamp) -> BalanceParts {
     let live = summary.grants.iter().filter(|grant| grant.terms.is_live(now));
     let next = live.clone().filter_map(|grant| grant.terms.order.expires_at).min();
     let next_expiry = next.map(|at| {
@@ -102,6 +103,7 @@ fn parts(summary: &Summary, now: Timestamp) -> BalanceParts {
         plan: usable(summary, Class::Plan, now),
         paid: usable(summary, Class::Paid, now),
         held: summary.held,
+        live_calls,
         overdraft: summary.overdraft,
         next_expiry,
     }

@@ -12,6 +12,7 @@ use super::views::usage_day::{PriceLine, RateShown, UsageItemPage};
 use super::views::{Crumb, Section};
 use crate::base::id::{TransactionId, UsageItemId};
 use crate::base::{Credits, Quantity};
+use crate::calls::{self, CallRef};
 use crate::catalog::rules::{PassThrough, Price, Rate, Tier};
 use crate::catalog::{Meter, Snapshot};
 use crate::db::ReadTx;
@@ -64,6 +65,9 @@ fn read(
     let voided = statement::voided_by(tx, head)?.is_some();
     // what credit there is, and was, is for those who may see the wallet
     let sees_money = admitted.principal()?.may(Scope::BillingRead, organization).is_ok();
+    let call = item.event.call.clone().map(CallRef::External);
+    let call = call.map(|which| calls::get(tx, organization, &which)).transpose()?.flatten();
+    let call = call.filter(|call| admitted.reach.covers(call.parties.workspace.as_ref().map(|w| w.id)));
     let items = std::slice::from_ref(&item);
     let draws = if sees_money { Grants::new(tx, &chrome.show).of_items(items)? } else { Vec::new() };
     Ok(UsageItemPage {
@@ -72,6 +76,7 @@ fn read(
         event_id: item.event.id.to_string(),
         received: item.event.posted_at,
         call_id: item.event.call.as_ref().map(ToString::to_string),
+        call: call.map(|call| call.id.to_string()),
         transaction: sees_money.then(|| TransactionId::new(head).to_string()),
         rate: rate_shown(&item, &catalog),
         calculation: calculation(&item, &catalog),

@@ -19,6 +19,8 @@ pub struct Part {
     pub credits: Credits,
     /// What to know about it, such as the next expiry; empty for nothing.
     pub note: String,
+    /// Where what is noted can be seen; none for nowhere.
+    pub href: Option<String>,
 }
 
 /// A piece of the bar, in percentages of its width.
@@ -98,6 +100,7 @@ mod tests {
             label: label.into(),
             credits: Credits::from_whole(whole).expect("credits"),
             note: String::new(),
+            href: None,
         };
         let bar = BalanceBar {
             id: "b".into(),

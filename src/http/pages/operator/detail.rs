@@ -23,7 +23,7 @@ use crate::http::route::Table;
 use crate::identity::{KeyOwner, Organization, Role, Status, keys, organizations, sessions, users};
 use crate::metering::statement::{self, LineFilter};
 use crate::wallet::Summary;
-use crate::{metering, wallet};
+use crate::{calls, metering, wallet};
 
 /// How many transactions, people and keys are shown.
 const RECENT: usize = 10;
@@ -98,7 +98,7 @@ pub(super) fn page(
         created: organization.created_at,
         rate_card: prices(tx, &organization, &catalog)?,
         available,
-        parts: parts(&summary, tx.now()),
+        parts: parts(&summary, calls::live_count(tx, id)?, tx.now()),
         lasts_ms,
         flags: flags(&organization, available, lasts_ms, has_usage),
         spend: outlook::spend_chart(tx, id, &catalog, &show, window)?,
@@ -142,7 +142,7 @@ pub(super) fn prices(
 }
 
 /// The classes without what is held, as the bar shows them.
-fn parts(summary: &Summary, now: Timestamp) -> BalanceParts {
+fn parts(summary: &Summary, live_calls: u64, now: Timestamp) -> BalanceParts {
     let free = |class: Class| {
         let own = summary.grants.iter().filter(|g| g.terms.order.class == class && g.terms.is_live(now));
         own.fold(Credits::ZERO, |sum, grant| {
@@ -157,6 +157,7 @@ fn parts(summary: &Summary, now: Timestamp) -> BalanceParts {
         plan: free(Class::Plan),
         paid: free(Class::Paid),
         held: summary.held,
+        live_calls,
         overdraft: summary.overdraft,
         next_expiry: expiring.min_by_key(|(_, at)| *at),
     }

@@ -24,6 +24,8 @@ pub enum Section {
     Overview,
     /// Customer: usage.
     Usage,
+    /// Customer: calls.
+    Calls,
     /// Customer: transactions.
     Transactions,
     /// Customer: limits and agents.
@@ -140,19 +142,23 @@ impl Chrome {
         let item = |label, href, section| NavItem { label, href, current: self.section == section };
         match self.section {
             Section::Outside => Vec::new(),
-            // those who may not see the balance see usage alone
-            Section::Usage if self.balance.is_none() => {
-                vec![NavGroup { label: "My Credit", items: vec![item("Usage", "/usage", Section::Usage)] }]
-            }
-            Section::Overview | Section::Usage | Section::Transactions | Section::Limits => vec![NavGroup {
+            // those who may not see the balance see usage and calls alone
+            Section::Usage | Section::Calls if self.balance.is_none() => vec![NavGroup {
                 label: "My Credit",
-                items: vec![
-                    item("Overview", "/overview", Section::Overview),
-                    item("Usage", "/usage", Section::Usage),
-                    item("Transactions", "/transactions", Section::Transactions),
-                    item("Limits & agents", "/limits", Section::Limits),
-                ],
+                items: vec![item("Usage", "/usage", Section::Usage), item("Calls", "/calls", Section::Calls)],
             }],
+            Section::Overview | Section::Usage | Section::Calls | Section::Transactions | Section::Limits => {
+                vec![NavGroup {
+                    label: "My Credit",
+                    items: vec![
+                        item("Overview", "/overview", Section::Overview),
+                        item("Usage", "/usage", Section::Usage),
+                        item("Calls", "/calls", Section::Calls),
+                        item("Transactions", "/transactions", Section::Transactions),
+                        item("Limits & agents", "/limits", Section::Limits),
+                    ],
+                }]
+            }
             Section::Organizations => vec![NavGroup {
                 label: "Operator",
                 items: vec![item("Organizations", "/operator/organizations", Section::Organizations)],

@@ -3,6 +3,8 @@
 //! A handler fills the struct and renders it; nothing here reads a database. Every page supplies its own sample, and
 //! one test renders them all.
 
+pub mod call;
+pub mod calls;
 pub mod chrome;
 pub mod credit;
 pub mod failure;
@@ -21,6 +23,8 @@ pub mod transactions;
 pub mod usage;
 pub mod usage_day;
 
+pub use call::CallPage;
+pub use calls::CallsPage;
 pub use chrome::{Balance, Brand, Chrome, Crumb, Membership, Section, SeeingAs};
 pub use credit::{CreditPage, CreditPreview, GrantChange, PartChange};
 pub use failure::FailurePage;

@@ -9,7 +9,7 @@ use crate::base::{Credits, Timestamp};
 use crate::http::pages::components::balance_bar::Part;
 use crate::http::pages::components::code::{CodeBlock, Step};
 use crate::http::pages::components::{BalanceBar, Checklist, Notice, Runway, StackedDays, Tone};
-use crate::http::pages::format::{Show, about_ms};
+use crate::http::pages::format::{self, Show, about_ms};
 
 /// What a balance is made of. The classes are without what is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct BalanceParts {
     pub paid: Credits,
     /// Set aside for calls in progress.
     pub held: Credits,
+    /// How many those are.
+    pub live_calls: u64,
     /// Used beyond what there was; the next credit repays it first.
     pub overdraft: Credits,
     /// The next credit to expire, and when.
@@ -29,22 +31,29 @@ pub struct BalanceParts {
 }
 
 impl BalanceParts {
-    /// The bar and its legend.
+    /// The bar and its legend. `calls`: where calls in progress can be seen.
     #[must_use]
-    pub fn bar(&self, id: &str, show: &Show) -> BalanceBar {
+    pub fn bar(&self, id: &str, show: &Show, calls: Option<&str>) -> BalanceBar {
         let part = |tone, label: &str, credits, note: &str| Part {
             tone,
             label: label.into(),
             credits,
             note: note.into(),
+            href: None,
         };
+        let held = match self.live_calls {
+            0 => "for calls in progress".to_owned(),
+            1 => "for the call in progress".to_owned(),
+            more => format!("for {} in progress", format::counted(more, "call")),
+        };
+        let href = calls.filter(|_| self.live_calls > 0 || self.held.is_positive()).map(str::to_owned);
         BalanceBar {
             id: id.into(),
             parts: vec![
                 part(Tone::Free, "Free", self.free, "spent first"),
                 part(Tone::Plan, "Plan", self.plan, "spent second"),
                 part(Tone::Paid, "Paid", self.paid, "spent last"),
-                part(Tone::Held, "On hold", self.held, "for calls in progress"),
+                Part { href, ..part(Tone::Held, "On hold", self.held, &held) },
             ],
             show: show.clone(),
         }
@@ -166,6 +175,7 @@ impl OverviewPage {
                 plan: c("1168"),
                 paid: c("3000"),
                 held: c("64.5"),
+                live_calls: 3,
                 overdraft: Credits::ZERO,
                 next_expiry: Some((c("343"), at("2027-02-20T23:00:00Z"))),
             },
@@ -192,6 +202,7 @@ impl OverviewPage {
             plan: Credits::ZERO,
             paid: Credits::ZERO,
             held: Credits::ZERO,
+            live_calls: 0,
             overdraft: Credits::ZERO,
             next_expiry: None,
         };
@@ -225,6 +236,7 @@ impl OverviewPage {
             plan: Credits::ZERO,
             paid: Credits::ZERO,
             held: Credits::ZERO,
+            live_calls: 0,
             overdraft: c("18.25"),
             next_expiry: None,
         };

@@ -37,7 +37,7 @@ pub struct UsageItemRow {
 }
 
 impl UsageItemRow {
-    fn kind_label(&self) -> &str {
+    pub(super) fn kind_label(&self) -> &str {
         match self.kind.as_str() {
             "base" => "Usage",
             "surcharge" => "Surcharge",
@@ -134,6 +134,8 @@ pub struct UsageItemPage {
     pub received: Timestamp,
     /// The call it belongs to.
     pub call_id: Option<String>,
+    /// That call's own page, by id; none where it was not asked for through Tollbook.
+    pub call: Option<String>,
     /// The transaction it was charged by, by id.
     pub transaction: Option<String>,
     /// The rate that priced it; none for carrier cost passed through.
@@ -231,6 +233,7 @@ impl UsageItemPage {
             event_id: "call-7c1e9a52".into(),
             received: at("2026-11-20T17:45:10Z"),
             call_id: Some("call-7c1e9a52".into()),
+            call: Some("auth_4k2m".into()),
             transaction: Some("txn_5k2".into()),
             rate: Some(RateShown {
                 card: "Growth".into(),
