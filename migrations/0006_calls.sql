@@ -38,7 +38,9 @@ CREATE TABLE calls (
     carrier_cost     INTEGER,
     head             INTEGER,                    -- the usage item it was charged as
     transfer_head    INTEGER,
-    credits          INTEGER
+    credits          INTEGER,
+    surcharge        INTEGER,                    -- the part of it that is the toll-free surcharge
+    carried          INTEGER                     -- what the carrier charged, as far as it was reported, also later
 ) STRICT;
 CREATE UNIQUE INDEX calls_by_call ON calls (organization_id, call_id, meter_id);
 CREATE INDEX calls_by_start ON calls (organization_id, started_at, id);

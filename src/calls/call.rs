@@ -107,6 +107,18 @@ pub struct Charge {
     pub transfer_head: Option<i64>,
     /// All of it together.
     pub credits: Credits,
+    /// The part of it that is the toll-free surcharge.
+    pub surcharge: Credits,
+    /// What the carrier charged, as far as it was reported, also later.
+    pub carried: Credits,
+}
+
+impl Charge {
+    /// The surcharge that no carrier cost was set against yet.
+    #[must_use]
+    pub fn surcharge_left(&self) -> Credits {
+        self.surcharge.checked_sub(self.carried).unwrap_or_default().max(Credits::ZERO)
+    }
 }
 
 /// What is reported of a call when it is over.

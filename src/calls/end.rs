@@ -8,6 +8,7 @@ use crate::base::id::{MeterId, OrganizationId};
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::catalog::TRANSFER_MINUTE;
 use crate::db::{DbError, WriteTx};
+use crate::metering::rating::ItemKind;
 use crate::metering::{
     self, Age, CycleHold, ExternalId, Leg, Mode, Pins, Prepared, Receipt, Refusal, Tariff, Till, UsageEvent,
 };
@@ -196,15 +197,28 @@ fn finish(
     if let Some(tariff) = call.tariff {
         till.let_go(&call.leg(tariff), &mut pins)?;
     }
-    let credits = receipts.iter().map(|receipt| receipt.credits.micros()).fold(0, i64::saturating_add);
-    let credits = Credits::from_micros(credits);
-    let heads: Vec<i64> = receipts.iter().map(|receipt| receipt.head).collect();
-    let head = heads.first().copied().ok_or_else(|| DbError::Commit("a call without a charge".into()))?;
-    let charge = Charge { report, head, transfer_head: heads.get(1).copied(), credits };
+    let charge = charged(report, &receipts)?;
+    let credits = charge.credits;
     call.tariff = charges.first().map(Prepared::tariff);
     call.state = State::Completed(Ended { at: till.now(), held, elapsed, charge: Some(charge) });
     calls.put(call.clone());
     Ok(Ok(Captured { call, receipts, duplicate: false, above_hold: above(credits, held) }))
+}
+
+/// What was charged, by its receipts: of the call itself first.
+fn charged(report: Report, receipts: &[Receipt]) -> Result<Charge, DbError> {
+    let first = receipts.first().ok_or_else(|| DbError::Commit("a call without a charge".into()))?;
+    let sum =
+        |micros: &mut dyn Iterator<Item = i64>| Credits::from_micros(micros.fold(0, i64::saturating_add));
+    let surcharges = first.items.iter().filter(|item| item.kind == ItemKind::Surcharge);
+    Ok(Charge {
+        report,
+        head: first.head,
+        transfer_head: receipts.get(1).map(|receipt| receipt.head),
+        credits: sum(&mut receipts.iter().map(|receipt| receipt.credits.micros())),
+        surcharge: sum(&mut surcharges.map(|item| item.credits.micros())),
+        carried: report.carrier_cost.unwrap_or_default(),
+    })
 }
 
 fn above(credits: Credits, held: Credits) -> Credits {
@@ -371,8 +385,7 @@ fn expire(calls: &mut Calls, till: &mut Till<'_>, mut call: Call) -> Result<(), 
         // what cannot be priced now could not be reported either
         for prepared in prepared(till, &call, &pins, report, Part::First)?.unwrap_or_default() {
             let receipt = till.charge(&prepared, &mut pins)?;
-            charge =
-                Some(Charge { report, head: receipt.head, transfer_head: None, credits: receipt.credits });
+            charge = Some(charged(report, &[receipt])?);
         }
     }
     till.let_go(&call.leg(tariff), &mut pins)?;

@@ -8,6 +8,7 @@ mod book;
 mod call;
 mod end;
 mod extend;
+mod late;
 mod message;
 mod room;
 pub mod rules;
@@ -19,6 +20,7 @@ pub use book::{Calls, Sums};
 pub use call::{Call, Charge, Ended, Hold, Named, Parties, Reason, Rejection, Report, State, Status};
 pub use end::{Captured, Closed, Unasked, capture, expire_due, release};
 pub use extend::{Extension, extend};
+pub use late::record;
 pub use message::{DEFAULT_MESSAGE, MAX_MESSAGE, MessageError, message_of, set_message};
 pub use sql::{Filter, Message, Party, Place, legs, list, live_count};
 
@@ -129,6 +131,7 @@ pub fn cost_at(call: &Call, hold: &Hold, elapsed: Quantity, catalog: &Snapshot) 
         carrier_cost: None,
         allowance_left: tariff.allowance.map(|_| hold.pins.cycle.included),
         used_in_cycle: tariff.position,
+        surcharge_before: Credits::ZERO,
     };
     let rated = rate.and_then(|rate| rules::price(rate, &input, elapsed).ok());
     rated.map_or(Credits::ZERO, |rated| rated.total)

@@ -129,6 +129,7 @@ mod tests {
                 carrier_cost: None,
                 allowance_left: allowance.map(Quantity::from_micros),
                 used_in_cycle: Quantity::from_micros(used),
+                surcharge_before: Credits::ZERO,
             }
         }
     }

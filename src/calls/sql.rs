@@ -102,6 +102,8 @@ fn ended(row: &Row<'_>) -> Result<Ended, DbError> {
             head,
             transfer_head: row.get("transfer_head")?,
             credits: row.get("credits")?,
+            surcharge: row.get("surcharge")?,
+            carried: row.get("carried")?,
         }),
     };
     Ok(Ended { at: row.get("ended_at")?, held: row.get("held")?, elapsed: row.get("elapsed")?, charge })
@@ -230,7 +232,8 @@ pub(super) fn update(conn: &Connection, call: &Call) -> Result<(), DbError> {
              held_included = :held_included, held_billed = :held_billed, most = :most, elapsed = :elapsed,
              extended_at = :extended_at, expires_at = :expires_at, reason = :reason, available = :available,
              required = :required, ended_at = :ended_at, duration = :duration, transfer = :transfer,
-             carrier_cost = :carrier_cost, head = :head, transfer_head = :transfer_head, credits = :credits
+             carrier_cost = :carrier_cost, head = :head, transfer_head = :transfer_head, credits = :credits,
+             surcharge = :surcharge, carried = :carried
          WHERE id = :id",
     )?
     .execute(named_params! {
@@ -258,6 +261,8 @@ pub(super) fn update(conn: &Connection, call: &Call) -> Result<(), DbError> {
         ":head": charge.map(|charge| charge.head),
         ":transfer_head": charge.and_then(|charge| charge.transfer_head),
         ":credits": charge.map(|charge| charge.credits),
+        ":surcharge": charge.map(|charge| charge.surcharge),
+        ":carried": charge.map(|charge| charge.carried),
     })?;
     Ok(())
 }

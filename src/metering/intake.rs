@@ -77,6 +77,15 @@ pub struct Intake {
     purse: Vec<Draw>,
 }
 
+/// What is known of the call whose carrier cost an event reports late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OfCall {
+    /// It came in to a toll-free number.
+    pub toll_free_inbound: bool,
+    /// What it was charged as surcharge, as far as no carrier cost was set against it yet.
+    pub surcharge: Credits,
+}
+
 /// What an event needs from outside this part.
 pub(super) struct Context<'a> {
     pub conn: &'a Connection,
@@ -98,6 +107,20 @@ pub fn record(
     fallback: Option<OrganizationId>,
     events: &[EventIn],
 ) -> Result<Vec<Outcome>, DbError> {
+    record_of_call(tx, caller, fallback, events, OfCall::default())
+}
+
+/// The same for events of which something is known from the call that they belong to.
+///
+/// # Errors
+/// As [`record`].
+pub fn record_of_call(
+    tx: &WriteTx<'_>,
+    caller: Option<OrganizationId>,
+    fallback: Option<OrganizationId>,
+    events: &[EventIn],
+    of_call: OfCall,
+) -> Result<Vec<Outcome>, DbError> {
     let catalog = catalog::snapshot(tx)?;
     let mut intake = tx.part::<Intake>()?;
     let mut wallets = tx.part::<Wallets>()?;
@@ -111,7 +134,7 @@ pub fn record(
         spending: &mut spending,
         now: tx.now(),
     };
-    events.iter().map(|event| intake.take(&mut context, caller, fallback, event)).collect()
+    events.iter().map(|event| intake.take(&mut context, caller, fallback, event, of_call)).collect()
 }
 
 /// Prices usage without charging it, with the same function and the same state of allowances and tiers.
@@ -138,7 +161,8 @@ pub fn estimate(
         Some(start) => sql::cycle_taken(tx.conn(), organization, meter, start)?,
         None => Default::default(),
     };
-    Ok(price(event, &pricing, billed, included).map(|rated| (meter, pricing.rate_version, rated)))
+    Ok(price(event, &pricing, billed, included, OfCall::default())
+        .map(|rated| (meter, pricing.rate_version, rated)))
 }
 
 /// The one place where an event meets its rate. `billed` and `included`: what the cycle has, used or set aside.
@@ -147,15 +171,18 @@ pub(super) fn price(
     pricing: &Pricing<'_>,
     billed: Quantity,
     included: Quantity,
+    of_call: OfCall,
 ) -> Result<Rated, Refusal> {
     let allowance_left = pricing::left_of(pricing.allowance, included);
     let input = RatingInput {
         quantity: event.quantity,
-        toll_free_inbound: event.toll_free && event.flags() & flag::OUTBOUND == 0,
+        toll_free_inbound: of_call.toll_free_inbound
+            || (event.toll_free && event.flags() & flag::OUTBOUND == 0),
         byok: event.byok,
         carrier_cost: event.carrier_cost,
         allowance_left,
         used_in_cycle: billed,
+        surcharge_before: of_call.surcharge,
     };
     rate(pricing.rate, &input).ok().filter(|rated| rated.total <= MAX_CHARGE).ok_or(Refusal::Unpriceable)
 }
@@ -188,6 +215,7 @@ impl Intake {
         caller: Option<OrganizationId>,
         fallback: Option<OrganizationId>,
         input: &EventIn,
+        of_call: OfCall,
     ) -> Result<Outcome, DbError> {
         let event = &input.event;
         let found = match &event.organization {
@@ -217,7 +245,7 @@ impl Intake {
             return Ok(Outcome::Refused(Refusal::NoRate));
         };
         let cycle = self.cycles.get(context.conn, organization, meter, pricing.cycle_start)?;
-        let rated = match price(event, &pricing, cycle.position(), cycle.taken()) {
+        let rated = match price(event, &pricing, cycle.position(), cycle.taken(), of_call) {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };

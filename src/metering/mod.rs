@@ -22,7 +22,7 @@ pub use event::{
 };
 pub use external::{ExternalId, MAX_EXTERNAL_ID};
 pub use extra::Extra;
-pub use intake::{EventIn, Intake, Limits, MAX_CHARGE, estimate, record};
+pub use intake::{EventIn, Intake, Limits, MAX_CHARGE, OfCall, estimate, record, record_of_call};
 pub use pricing::{Pricing, Quote, cycle_end, cycle_start, quote};
 pub use row::{EventRow, ItemRow};
 pub use till::{Age, Leg, Pins, Prepared, Standing, Tariff, Till};

@@ -9,8 +9,8 @@
 //! 4. **Own key**: usage on the customer's own provider key pays the rate's own-key price instead of 2 and 3 and leaves
 //!    the allowance alone. Where the rate has no such price the flag changes nothing.
 //! 5. **Toll-free surcharge** on all billable units, included or not, own key or not.
-//! 6. **Pass-through**: what the carrier charged above that surcharge, at cost; due even when nothing was used, because
-//!    the carrier was paid.
+//! 6. **Pass-through**: what the carrier charged above that surcharge (also one that the same call was charged earlier), at
+//!    cost; due even when nothing was used, because the carrier was paid.
 //!
 //! All arithmetic is exact in 128 bits; each item is rounded once, half up, to the rate's rounding step.
 
@@ -106,6 +106,8 @@ pub struct RatingInput {
     pub allowance_left: Option<Quantity>,
     /// Units of this meter already paid for in the cycle, for tiers.
     pub used_in_cycle: Quantity,
+    /// What the same call was charged as surcharge before, and no carrier cost was set against yet: the cost comes late.
+    pub surcharge_before: Credits,
 }
 
 /// One item of a priced usage event.
@@ -279,6 +281,7 @@ fn add_carrier(rate: &Rate, input: &RatingInput, rated: &mut Rated) -> Result<()
         PassThrough::Always => input.carrier_cost,
     };
     if let Some(cost) = passed_on {
+        let surcharge = surcharge.checked_add(input.surcharge_before).ok_or(RatingError::Overflow)?;
         let above = cost.checked_sub(surcharge).ok_or(RatingError::Overflow)?.max(Credits::ZERO);
         let credits = round_fraction(i128::from(above.micros()), 1, rate.rounding)?;
         if credits.is_positive() {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::cycle::CycleHold;
 use super::event::{OrganizationRef, Outcome, Receipt, Refusal, UsageEvent};
 use super::ids::IdKey;
-use super::intake::{self, Charge, Context, EventIn, Intake};
+use super::intake::{self, Charge, Context, EventIn, Intake, OfCall};
 use super::pricing::{self, Pricing};
 use super::rating::{Rated, RatingInput};
 use super::row::receipt;
@@ -275,6 +275,7 @@ impl<'t> Till<'t> {
             carrier_cost: None,
             allowance_left: pricing::left_of(leg.tariff.allowance, self.taken(leg, own)?),
             used_in_cycle: leg.tariff.position,
+            surcharge_before: Credits::ZERO,
         })
     }
 
@@ -400,7 +401,7 @@ impl<'t> Till<'t> {
         let taken = self.taken(&leg, own)?;
         let catalog = self.catalog.clone();
         let pricing = pricing_of(&catalog, &leg)?;
-        let rated = match intake::price(&event, &pricing, leg.tariff.position, taken) {
+        let rated = match intake::price(&event, &pricing, leg.tariff.position, taken, OfCall::default()) {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Err(refusal)),
         };

@@ -222,6 +222,7 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE calls SET duration = duration + 1 WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET transfer = transfer + 1 WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET credits = credits + 1 WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET surcharge = surcharge + 1 WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET head = transfer_head WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET head = NULL, duration = NULL, credits = NULL WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET organization_id = 9 WHERE call_id = 'live'", &["calls", "cycle_holds"]),

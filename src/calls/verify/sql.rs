@@ -9,7 +9,7 @@ pub(super) fn count(conn: &Connection) -> Result<u64, DbError> {
     Ok(count.unsigned_abs())
 }
 
-pub(super) const MISFITS: [(&str, &str); 13] = [
+pub(super) const MISFITS: [(&str, &str); 14] = [
     (
         "holds",
         "SELECT h.call_id, 'belongs to a call that is not live' FROM holds h LEFT JOIN calls c ON c.id = h.call_id
@@ -91,6 +91,14 @@ pub(super) const MISFITS: [(&str, &str); 13] = [
              t.event_id IS NULL OR t.organization_id IS NOT c.organization_id OR t.call_id IS NOT c.call_id
              OR t.reported IS NOT c.transfer))
              OR (c.transfer_head IS NULL AND c.transfer > 0)
+         ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "calls",
+        "SELECT c.id, 'was not charged the surcharge that it says' FROM calls c
+         WHERE c.head IS NOT NULL AND (c.carried < coalesce(c.carrier_cost, 0) OR c.surcharge IS NOT
+             (SELECT coalesce(sum(i.credits), 0) FROM usage_items i
+              WHERE i.id >= c.head AND i.id < c.head + 4 AND coalesce(i.head, i.id) = c.head AND i.kind = 3))
          ORDER BY 1 LIMIT 1",
     ),
     (

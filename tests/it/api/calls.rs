@@ -480,6 +480,31 @@ async fn toll_free_and_own_key_calls_are_held_at_their_own_price() {
 }
 
 #[actix_web::test]
+async fn a_carrier_cost_that_comes_late_is_passed_on_above_the_surcharge() {
+    let desk = Desk::new().await;
+    desk.give("100").await;
+    desk.authorize(r#"{"call_id":"tf","direction":"inbound","toll_free":true}"#).await.expect(201);
+    // three minutes: 21 and a surcharge of 6
+    desk.capture("ext:tf", 180).await.expect(200);
+    assert_eq!(desk.balance().await, "73");
+    let cost = |id: &str, credits: u32| {
+        format!(
+            r#"{{"id":"{id}","meter":"voice","quantity":0,"call_id":"tf","carrier_cost":{credits},
+                "occurred_at":"2026-11-21T09:00:00Z"}}"#
+        )
+    };
+    let first = desk.report(&cost("late-1", 4)).await.expect(201);
+    assert_eq!((number(&first.text, "credits"), desk.balance().await), ("0".into(), "73".into()));
+    let both = format!("[{},{}]", cost("late-2", 5), cost("late-3", 2));
+    desk.report(&both).await.expect(200);
+    // eleven in all, of which six were surcharge
+    assert_eq!(desk.balance().await, "68");
+    assert_eq!(desk.report(&cost("late-2", 5)).await.expect(200).json["duplicate"], true);
+    assert_eq!(desk.balance().await, "68");
+    desk.assert_sound();
+}
+
+#[actix_web::test]
 async fn credit_that_expires_while_it_is_held_stays_until_the_call_ends() {
     let desk = Desk::new().await;
     desk.credit(r#"{"credits":30,"class":"free","reason":"Trial","expires_at":"2026-11-21T09:00:30Z"}"#)

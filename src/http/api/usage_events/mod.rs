@@ -15,6 +15,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use crate::base::id::OrganizationId;
+use crate::calls;
 use crate::catalog::{self, Snapshot};
 use crate::db::DbError;
 use crate::http::State;
@@ -23,7 +24,7 @@ use crate::http::body::Batch;
 use crate::http::error::ApiError;
 use crate::http::route::Table;
 use crate::identity::Scope;
-use crate::metering::{self, EventIn, Outcome};
+use crate::metering::{EventIn, Outcome};
 
 use answer::{Answers, Charged, Results};
 use read::{Bad, Form, Sent};
@@ -112,7 +113,7 @@ async fn record(state: &State, caller: Caller, events: Vec<EventIn>) -> Result<R
     let only = if operator { None } else { organization };
     let recording = state.db.write_weighed(events.len().max(1), move |tx| -> Result<_, DbError> {
         let catalog = catalog::snapshot(tx)?;
-        let outcomes = metering::record(tx, only, organization, &events)?;
+        let outcomes = calls::record(tx, only, organization, &events)?;
         Ok(Recorded { events, outcomes, catalog })
     });
     recording.await
