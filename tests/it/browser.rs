@@ -280,7 +280,17 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         workspace: "a-workspace",
     };
     charge(app, id, &[used("e1", "voice"), used("e2", "chat"), used("e3", "transfer_minute")]).await;
-    app.organization_key(id, &Scope::ALL).await;
+    let key = app.organization_key(id, &Scope::ALL).await;
+    for call in ["a-call-that-is-over-0123456789abcdef0123456789abcdef", "a-call-in-progress"] {
+        let asked = json!({ "call_id": call, "direction": "inbound", "agent_id": long, "number_id": "+34 910 000 117" });
+        let path = "/api/v1/usage/authorizations";
+        let asked = app.post(path, &asked.to_string()).bearer(&key).send().await.expect(201);
+        if call.contains("over") {
+            let path = format!("{path}/{}/capture", asked.json["id"].as_str().unwrap());
+            let over = r#"{"duration_seconds":3723.456789,"transfer_seconds":71}"#;
+            app.post(&path, over).bearer(&key).send().await.expect(200);
+        }
+    }
     person(app, "op@example.com", None).await;
     let reader = sign_in(app, "ana@example.com").await;
     let first = async |page: &str, link: &str| reader.get(page).await.expect(200).links(link).remove(0);
@@ -296,6 +306,10 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/limits".into(),
         first("/limits", "/limits/agent").await,
         "/docs".into(),
+        "/calls".into(),
+        "/calls?status=completed&from=yesterday".into(),
+        "/calls/ext:a-call-in-progress".into(),
+        "/calls/ext:a-call-that-is-over-0123456789abcdef0123456789abcdef".into(),
     ];
     let mut operators = vec!["/operator/organizations".to_owned(), "/operator/organizations/new".into()];
     let of = |page: &str| format!("/operator/organizations/{id}{page}");

@@ -164,6 +164,14 @@ async fn every_page_lets_in_whom_it_should_and_nobody_else() {
     assert!(failures.is_empty(), "{} wrong:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// A call in progress, by the address of its page.
+async fn ask_for_a_call(app: &TestApp, id: tollbook::base::id::OrganizationId) -> String {
+    let key = app.organization_key(id, &[tollbook::identity::Scope::UsageWrite]).await;
+    let call = r#"{"call_id":"call-1","direction":"inbound","agent_id":"a&b","number_id":"+34 910"}"#;
+    let asked = app.post("/api/v1/usage/authorizations", call).bearer(&key).send().await.expect(201);
+    format!("/calls/{}", asked.json["id"].as_str().unwrap())
+}
+
 #[actix_web::test]
 async fn nobody_sees_another_organizations_things() {
     use super::browsing::{Use, charge, credit};
@@ -191,6 +199,10 @@ async fn nobody_sees_another_organizations_things() {
     insider.get(&item).await.expect(200);
     outsider.get(&transaction).await.expect(404).says("Page not found");
     outsider.get(&item).await.expect(404);
+    let call = ask_for_a_call(&app, foreign).await;
+    insider.get(&call).await.expect(200);
+    outsider.get(&call).await.expect(404);
+    outsider.get("/calls").await.expect(200).says("No calls yet");
     outsider.get("/usage/2026-11-21").await.expect(200).says("Nothing was charged that day");
     // nor by naming it in the cookie
     outsider.jar.lock().unwrap().insert("tollbook-organization".into(), foreign.to_string());
@@ -278,6 +290,7 @@ async fn no_link_leads_nowhere() {
         };
         charge(&app, id, &[used]).await;
     }
+    ask_for_a_call(&app, id).await;
     let operator = app.operator().await.1;
     let seeing = Browser::with_session(&app, &operator);
     seeing.jar.lock().unwrap().insert("tollbook-organization".into(), id.to_string());
@@ -301,6 +314,7 @@ async fn no_link_leads_nowhere() {
                 let kind = href
                     .split_once("txn_")
                     .or(href.split_once("use_"))
+                    .or(href.split_once("auth_"))
                     .map_or(href.as_str(), |(kind, _)| kind);
                 if seen.len() < 150 && seen.insert(kind.to_owned()) {
                     open.push(href);

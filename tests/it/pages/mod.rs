@@ -2,6 +2,7 @@
 
 mod access;
 pub mod browsing;
+mod calls;
 mod customer;
 mod entry;
 mod files;
