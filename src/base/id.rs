@@ -18,6 +18,7 @@ const LONGEST: usize = 32;
 /// What a byte stands for in the alphabet; anything above 31 is no digit of it.
 const DIGITS: [u8; 256] = digits();
 
+#[expect(clippy::indexing_slicing, reason = "runs while this is built")]
 const fn digits() -> [u8; 256] {
     let mut table = [u8::MAX; 256];
     let mut digit = 0;
@@ -128,7 +129,7 @@ impl<K: IdKind> fmt::Debug for Id<K> {
 
 impl<K: IdKind> Id<K> {
     /// Its text, made in `room`: many are printed per answer.
-    fn text_in<'a>(&self, room: &'a mut [u8; LONGEST]) -> &'a str {
+    fn text_in(self, room: &mut [u8; LONGEST]) -> &str {
         let value = Self::scramble(self.0);
         let prefix = K::PREFIX.bytes().chain(std::iter::once(b'_'));
         let number = (0..TEXT_LEN).rev().map(|place| {

@@ -58,7 +58,7 @@ pub struct Calls {
     options: Options,
     /// `None` until everything that is live has been read.
     next_id: Option<i64>,
-    calls: BTreeMap<i64, Call>,
+    remembered: BTreeMap<i64, Call>,
     by_key: HashMap<Key, i64>,
     due: BTreeSet<(Timestamp, i64)>,
     /// When the holds of an organization end, soonest first.
@@ -78,7 +78,7 @@ impl Calls {
         Self {
             options,
             next_id: None,
-            calls: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             by_key: HashMap::new(),
             due: BTreeSet::new(),
             due_of: HashMap::new(),
@@ -113,7 +113,7 @@ impl Calls {
     }
 
     pub(super) fn get(&mut self, conn: &Connection, id: AuthorizationId) -> Result<Option<Call>, DbError> {
-        if let Some(call) = self.calls.get(&id.number()) {
+        if let Some(call) = self.remembered.get(&id.number()) {
             return Ok(Some(call.clone()));
         }
         // everything live is in memory, so this has ended
@@ -125,7 +125,7 @@ impl Calls {
     }
 
     pub(super) fn by_key(&mut self, conn: &Connection, key: &Key) -> Result<Option<Call>, DbError> {
-        if let Some(call) = self.by_key.get(key).and_then(|id| self.calls.get(id)) {
+        if let Some(call) = self.by_key.get(key).and_then(|id| self.remembered.get(id)) {
             return Ok(Some(call.clone()));
         }
         let (organization, external, meter) = key;
@@ -147,13 +147,13 @@ impl Calls {
         for call in sql::legs(conn, organization, external)? {
             let id = call.id.number();
             ids.insert(id);
-            if !self.calls.contains_key(&id) {
+            if !self.remembered.contains_key(&id) {
                 self.remember(call);
             }
         }
         let of_call = |call: &&Call| call.organization == organization && call.external == *external;
         let mut legs: Vec<Call> =
-            ids.iter().filter_map(|id| self.calls.get(id)).filter(of_call).cloned().collect();
+            ids.iter().filter_map(|id| self.remembered.get(id)).filter(of_call).cloned().collect();
         legs.sort_by_key(|call| (!matches!(call.state, State::Live(_)), std::cmp::Reverse(call.id.number())));
         Ok(legs)
     }
@@ -197,12 +197,12 @@ impl Calls {
             }
         }
         self.by_key.insert((call.organization, call.external.clone(), call.meter), id);
-        self.calls.insert(id, call);
+        self.remembered.insert(id, call);
     }
 
     /// Whether it was there.
     fn forget(&mut self, id: i64) -> bool {
-        let Some(call) = self.calls.remove(&id) else { return false };
+        let Some(call) = self.remembered.remove(&id) else { return false };
         if let State::Live(hold) = &call.state {
             self.due.remove(&(hold.expires_at, id));
             if let Some(due) = self.due_of.get_mut(&call.organization) {
@@ -235,13 +235,13 @@ impl Part for Calls {
     fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
         let made = std::mem::take(&mut self.made);
         let changed = std::mem::take(&mut self.changed);
-        for call in made.iter().filter_map(|id| self.calls.get(id)) {
+        for call in made.iter().filter_map(|id| self.remembered.get(id)) {
             sql::insert(conn, call)?;
             if matches!(call.state, State::Live(_)) {
                 sql::set_holds(conn, call)?;
             }
         }
-        for call in changed.difference(&made).filter_map(|id| self.calls.get(id)) {
+        for call in changed.difference(&made).filter_map(|id| self.remembered.get(id)) {
             sql::update(conn, call)?;
             sql::set_holds(conn, call)?;
         }
@@ -260,9 +260,10 @@ impl Part for Calls {
     }
 
     fn committed(&mut self) {
-        if self.calls.len() > KEPT.saturating_add(self.due.len()) {
+        if self.remembered.len() > KEPT.saturating_add(self.due.len()) {
             let ended = |call: &Call| !matches!(call.state, State::Live(_));
-            let gone: Vec<i64> = self.calls.values().filter(|c| ended(c)).map(|c| c.id.number()).collect();
+            let gone: Vec<i64> =
+                self.remembered.values().filter(|c| ended(c)).map(|c| c.id.number()).collect();
             for id in gone {
                 self.forget(id);
             }

@@ -318,8 +318,8 @@ pub fn release(
         Err(stop) => return Ok(Err(stop)),
     };
     let ended = match (&mut call.state, call.tariff) {
-        (State::Live(hold), Some(tariff)) => {
-            let (mut pins, elapsed) = (std::mem::take(&mut hold.pins), hold.elapsed);
+        (State::Live(live), Some(tariff)) => {
+            let (mut pins, elapsed) = (std::mem::take(&mut live.pins), live.elapsed);
             let held = pins.credits();
             till.let_go(&call.leg(tariff), &mut pins)?;
             Ended { at: till.now(), held, elapsed, charge: None }
@@ -376,8 +376,8 @@ pub(super) fn expire_due_of(
 
 /// Ends a live call: what was last reported of it is charged, and everything else freed.
 fn expire(calls: &mut Calls, till: &mut Till<'_>, mut call: Call) -> Result<(), DbError> {
-    let (State::Live(hold), Some(tariff)) = (&mut call.state, call.tariff) else { return Ok(()) };
-    let (mut pins, elapsed) = (std::mem::take(&mut hold.pins), hold.elapsed);
+    let (State::Live(live), Some(tariff)) = (&mut call.state, call.tariff) else { return Ok(()) };
+    let (mut pins, elapsed) = (std::mem::take(&mut live.pins), live.elapsed);
     let held = pins.credits();
     let report = Report { duration: elapsed, transfer: None, carrier_cost: None };
     let mut charge = None;

@@ -154,11 +154,13 @@ pub fn changes_of(conn: &Connection, transaction: TransactionId) -> Result<Vec<C
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+type Written = Result<(), DbError>;
+
 /// Writes transfers of one commit, one by one.
 pub(super) fn transfer_writer(
     conn: &Connection,
     commit: i64,
-) -> Result<impl FnMut(i64, Option<TransactionId>, Move) -> Result<(), DbError>, DbError> {
+) -> Result<impl FnMut(i64, Option<TransactionId>, Move) -> Written, DbError> {
     let mut statement = conn.prepare_cached(
         "INSERT INTO transfers (id, commit_id, transaction_id, debit_account_id, credit_account_id, amount)
          VALUES (?, ?, ?, ?, ?, ?)",

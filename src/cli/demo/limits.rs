@@ -36,15 +36,15 @@ pub(super) fn end(
         let found = db.read_blocking(|tx| limits::agent_standing(tx, organization, agent, today))?;
         Ok(found.map_or(0, |agent| agent.limit.spent.micros()))
     };
-    let steps = |micros: i64| Some(Some(Credits::from_micros((micros / STEP).max(1) * STEP)));
+    let rounded = |micros: i64| Some(Some(Credits::from_micros((micros / STEP).max(1) * STEP)));
     let near = AgentChange {
         // a little above nine tenths of it are spent
-        monthly_limit: steps(spent(of.near)? / 9 * 10 + STEP),
+        monthly_limit: rounded(spent(of.near)? / 9 * 10 + STEP),
         on_limit: Some(Some(Choice::UseBalance)),
         on_plan_exhausted: None,
     };
     let stops = AgentChange {
-        monthly_limit: steps(spent(of.stops)?),
+        monthly_limit: rounded(spent(of.stops)?),
         on_limit: Some(Some(Choice::Stop)),
         on_plan_exhausted: Some(Some(Choice::Stop)),
     };

@@ -300,6 +300,7 @@ prop_compose! {
         carrier_cost in proptest::option::of(0_i64..500 * UNITS),
         allowance_left in proptest::option::of(0_i64..5_000 * UNITS),
         used_in_cycle in 0_i64..5_000 * UNITS,
+        surcharge_before in 0_i64..100 * UNITS,
     ) -> RatingInput {
         RatingInput {
             quantity: Quantity::from_micros(quantity),
@@ -308,6 +309,7 @@ prop_compose! {
             carrier_cost: carrier_cost.map(Credits::from_micros),
             allowance_left: allowance_left.map(Quantity::from_micros),
             used_in_cycle: Quantity::from_micros(used_in_cycle),
+            surcharge_before: Credits::from_micros(surcharge_before),
         }
     }
 }
@@ -440,6 +442,7 @@ proptest! {
             carrier_cost: Some(Credits::from_micros(carrier)),
             allowance_left: Some(Quantity::from_micros(left)),
             used_in_cycle: Quantity::from_micros(used),
+            surcharge_before: Credits::from_micros(carrier),
         };
         if let Ok(rated) = rate(&rate_, &input) {
             prop_assert!(!rated.total.is_negative());

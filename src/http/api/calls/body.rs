@@ -118,9 +118,9 @@ impl Problems {
         let text = text?;
         let spaced = param == "workspace" && text.contains(char::is_whitespace);
         if spaced || ExternalId::new(&text).is_none() {
-            let spaces = if param == "workspace" { ", spaces" } else { "" };
+            let nor_spaces = if param == "workspace" { ", spaces" } else { "" };
             let message =
-                format!("must be 1 to {MAX_EXTERNAL_ID} bytes long, without control characters{spaces}");
+                format!("must be 1 to {MAX_EXTERNAL_ID} bytes long, without control characters{nor_spaces}");
             self.add(param, "invalid_value", message);
             return None;
         }

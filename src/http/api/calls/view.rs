@@ -14,6 +14,7 @@ use crate::metering::{Direction, Receipt};
 /// The call may begin.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CallAuthorized)]
+#[expect(clippy::struct_field_names, reason = "the names of the interface")]
 pub(super) struct Authorized {
     id: AuthorizationId,
     /// Your id of the call.
@@ -226,6 +227,7 @@ fn items<'a>(receipt: &'a Receipt, catalog: &Snapshot) -> impl Iterator<Item = C
 /// Nothing is set aside for the call any more.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CallReleased)]
+#[expect(clippy::struct_field_names, reason = "the names of the interface")]
 pub(super) struct Released {
     id: AuthorizationId,
     /// Your id of the call.

@@ -258,6 +258,7 @@ pub fn levels(top: i64, height: i64) -> Vec<Tick> {
 }
 
 /// A short figure for an axis: `500`, `2.5k`, `−1M`. Axis ends are round, so nothing is lost.
+#[must_use]
 pub fn axis(micros: i64) -> String {
     let (scaled, unit) = match (micros / MICROS).abs() {
         ..10_000 => (micros, ""),
