@@ -39,8 +39,9 @@ struct Said {
     plan_only: Option<bool>,
 }
 
-/// A change of limits.
+/// A change of limits: `None` leaves as it is, `Some(None)` takes away.
 #[derive(Clone, Debug)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three things")]
 pub enum What {
     /// Of day, month, each agent; and the action.
     Set([Option<Option<i64>>; 3], Option<bool>),

@@ -153,6 +153,20 @@ fn quantity(amount: Micros) -> Quantity {
 
 const CLASSES: [Class; 3] = [Class::Free, Class::Plan, Class::Paid];
 
+fn take_back(tx: &WriteTx<'_>, from: usize, amount: i64, class: Class) -> Result<String, Failure> {
+    let wanted = TakeBack {
+        amount: Credits::from_micros(amount),
+        class,
+        description: "taken".into(),
+        actor: "test".into(),
+        metadata: None,
+    };
+    let (t, parts) = wallet::take_back(tx, organization_id(from), wanted)?;
+    let drawn: i64 = parts.iter().map(|d| d.amount.micros()).sum();
+    assert_eq!(t.amount.micros(), -drawn);
+    Ok(format!("line {} -{drawn} then {}", t.id.number(), t.balance_after.micros()))
+}
+
 impl Op {
     /// Does it, for real.
     pub fn run(&self, tx: &WriteTx<'_>) -> Result<String, Failure> {
@@ -165,19 +179,7 @@ impl Op {
                 Ok(outcomes.iter().map(|o| outcome(&catalog, o)).collect::<Vec<_>>().join("\n"))
             }
             Self::Credit { to, credit } => give(tx, *to, credit),
-            Self::TakeBack { from, amount, class } => {
-                let wanted = TakeBack {
-                    amount: Credits::from_micros(*amount),
-                    class: CLASSES[*class],
-                    description: "taken".into(),
-                    actor: "test".into(),
-                    metadata: None,
-                };
-                let (t, parts) = wallet::take_back(tx, organization_id(*from), wanted)?;
-                let drawn: i64 = parts.iter().map(|d| d.amount.micros()).sum();
-                assert_eq!(t.amount.micros(), -drawn);
-                Ok(format!("line {} -{drawn} then {}", t.id.number(), t.balance_after.micros()))
-            }
+            Self::TakeBack { from, amount, class } => take_back(tx, *from, *amount, CLASSES[*class]),
             Self::Void { of, id } => {
                 let id = ExternalId::new(id).expect("id");
                 let (answer, again) = metering::void_event(tx, organization_id(*of), &id)?;
@@ -204,6 +206,32 @@ impl Op {
                 };
                 done.map(|_| "done".into()).map_err(|e| Failure(e.to_string()))
             }
+            Self::Authorize { .. }
+            | Self::Extend { .. }
+            | Self::Capture { .. }
+            | Self::CaptureUnasked { .. }
+            | Self::Release { .. }
+            | Self::EndCalls => self.run_call(tx),
+            Self::Limits { of, what } => what.run(tx, *of),
+            Self::Failing(ops) => {
+                tx.conn()?;
+                for op in ops {
+                    op.run(tx)?;
+                }
+                Err(Failure("on purpose".into()))
+            }
+            Self::Panicking(ops) => {
+                for op in ops {
+                    let _ = op.run(tx);
+                }
+                // without the message that a panic prints
+                std::panic::resume_unwind(Box::new("on purpose"))
+            }
+        }
+    }
+
+    fn run_call(&self, tx: &WriteTx<'_>) -> Result<String, Failure> {
+        match self {
             Self::Authorize { of, said } => {
                 let answer = calls::authorize(tx, Some(organization_id(*of)), None, said)?;
                 Ok(answer.map_or_else(
@@ -243,21 +271,7 @@ impl Op {
                 ))
             }
             Self::EndCalls => Ok(format!("{} ended", calls::expire_due(tx, 10_000)?)),
-            Self::Limits { of, what } => what.run(tx, *of),
-            Self::Failing(ops) => {
-                tx.conn()?;
-                for op in ops {
-                    op.run(tx)?;
-                }
-                Err(Failure("on purpose".into()))
-            }
-            Self::Panicking(ops) => {
-                for op in ops {
-                    let _ = op.run(tx);
-                }
-                // without the message that a panic prints
-                std::panic::resume_unwind(Box::new("on purpose"))
-            }
+            other => unreachable!("{other:?} is not of calls"),
         }
     }
 
