@@ -10,24 +10,22 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::cycle::Cycles;
-use super::event::{Digests, OrganizationRef, Outcome, Refusal, UsageEvent, flag};
+use super::event::{Digests, OrganizationRef, Outcome, Refusal, UsageEvent};
 use super::external::ExternalId;
 use super::ids::{IdIndex, IdKey};
-use super::pricing::{self, Pricing, Terms};
-use super::rating::{ItemKind, Rated, RatingInput, rate};
+use super::pricing::{self, OfCall, Pricing, Terms, price};
+use super::rating::{ItemKind, Rated};
 use super::row::{EventRow, ItemRow, receipt};
 use super::sql::{self, DayRow, Known, Rollup, RollupKey};
 use crate::base::id::{AccountId, AgentId, MeterId, NumberId, OrganizationId, WorkspaceId};
 use crate::base::time::{DAY_MS, SECOND_MS};
 use crate::base::{Credits, Day, Quantity, Timestamp};
 use crate::catalog::{self, Snapshot};
-use crate::db::{DbError, Part, ReadTx, WriteTx};
+use crate::db::{DbError, Part, WriteTx};
 use crate::ledger::{self, Journal};
 use crate::limits::Spending;
 use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
-/// The most that one event may cost: 10⁹ credits, as the most that a price may be.
-pub const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
 /// How many remembered rows of each kind stay in memory between commits.
 const KEPT: usize = 100_000;
 
@@ -75,15 +73,6 @@ pub struct Intake {
     draws: Vec<Draw>,
     /// What was set aside for what is being charged; it is drawn first.
     purse: Vec<Draw>,
-}
-
-/// What is known of the call whose carrier cost an event reports late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OfCall {
-    /// It came in to a toll-free number.
-    pub toll_free_inbound: bool,
-    /// What it was charged as surcharge, as far as no carrier cost was set against it yet.
-    pub surcharge: Credits,
 }
 
 /// What an event needs from outside this part.
@@ -135,56 +124,6 @@ pub fn record_of_call(
         now: tx.now(),
     };
     events.iter().map(|event| intake.take(&mut context, caller, fallback, event, of_call)).collect()
-}
-
-/// Prices usage without charging it, with the same function and the same state of allowances and tiers.
-///
-/// # Errors
-/// The outer error when the database fails, the inner one when it would be refused.
-pub fn estimate(
-    tx: &ReadTx<'_>,
-    catalog: &Snapshot,
-    organization: OrganizationId,
-    event: &UsageEvent,
-) -> Result<Result<(MeterId, crate::base::id::RateVersionId, Rated), Refusal>, DbError> {
-    let Some(row) = sql::organization(tx.conn(), &OrganizationRef::Id(organization))? else {
-        return Ok(Err(Refusal::UnknownOrganization));
-    };
-    let terms = sql::price_terms(tx.conn(), organization)?;
-    let Some(meter) = catalog.meter_id(&event.meter) else {
-        return Ok(Err(Refusal::UnknownMeter(event.meter.clone())));
-    };
-    let Some(pricing) = pricing::pricing(catalog, &terms, &row.zone, meter, event.occurred_at) else {
-        return Ok(Err(Refusal::NoRate));
-    };
-    let (billed, included) = match pricing.cycle_start {
-        Some(start) => sql::cycle_taken(tx.conn(), organization, meter, start)?,
-        None => Default::default(),
-    };
-    Ok(price(event, &pricing, billed, included, OfCall::default())
-        .map(|rated| (meter, pricing.rate_version, rated)))
-}
-
-/// The one place where an event meets its rate. `billed` and `included`: what the cycle has, used or set aside.
-pub(super) fn price(
-    event: &UsageEvent,
-    pricing: &Pricing<'_>,
-    billed: Quantity,
-    included: Quantity,
-    of_call: OfCall,
-) -> Result<Rated, Refusal> {
-    let allowance_left = pricing::left_of(pricing.allowance, included);
-    let input = RatingInput {
-        quantity: event.quantity,
-        toll_free_inbound: of_call.toll_free_inbound
-            || (event.toll_free && event.flags() & flag::OUTBOUND == 0),
-        byok: event.byok,
-        carrier_cost: event.carrier_cost,
-        allowance_left,
-        used_in_cycle: billed,
-        surcharge_before: of_call.surcharge,
-    };
-    rate(pricing.rate, &input).ok().filter(|rated| rated.total <= MAX_CHARGE).ok_or(Refusal::Unpriceable)
 }
 
 impl Intake {

@@ -1,6 +1,7 @@
 //! Usage: taking it in once and only once, pricing it, charging it, adding it up.
 
 mod cycle;
+mod estimate;
 mod event;
 mod external;
 mod extra;
@@ -17,13 +18,14 @@ pub mod verify;
 mod void;
 
 pub use cycle::CycleHold;
+pub use estimate::estimate;
 pub use event::{
     Digests, Direction, Mode, OrganizationRef, Outcome, Receipt, ReceiptItem, Refusal, UsageEvent,
 };
 pub use external::{ExternalId, MAX_EXTERNAL_ID};
 pub use extra::Extra;
-pub use intake::{EventIn, Intake, Limits, MAX_CHARGE, OfCall, estimate, record, record_of_call};
-pub use pricing::{Pricing, Quote, cycle_end, cycle_start, quote};
+pub use intake::{EventIn, Intake, Limits, record, record_of_call};
+pub use pricing::{MAX_CHARGE, OfCall, Pricing, Quote, cycle_end, cycle_start, quote};
 pub use row::{EventRow, ItemRow};
 pub use till::{Age, Leg, Pins, Prepared, Standing, Tariff, Till};
 pub use void::{VoidError, void_event};

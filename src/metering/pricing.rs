@@ -4,13 +4,26 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::event::OrganizationRef;
+use super::event::{OrganizationRef, Refusal, UsageEvent, flag};
+use super::rating::{Rated, RatingInput, rate};
 use super::sql::{self, TermsRow};
 use crate::base::id::{MeterId, OrganizationId, RateCardId, RateVersionId};
 use crate::base::{Credits, Quantity, Timestamp, Zone};
 use crate::catalog::Snapshot;
 use crate::catalog::rules::{Interval, PlanTerms, Rate};
 use crate::db::DbError;
+
+/// The most that one event may cost: 10⁹ credits, as the most that a price may be.
+pub const MAX_CHARGE: Credits = Credits::from_micros(1_000_000_000_000_000);
+
+/// What is known of the call whose carrier cost an event reports late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OfCall {
+    /// It came in to a toll-free number.
+    pub toll_free_inbound: bool,
+    /// What it was charged as surcharge, as far as no carrier cost was set against it yet.
+    pub surcharge: Credits,
+}
 
 /// What prices one use of a meter.
 #[derive(Debug, Clone)]
@@ -149,6 +162,28 @@ pub(super) struct Terms {
     pub suspended: bool,
     /// Newest first.
     pub periods: Arc<[TermsRow]>,
+}
+
+/// The one place where an event meets its rate. `billed` and `included`: what the cycle has, used or set aside.
+pub(super) fn price(
+    event: &UsageEvent,
+    pricing: &Pricing<'_>,
+    billed: Quantity,
+    included: Quantity,
+    of_call: OfCall,
+) -> Result<Rated, Refusal> {
+    let allowance_left = left_of(pricing.allowance, included);
+    let input = RatingInput {
+        quantity: event.quantity,
+        toll_free_inbound: of_call.toll_free_inbound
+            || (event.toll_free && event.flags() & flag::OUTBOUND == 0),
+        byok: event.byok,
+        carrier_cost: event.carrier_cost,
+        allowance_left,
+        used_in_cycle: billed,
+        surcharge_before: of_call.surcharge,
+    };
+    rate(pricing.rate, &input).ok().filter(|rated| rated.total <= MAX_CHARGE).ok_or(Refusal::Unpriceable)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::cycle::CycleHold;
 use super::event::{OrganizationRef, Outcome, Receipt, Refusal, UsageEvent};
 use super::ids::IdKey;
-use super::intake::{self, Charge, Context, EventIn, Intake, OfCall};
-use super::pricing::{self, Pricing};
+use super::intake::{Charge, Context, EventIn, Intake};
+use super::pricing::{self, OfCall, Pricing};
 use super::rating::{Rated, RatingInput};
 use super::row::receipt;
 use super::sql::Known;
@@ -401,7 +401,7 @@ impl<'t> Till<'t> {
         let taken = self.taken(&leg, own)?;
         let catalog = self.catalog.clone();
         let pricing = pricing_of(&catalog, &leg)?;
-        let rated = match intake::price(&event, &pricing, leg.tariff.position, taken, OfCall::default()) {
+        let rated = match pricing::price(&event, &pricing, leg.tariff.position, taken, OfCall::default()) {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Err(refusal)),
         };

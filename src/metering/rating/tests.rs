@@ -419,7 +419,8 @@ proptest! {
         let rate_ = Rate { rounding: Credits::from_micros(1), pass_through: PassThrough::Always, ..rate_ };
         let rated = rate(&rate_, &input).expect("rated");
         let credits = |kind| of_kind(&rated, kind).map_or(0, |line| line.credits.micros());
-        let surcharge = credits(ItemKind::Surcharge);
+        // together with what the same call was surcharged before
+        let surcharge = credits(ItemKind::Surcharge) + input.surcharge_before.micros();
         let cost = input.carrier_cost.map_or(0, Credits::micros);
         prop_assert_eq!(surcharge + credits(ItemKind::PassThrough), surcharge.max(cost));
     }

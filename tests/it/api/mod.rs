@@ -3,6 +3,8 @@
 mod access;
 mod admin;
 mod billing;
+mod call_desk;
+mod call_limits;
 mod calls;
 mod conventions;
 mod desk;

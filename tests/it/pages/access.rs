@@ -166,6 +166,7 @@ async fn every_page_lets_in_whom_it_should_and_nobody_else() {
 
 /// A call in progress, by the address of its page.
 async fn ask_for_a_call(app: &TestApp, id: tollbook::base::id::OrganizationId) -> String {
+    super::browsing::credit(app, id, 100, tollbook::grants::Class::Paid, None).await;
     let key = app.organization_key(id, &[tollbook::identity::Scope::UsageWrite]).await;
     let call = r#"{"call_id":"call-1","direction":"inbound","agent_id":"a&b","number_id":"+34 910"}"#;
     let asked = app.post("/api/v1/usage/authorizations", call).bearer(&key).send().await.expect(201);

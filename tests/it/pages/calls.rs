@@ -98,7 +98,7 @@ async fn a_call_in_progress_is_shown_as_it_stands_now() {
     let page = owner.get(&format!("/calls/{call}")).await.expect(200);
     page.says("Cost so far In progress 11.083333 credits");
     page.says("Lasting 1 min 35 s");
-    page.says("Top-up of 70 Paid 11.083333 credits");
+    page.says("Paid credit of 21 Nov 2026 Paid 11.083333 credits");
     page.says("Last heard of 21 Nov 2026, 09:00:30 It had lasted 35 s.");
     page.says("Ends by itself 21 Nov 2026, 09:02:00");
     owner.get("/calls").await.expect(200).says("Not heard of ends by itself at 09:02:00");
@@ -139,14 +139,14 @@ async fn a_call_that_is_over_shows_its_life_and_what_it_was_charged() {
     let captured = site.step(&call, "capture", &report.to_string()).await;
     let page = owner.get("/calls").await.expect(200);
     page.says("No calls in progress");
-    page.says("Completed 1 min 24 s then forwarded, 1 min 13.80 credits · €0.14 1 shown");
+    page.says("Completed 1 min 24 s then forwarded, 1 min 12.80 credits · €0.13 1 shown");
     let page = owner.get(&page.links("/calls/auth_").remove(0)).await.expect(200);
-    page.says("Charged Completed 13.80 credits · €0.14 Lasted 1 min 24 s Then forwarded 1 min");
+    page.says("Charged Completed 12.80 credits · €0.13 Lasted 1 min 24 s Then forwarded 1 min");
     page.says("Voice Usage 1 min 24 s 9.80 credits");
-    page.says("Transferred minutes Usage 1 min 4.00 credits");
-    page.says("Top-up of 70 Paid −13.80 credits");
+    page.says("Call transfer Usage 1 min 3.00 credits");
+    page.says("Paid credit of 21 Nov 2026 Paid −12.80 credits");
     page.says("Allowed 21 Nov 2026, 09:00:00 Last heard of while it went on It had lasted 30 s.");
-    page.says("Completed 21 Nov 2026, 09:01:24 Charged 13.80 credits · €0.14, 3.30 credits");
+    page.says("Completed 21 Nov 2026, 09:01:24 Charged 12.80 credits · €0.13, 2.30 credits");
     let mut items = page.links("/usage/items/use_");
     assert_eq!(items.len(), 2);
     assert_eq!(items[0], format!("/usage/items/{}", captured.json["items"][0]["id"].as_str().unwrap()));
@@ -180,7 +180,7 @@ async fn calls_that_came_to_nothing_say_why() {
     let page = owner.get("/calls/ext:call-4").await.expect(200);
     page.says("Rejected: there is not enough credit. See the balance");
     page.says("Not charged Rejected —");
-    page.says("Available: 0.00 credits · €0.00. The shortest call needs 0.116667 credits");
+    page.says("Available: 0.083334 credits · €0.00. The shortest call needs 0.116667 credits");
     assert!(refused.text.contains("insufficient_credits"));
     let page = owner.get(&format!("/calls/{reported}")).await.expect(200);
     page.says("is taken to have lasted as long as last reported. Charged 2.33 credits");
