@@ -3,6 +3,7 @@
 //! The server under test is this very program in a child process, spoken to over HTTP on loopback. The load
 //! generator checks what it is answered and, in the end, every balance: a fast server that is wrong does not pass.
 
+mod calls;
 mod client;
 mod echo;
 mod events;
@@ -62,6 +63,8 @@ pub enum Part {
     Singles,
     /// Events posted by the thousand.
     Batches,
+    /// Calls asked for, extended and captured, alone and while events are posted.
+    Calls,
     /// Balances read.
     Reads,
     /// The full number of events: throughput, reports, memory, disk, start, verification.

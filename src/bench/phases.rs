@@ -9,7 +9,7 @@ use super::events::{Events, Shape, Wallets, When};
 use super::floor::Floor;
 use super::histogram::micros;
 use super::ids::Ids;
-use super::load::{Measured, Until, drive};
+use super::load::{Measured, Until, drive_one};
 use super::postgres::Postgres;
 use super::process::{Server, disk_bytes, memory, run, this_program};
 use super::report::Samples;
@@ -20,6 +20,10 @@ use crate::base::time::{DAY_MS, HOUR_MS};
 /// Connections that post batches.
 const BATCH_CONNECTIONS: usize = 8;
 const BATCH: usize = 1_000;
+/// Connections that lead calls, that post events meanwhile, and how many requests about calls are made in a second then.
+const CALL_CONNECTIONS: usize = 64;
+const INGEST_CONNECTIONS: usize = 64;
+const CALL_RATE: u64 = 1_500;
 /// The small database that growth is measured against.
 const SMALL: u64 = 100_000;
 const SINGLE: Shape = Shape { batch: 1, ids: Ids::Random, wallets: Wallets::Many, when: When::Now };
@@ -68,7 +72,7 @@ impl<'o> Bench<'o> {
         if self.options.quick {
             self.notes.push("--quick: the figures only show that everything runs".into());
         }
-        let posts = [Part::Singles, Part::Batches, Part::Reads];
+        let posts = [Part::Singles, Part::Batches, Part::Calls, Part::Reads];
         for round in 1..=self.rounds() {
             say(&format!("round {round} of {}", self.rounds()));
             if self.wants(Part::Floor) {
@@ -127,7 +131,7 @@ impl<'o> Bench<'o> {
         let mut best = 0;
         for (key, connections) in [("echo-64", 64), ("echo-256", 256)] {
             let source = Rc::new(RefCell::new(Events::new(Rc::new(echo::site()), SINGLE)));
-            let measured = drive(server.address, server.pid(), connections, self.until(), &source)?;
+            let measured = drive_one(server.address, server.pid(), connections, self.until(), source)?;
             self.samples.add(key, measured.per_second());
             best = best.max(measured.per_second());
         }
@@ -166,6 +170,9 @@ impl<'o> Bench<'o> {
         }
         if self.wants(Part::Batches) {
             self.batches(&mut place)?;
+        }
+        if self.wants(Part::Calls) {
+            self.calls(&mut place)?;
         }
         if self.wants(Part::Reads) {
             say("reads");
@@ -220,8 +227,23 @@ impl<'o> Bench<'o> {
         Ok(())
     }
 
+    fn calls(&mut self, place: &mut Place) -> Result<(), BenchError> {
+        say("calls");
+        let alone = place.calls(CALL_CONNECTIONS, self.until())?;
+        self.samples.add("authorize", alone.per_second());
+        self.samples.add("authorize-p99", alone.latency.quantile_us(990));
+        let full = place.ingest(SINGLE, INGEST_CONNECTIONS, self.until())?;
+        let rates = (CALL_RATE, full.per_second() / 2);
+        let connections = (CALL_CONNECTIONS, INGEST_CONNECTIONS);
+        let [calls, events] = place.calls_while_ingesting(SINGLE, connections, rates, self.until())?;
+        self.samples.add("authorize-busy", calls.per_second());
+        self.samples.add("authorize-busy-p99", calls.latency.quantile_us(990));
+        self.samples.add("authorize-busy-events", events.per_second());
+        Ok(())
+    }
+
     fn reads(&self, place: &Place) -> Result<Measured, BenchError> {
-        place.drive(64, self.until(), &Rc::new(RefCell::new(Reads::new(&place.site))))
+        place.drive(64, self.until(), Rc::new(RefCell::new(Reads::new(&place.site))))
     }
 
     fn postgres(&mut self) -> Result<(), BenchError> {

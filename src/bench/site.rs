@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::calls::Calls;
 use super::client::{Connection, Head};
 use super::events::{Events, KINDS, Shape};
-use super::load::{Measured, Source, Until, drive};
+use super::load::{self, Crew, Measured, Source, Until, drive};
 use super::process::{Server, run, this_program};
 use super::{BenchError, ORGANIZATIONS};
 use crate::base::{Clock, Credits, SystemClock, Timestamp};
@@ -209,13 +210,38 @@ impl Place {
         until: Until,
     ) -> Result<Measured, BenchError> {
         let source = Rc::new(RefCell::new(Events::new(self.site.clone(), shape)));
-        let measured = self.drive(connections, until, &source)?;
-        let source = source.borrow();
-        for (sum, more) in self.spent.iter_mut().zip(source.spent()) {
-            *sum += more;
-        }
-        self.events += source.accepted();
+        let measured = self.drive(connections, until, source.clone())?;
+        self.note(&source.borrow());
         Ok(measured)
+    }
+
+    /// Leads calls through their lives.
+    pub(super) fn calls(&mut self, connections: usize, until: Until) -> Result<Measured, BenchError> {
+        let source = Rc::new(RefCell::new(Calls::new(self.site.clone())));
+        let measured = self.drive(connections, until, source.clone())?;
+        self.add(source.borrow().spent());
+        Ok(measured)
+    }
+
+    /// Leads calls through their lives while events are posted; what was seen of the calls, and of the events. `rates`:
+    /// requests per second of each.
+    pub(super) fn calls_while_ingesting(
+        &mut self,
+        shape: Shape,
+        connections: (usize, usize),
+        rates: (u64, u64),
+        until: Until,
+    ) -> Result<[Measured; 2], BenchError> {
+        let calls = Rc::new(RefCell::new(Calls::new(self.site.clone())));
+        let events = Rc::new(RefCell::new(Events::new(self.site.clone(), shape)));
+        let crews = [
+            Crew { connections: connections.0, source: calls.clone(), per_second: Some(rates.0) },
+            Crew { connections: connections.1, source: events.clone(), per_second: Some(rates.1) },
+        ];
+        let measured = drive(self.server.address, self.server.pid(), until, &crews)?;
+        self.add(calls.borrow().spent());
+        self.note(&events.borrow());
+        measured.try_into().map_err(|_| BenchError::Wrong("two crews make two figures".into()))
     }
 
     /// Puts any load on the server.
@@ -223,9 +249,20 @@ impl Place {
         &self,
         connections: usize,
         until: Until,
-        source: &Rc<RefCell<S>>,
+        source: Rc<RefCell<S>>,
     ) -> Result<Measured, BenchError> {
-        drive(self.server.address, self.server.pid(), connections, until, source)
+        load::drive_one(self.server.address, self.server.pid(), connections, until, source)
+    }
+
+    fn note(&mut self, events: &Events) {
+        self.add(events.spent());
+        self.events += events.accepted();
+    }
+
+    fn add(&mut self, spent: &[i64]) {
+        for (sum, more) in self.spent.iter_mut().zip(spent) {
+            *sum += more;
+        }
     }
 
     /// Whether every organization was charged for exactly what was accepted.
