@@ -16,7 +16,8 @@ const STATEMENTS: usize = 256;
 
 /// The writing connection. `synchronous=FULL`: in WAL mode NORMAL loses acknowledged commits on power loss
 /// (<https://sqlite.org/pragma.html#pragma_synchronous>).
-pub(super) fn open_writer(file: &Path) -> Result<Connection, DbError> {
+/// `log_bytes`: where the log is folded back and starts over.
+pub(super) fn open_writer(file: &Path, log_bytes: u64) -> Result<Connection, DbError> {
     let conn = Connection::open(file)?;
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
@@ -27,7 +28,8 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, DbError> {
     conn.pragma_update(None, "cache_size", -24_576)?;
     // the checkpointer folds the log back, not the commit that happens to cross a threshold
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    conn.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // only for a log that a reader has held up: to cut it at every start costs more than a commit
+    conn.pragma_update(None, "journal_size_limit", log_bytes.saturating_mul(2).cast_signed())?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
 }

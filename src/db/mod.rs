@@ -56,7 +56,7 @@ struct Inner {
     readers: read::Readers,
     clock: Arc<dyn Clock>,
     file: PathBuf,
-    // last: stops when dropped
+    // after the writer: stops when that can ask no more
     _checkpoint: checkpoint::Checkpointer,
 }
 
@@ -75,11 +75,11 @@ impl Db {
     ) -> Result<Self, DbError> {
         std::fs::create_dir_all(dir).map_err(|e| DbError::io(dir, &e))?;
         let file = dir.join(FILE_NAME);
-        let mut conn = connection::open_writer(&file)?;
+        let mut conn = connection::open_writer(&file, options.wal_limit_bytes)?;
         migrate::run(&mut conn)?;
-        let writer = writer::Writer::start(conn, options, clock.clone(), parts)?;
+        let (request, checkpoint) = checkpoint::Checkpointer::start(&file)?;
+        let writer = writer::Writer::start(conn, options, clock.clone(), parts, request)?;
         let readers = read::Readers::open(&file, options.readers, clock.clone())?;
-        let checkpoint = checkpoint::Checkpointer::start(&file)?;
         Ok(Self { inner: Arc::new(Inner { writer, readers, clock, file, _checkpoint: checkpoint }) })
     }
 

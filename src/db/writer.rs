@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
 use super::DbOptions;
+use super::checkpoint::{Request, fold};
 use super::error::DbError;
 use super::part::{Part, Parts};
 use crate::base::time::DAY_MS;
@@ -155,6 +156,7 @@ impl Writer {
         options: &DbOptions,
         clock: Arc<dyn Clock>,
         parts: Parts,
+        checkpoint: Request,
     ) -> Result<Self, DbError> {
         let (queue, jobs) = sync_channel(options.queue.max(1));
         let counters = Arc::new(Counters::default());
@@ -172,6 +174,8 @@ impl Writer {
             counters: counters.clone(),
             log_limit_pages: i32::try_from(options.wal_limit_bytes / page_bytes.unsigned_abs().max(1))
                 .unwrap_or(i32::MAX),
+            checkpoint,
+            asked: None,
             latest,
             data_version: None,
         };
@@ -284,6 +288,9 @@ struct Loop {
     jobs: Receiver<Job>,
     counters: Arc<Counters>,
     log_limit_pages: i32,
+    checkpoint: Request,
+    /// How many checkpoints had been answered when one was asked for.
+    asked: Option<u64>,
     latest: Timestamp,
     data_version: Option<i64>,
 }
@@ -410,16 +417,22 @@ impl Loop {
         });
     }
 
-    /// Folds the rest of a long log back, so that the next transaction starts it over. Not at every commit: a
-    /// reader that holds an old snapshot makes this wait, and then it would be tried in vain each time.
-    fn fold_log(&self) {
-        if LOG_PAGES.get() < self.log_limit_pages
-            || !self.counters.commits.load(Ordering::Relaxed).is_multiple_of(32)
-        {
-            return;
-        }
-        if let Err(error) = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
-            tracing::warn!(%error, "checkpoint");
+    /// Has a long log folded back, and folds the rest of it, so that the next transaction starts it over. Not at every
+    /// commit: a reader that holds an old snapshot makes this wait, and then it would be tried in vain each time.
+    fn fold_log(&mut self) {
+        match self.asked {
+            Some(before) if self.checkpoint.answered() > before => {
+                self.asked = None;
+                fold(&self.conn);
+            }
+            Some(_) => {}
+            None => {
+                let now_and_then = self.counters.commits.load(Ordering::Relaxed).is_multiple_of(32);
+                if now_and_then && LOG_PAGES.get() >= self.log_limit_pages {
+                    self.asked = Some(self.checkpoint.answered());
+                    self.checkpoint.ask();
+                }
+            }
         }
     }
 }
