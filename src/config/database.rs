@@ -11,7 +11,7 @@ pub struct Database {
     pub data_dir: PathBuf,
     /// Read-only connections kept.
     pub readers: u32,
-    /// Operations that may wait for the writer before clients are told to come back (503).
+    /// Operations that may wait for the writer before clients are told to come back (503); fewer where they are large.
     pub queue: usize,
     /// Length of the write-ahead log from which on the writer helps to fold it back, in MiB.
     pub wal_limit_mib: u64,

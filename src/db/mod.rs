@@ -32,7 +32,7 @@ use crate::base::{Clock, Timestamp};
 pub struct DbOptions {
     /// How many read-only connections are kept.
     pub readers: u32,
-    /// How many operations may wait for the writer before callers are told to come back.
+    /// How many operations may wait for the writer before callers are told to come back; fewer where they are large.
     pub queue: usize,
     /// When the write-ahead log is longer than this many bytes, the writer helps to fold it back.
     pub wal_limit_bytes: u64,

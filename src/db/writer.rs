@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -19,6 +19,9 @@ use crate::base::{Clock, Timestamp};
 
 /// How much work one commit takes on: enough to share the cost of the disk, little enough to stay quick.
 const COMMIT_WEIGHT: usize = 8_192;
+
+/// How much work may wait for each operation that may: a few large ones fill the queue as many small ones do.
+const WEIGHT_PER_PLACE: usize = 64;
 
 /// How far a clock may have been set back between two runs without time running backwards in the book.
 const CLOCK_TOLERANCE_MS: i64 = DAY_MS;
@@ -49,7 +52,20 @@ struct Counters {
     commits: AtomicU64,
     operations: AtomicU64,
     queued: AtomicU64,
+    queued_weight: AtomicUsize,
     failed: AtomicU64,
+}
+
+impl Counters {
+    fn enter(&self, weight: usize) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.queued_weight.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    fn leave(&self, weight: usize) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        self.queued_weight.fetch_sub(weight, Ordering::Relaxed);
+    }
 }
 
 /// Counters of the writer since the start.
@@ -148,6 +164,7 @@ pub(super) struct Writer {
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
+    max_weight: usize,
 }
 
 impl Writer {
@@ -183,7 +200,8 @@ impl Writer {
             .name("writer".into())
             .spawn(move || loop_.run())
             .map_err(|e| DbError::Io(e.to_string()))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), counters })
+        let max_weight = options.queue.saturating_mul(WEIGHT_PER_PLACE);
+        Ok(Self { queue: Some(queue), thread: Some(thread), counters, max_weight })
     }
 
     pub(super) fn stats(&self) -> WriterStats {
@@ -207,9 +225,14 @@ impl Writer {
     {
         let (job, receiver) = job(weight, operation);
         let queue = self.queue.as_ref().ok_or(DbError::Stopped)?;
-        self.counters.queued.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.counters.queued_weight.load(Ordering::Relaxed);
+        // what is larger than the whole queue may wait alone; callers that look at once may pass the bound by one each
+        if waiting > 0 && waiting.saturating_add(weight) > self.max_weight {
+            return Err(DbError::Busy);
+        }
+        self.counters.enter(weight);
         queue.try_send(job).map_err(|error| {
-            self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+            self.counters.leave(weight);
             match error {
                 TrySendError::Full(_) => DbError::Busy,
                 TrySendError::Disconnected(_) => DbError::Stopped,
@@ -230,8 +253,11 @@ impl Writer {
     {
         let (job, receiver) = job(weight, operation);
         let queue = self.queue.as_ref().ok_or(DbError::Stopped)?;
-        self.counters.queued.fetch_add(1, Ordering::Relaxed);
-        queue.send(job).map_err(|_| DbError::Stopped)?;
+        self.counters.enter(weight);
+        queue.send(job).map_err(|_| {
+            self.counters.leave(weight);
+            DbError::Stopped
+        })?;
         Ok(receiver)
     }
 }
@@ -324,7 +350,7 @@ impl Loop {
         let mut weight = 0;
         let mut next = Some(first);
         while let Some(job) = next.take() {
-            self.counters.queued.fetch_sub(1, Ordering::Relaxed);
+            self.counters.leave(job.weight);
             self.counters.operations.fetch_add(1, Ordering::Relaxed);
             weight += job.weight;
             // where nothing can begin, dropping the operation tells its caller that it was not carried out
@@ -374,6 +400,10 @@ impl Loop {
             return Err(DbError::Commit("an operation panicked".into()));
         };
         answers.push(answer);
+        if self.conn.is_autocommit() {
+            // as it does when the disk fails in the middle: everything is rolled back, what comes next would stand alone
+            return Err(DbError::Commit("the engine has ended the transaction".into()));
+        }
         if tx.broken.get() {
             return Err(DbError::Commit("gathered rows could not be written".into()));
         }

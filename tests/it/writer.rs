@@ -282,3 +282,70 @@ async fn time_does_not_run_backwards_when_the_clock_is_set_back_over_a_restart()
         kit.assert_sound();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_the_engine_has_ended_is_not_gone_on_with() {
+    let kit = Kit::new().await;
+    let org = kit.organization("acme", "UTC").await;
+    kit.give(org, "100").await;
+    let now = kit.now();
+    let record = |id: &'static str| {
+        let db = kit.db().clone();
+        async move {
+            let events = [input(event(id, "chat", "1", now))];
+            db.write(move |tx| metering::record(tx, Some(org), None, &events)).await
+        }
+    };
+    let (release, holding) = hold(&kit);
+    let before = submitted(record("before")).await;
+    let db = kit.db().clone();
+    // what the engine does by itself when the disk fails to read: everything is rolled back, and the next statement
+    // would be a transaction of its own
+    let failing = submitted(async move {
+        db.write(|tx| {
+            tx.conn_unflushed().execute_batch("ROLLBACK").map_err(DbError::from)?;
+            Err::<(), _>(Failed::OnPurpose)
+        })
+        .await
+    })
+    .await;
+    let after = submitted(record("after")).await;
+    release.send(()).expect("writer");
+    let _ = holding.await;
+    assert!(failing.await.expect("task").is_err());
+    for (id, task) in [("before", before), ("after", after)] {
+        let again = kit.record(org, vec![event(id, "chat", "1", now)]).await;
+        match task.await.expect("task") {
+            Ok(_) => assert!(matches!(again[..], [Outcome::Duplicate(_)]), "{id}: {again:?}"),
+            Err(_) => assert!(matches!(again[..], [Outcome::Charged(_)]), "{id}: {again:?}"),
+        }
+    }
+    assert_eq!(kit.summary(org).balance, credits("98"));
+    kit.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_few_large_operations_fill_the_queue_as_many_small_ones_do() {
+    let kit = Kit::empty("2026-03-10T12:00:00Z", DbOptions { queue: 100, ..DbOptions::default() });
+    let (release, holding) = hold(&kit);
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let db = kit.db().clone();
+        let task = submitted(async move { db.write_weighed(1_000, |_| Ok::<_, DbError>(())).await }).await;
+        if task.is_finished() || waiting.len() == 20 {
+            break task;
+        }
+        waiting.push(task);
+    };
+    let (places, is_full) = (waiting.len(), refused.is_finished());
+    release.send(()).expect("writer");
+    holding.await.expect("held");
+    assert!((1..20).contains(&places) && is_full, "{places} batches of a thousand were let in");
+    assert!(matches!(refused.await.expect("task"), Err(DbError::Busy)));
+    for task in waiting {
+        task.await.expect("task").expect("done after all");
+    }
+    // what is larger than the whole queue is let in where nothing else waits
+    kit.db().write_weighed(1_000_000, |_| Ok::<_, DbError>(())).await.expect("takes work again");
+    assert_eq!(kit.db().stats().queued, 0);
+}
