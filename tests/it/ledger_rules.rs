@@ -487,3 +487,24 @@ async fn a_cursor_of_another_organization_shows_nothing() {
         kit.db().read_blocking(|tx| Ok::<_, DbError>(statement::item(tx.conn(), other, head)?.is_some()));
     assert!(own.expect("item"));
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_by_weeks_stops_nobody_when_it_comes_by_again() {
+    const DAY: i64 = 24 * 3_600_000;
+    let mut kit = Kit::new().await;
+    let org = kit.organization("acme", "UTC").await;
+    kit.give(org, "100").await;
+    // the clock ran ahead, and was put right while the server was down
+    kit.clock.advance(3 * DAY);
+    kit.charge(org, event("ahead", "chat", "1", kit.now())).await;
+    kit.clock.advance(-3 * DAY);
+    kit.restart();
+    kit.charge(org, event("right again", "chat", "1", kit.now())).await;
+    kit.assert_sound();
+    for day in 1..=5 {
+        kit.clock.advance(DAY);
+        kit.charge(org, event(&format!("day {day}"), "chat", "1", kit.now())).await;
+        kit.assert_sound();
+    }
+    assert_eq!(kit.summary(org).balance, credits("93"));
+}
