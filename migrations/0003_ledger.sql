@@ -36,7 +36,8 @@ CREATE TABLE transactions (
     description     TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
     prev_line       INTEGER NOT NULL,           -- the organization's line before this one; 0 for its first
-    grant_id        INTEGER,                    -- the grant it made, where it made one
+    grant_id        INTEGER,                    -- the grant that it made, or whose rest expired
+    grant_terms     BLOB,                       -- hash of all that the grant it made said then
     corrects        INTEGER,                    -- the line it corrects
     actor           TEXT    NOT NULL DEFAULT '',
     metadata        TEXT                        -- JSON object
@@ -103,6 +104,7 @@ CREATE TRIGGER transfers_are_final_d BEFORE DELETE ON transfers BEGIN SELECT rai
 CREATE TRIGGER accounts_keep_their_meaning BEFORE UPDATE OF id, ledger, kind, organization_id, meter_id ON accounts
     BEGIN SELECT raise(ABORT, 'accounts keep their meaning'); END;
 CREATE TRIGGER accounts_stay BEFORE DELETE ON accounts BEGIN SELECT raise(ABORT, 'accounts stay'); END;
-CREATE TRIGGER grants_keep_their_terms BEFORE UPDATE OF account_id, organization_id, class, original, cost_minor, cost_currency, transaction_id ON grants
+CREATE TRIGGER grants_keep_their_terms BEFORE UPDATE OF account_id, organization_id, class, original, priority, expires_at, meters,
+    cost_minor, cost_currency, source, transaction_id, created_at ON grants
     BEGIN SELECT raise(ABORT, 'grants keep their terms'); END;
 CREATE TRIGGER grants_stay BEFORE DELETE ON grants BEGIN SELECT raise(ABORT, 'grants stay'); END;

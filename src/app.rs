@@ -30,7 +30,7 @@ use crate::identity::{
 };
 use crate::ledger::Journal;
 use crate::limits::Spending;
-use crate::metering::{Intake, Limits};
+use crate::metering::{IdRunSizes, Intake, Limits};
 use crate::onboarding::Welcome;
 use crate::scheduler;
 use crate::wallet::Wallets;
@@ -143,7 +143,7 @@ impl Opened {
             max_age_days: i64::from(usage.max_age_days),
             max_future_seconds: i64::from(usage.max_future_seconds),
             max_quantity: usage.max_quantity,
-            upkeep: serving,
+            upkeep: serving.then(IdRunSizes::default),
         };
         let grace_ms = i64::from(usage.expiry_grace_hours) * crate::base::time::HOUR_MS;
         let generation = Generation::new();

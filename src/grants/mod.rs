@@ -5,5 +5,5 @@ mod sql;
 mod verify;
 
 pub use rules::{Class, DrawOrder, Terms};
-pub use sql::{GrantRow, all_of, close, expiring, get, insert, open_of, reopen, set_expired};
+pub use sql::{GrantRow, REVERSAL, all_of, close, expiring, get, insert, open_of, reopen, set_expired};
 pub use verify::verify;

@@ -6,6 +6,11 @@ use super::rules::{Class, DrawOrder, Terms};
 use crate::base::id::{GrantId, MeterId, OrganizationId, TransactionId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::DbError;
+use crate::ledger::Canon;
+use crate::ledger::verify::VerifyError;
+
+/// The source of credit that came back when the overdraft it had gone to was repaid already.
+pub const REVERSAL: &str = "reversal";
 
 /// A grant with what remains of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +31,37 @@ pub struct GrantRow {
     pub expired: Credits,
     /// The money paid for it.
     pub cost: Option<Money>,
-    /// Where it came from: `welcome`, `operator`, …
+    /// Where it came from: `welcome`, `operator`, … or [`REVERSAL`].
     pub source: String,
     /// The transaction that made it.
     pub transaction: TransactionId,
     /// False once nothing can be drawn from it any more.
     pub open: bool,
+}
+
+impl GrantRow {
+    /// A hash of all that stays as it was when the credit was received. The transaction that made the grant carries it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let order = &self.terms.order;
+        let mut canon = Canon::new();
+        canon
+            .int(self.id.number())
+            .int(self.organization.number())
+            .text(order.class.name())
+            .int(self.original.micros())
+            .maybe_int(order.priority)
+            .maybe_int(order.expires_at.map(Timestamp::millis))
+            .int(order.created_at.millis())
+            .text(&self.source)
+            .maybe_int(self.cost.map(|cost| cost.minor))
+            .maybe_text(self.cost.as_ref().map(|cost| cost.currency.code()))
+            .tag(u8::from(self.terms.meters.is_some()));
+        for meter in self.terms.meters.iter().flatten() {
+            canon.int(meter.number());
+        }
+        blake3::hash(canon.bytes()).into()
+    }
 }
 
 /// With its columns in the order that [`from_row`] reads them in: looking names up costs more than the rest.
@@ -146,6 +176,22 @@ pub fn expiring(
     let rows = statement
         .query_map(params![now, now.plus_ms(-grace_ms), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Calls `f` with every grant, oldest first.
+///
+/// # Errors
+/// When the database fails, a row does not make sense, or `f` fails.
+pub(super) fn each(
+    conn: &Connection,
+    mut f: impl FnMut(&GrantRow) -> Result<(), VerifyError>,
+) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare(&format!("{SELECT} ORDER BY g.account_id"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        f(&from_row(row)?)?;
+    }
+    Ok(())
 }
 
 /// Stores a new grant; its account exists already.

@@ -28,9 +28,15 @@ impl Canon {
         self
     }
 
+    /// What the bytes after it are, where they may be different things.
+    pub fn tag(&mut self, value: u8) -> &mut Self {
+        self.0.push(value);
+        self
+    }
+
     /// An integer that may be absent.
     pub fn maybe_int(&mut self, value: Option<i64>) -> &mut Self {
-        self.0.push(u8::from(value.is_some()));
+        self.tag(u8::from(value.is_some()));
         if let Some(value) = value { self.int(value) } else { self }
     }
 
@@ -49,7 +55,7 @@ impl Canon {
 
     /// A text that may be absent.
     pub fn maybe_text(&mut self, value: Option<&str>) -> &mut Self {
-        self.0.push(u8::from(value.is_some()));
+        self.tag(u8::from(value.is_some()));
         if let Some(value) = value { self.text(value) } else { self }
     }
 }

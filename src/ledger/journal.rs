@@ -71,8 +71,10 @@ pub struct NewTransaction {
     pub balance_after: Credits,
     /// For people.
     pub description: String,
-    /// The grant it makes.
+    /// The grant that it makes, or whose rest expires.
     pub grant: Option<GrantId>,
+    /// A hash of all that the grant it makes says.
+    pub grant_terms: Option<[u8; 32]>,
     /// The line it corrects.
     pub corrects: Option<TransactionId>,
     /// Who does it.
@@ -161,6 +163,7 @@ impl Journal {
             created_at: now,
             prev_line,
             grant: new.grant,
+            grant_terms: new.grant_terms,
             corrects: new.corrects,
             actor: new.actor,
             metadata: new.metadata,

@@ -193,8 +193,10 @@ pub struct Transaction {
     pub created_at: Timestamp,
     /// The organization's line before this one; 0 for its first.
     pub prev_line: i64,
-    /// The grant it made.
+    /// The grant that it made, or whose rest expired.
     pub grant: Option<GrantId>,
+    /// A hash of all that the grant it made said then, so that the chain covers it.
+    pub grant_terms: Option<[u8; 32]>,
     /// The line it corrects.
     pub corrects: Option<TransactionId>,
     /// Who did it, in the audit log's spelling; empty for the system.
@@ -215,6 +217,7 @@ impl Transaction {
             .int(self.created_at.millis())
             .int(self.prev_line)
             .maybe_int(self.grant.map(Id::number))
+            .blob(self.grant_terms.as_ref().map_or(&[], |terms| terms.as_slice()))
             .maybe_int(self.corrects.map(Id::number))
             .text(&self.actor)
             .maybe_text(self.metadata.as_deref());

@@ -49,9 +49,9 @@ pub(super) fn commit_from_row(row: &Row<'_>) -> rusqlite::Result<(CommitRow, [u8
 pub(super) fn insert_transaction(conn: &Connection, t: &Transaction) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO transactions (id, organization_id, type, amount, balance_after, description, created_at,
-                                   prev_line, grant_id, corrects, actor, metadata)
+                                   prev_line, grant_id, grant_terms, corrects, actor, metadata)
          VALUES (:id, :organization, :type, :amount, :balance_after, :description, :created_at,
-                 :prev_line, :grant, :corrects, :actor, :metadata)",
+                 :prev_line, :grant, :grant_terms, :corrects, :actor, :metadata)",
     )?
     .execute(named_params! {
         ":id": t.id,
@@ -63,6 +63,7 @@ pub(super) fn insert_transaction(conn: &Connection, t: &Transaction) -> Result<(
         ":created_at": t.created_at,
         ":prev_line": t.prev_line,
         ":grant": t.grant,
+        ":grant_terms": t.grant_terms,
         ":corrects": t.corrects,
         ":actor": t.actor,
         ":metadata": t.metadata,
@@ -88,6 +89,7 @@ pub fn transaction_from_row(row: &Row<'_>) -> Result<Transaction, DbError> {
         created_at: row.get("created_at")?,
         prev_line: row.get("prev_line")?,
         grant: row.get("grant_id")?,
+        grant_terms: row.get("grant_terms")?,
         corrects: row.get("corrects")?,
         actor: row.get("actor")?,
         metadata: row.get("metadata")?,

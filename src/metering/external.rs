@@ -3,6 +3,8 @@
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
+use crate::ledger::Canon;
+
 /// The longest id that is taken, in bytes.
 pub const MAX_EXTERNAL_ID: usize = 255;
 
@@ -40,7 +42,16 @@ impl ExternalId {
         matches!(self, Self::Text(text) if text.starts_with(RESERVED))
     }
 
-    /// The bytes that stand for it in hashes.
+    /// The bytes that the hash chain covers: a UUID's are not those of a text.
+    pub(super) fn canonical(&self, out: &mut Canon) {
+        out.tag(match self {
+            Self::Uuid(_) => 1,
+            Self::Text(_) => 2,
+        })
+        .blob(self.bytes());
+    }
+
+    /// The bytes that stand for it in hashes of ids.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::cycle::Cycles;
 use super::event::{Digests, OrganizationRef, Outcome, Refusal, UsageEvent};
 use super::external::ExternalId;
-use super::ids::{IdIndex, IdKey};
+use super::ids::{IdIndex, IdKey, Sizes};
 use super::pricing::{self, OfCall, Pricing, Terms, price};
 use super::rating::{ItemKind, Rated};
 use super::row::{EventRow, ItemRow, receipt};
@@ -42,8 +42,8 @@ pub struct Limits {
     pub max_future_seconds: i64,
     /// The most that one event may report, in the meter's unit.
     pub max_quantity: Quantity,
-    /// Whether this process writes the index of event ids; only one at a time may.
-    pub upkeep: bool,
+    /// The pieces in which this process writes the index of event ids; `None` where it does not. Only one at a time may.
+    pub upkeep: Option<Sizes>,
 }
 
 /// An event with its hashes.
@@ -131,8 +131,8 @@ impl Intake {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
+            ids: IdIndex::new(limits.upkeep.unwrap_or_default()),
             limits,
-            ids: IdIndex::default(),
             organizations: HashMap::new(),
             by_external_id: HashMap::new(),
             known: HashMap::new(),
@@ -689,7 +689,7 @@ impl Part for Intake {
     }
 
     fn upkeep(&mut self, conn: &Connection, _now: Timestamp) -> Result<bool, DbError> {
-        if !self.limits.upkeep {
+        if self.limits.upkeep.is_none() {
             return Ok(false);
         }
         self.ids.upkeep(conn, self.events_in_commit)

@@ -124,17 +124,20 @@ impl ItemRow {
             out.int(draw.account.number()).int(draw.amount.micros());
         }
         let Some(event) = &self.event else { return };
-        out.blob(event.id.bytes())
-            .int(event.fingerprint)
+        event.id.canonical(out);
+        out.int(event.fingerprint)
             .int(event.occurred_at.millis())
             .int(event.posted_at.millis())
             .int(i64::from(event.day.number()))
             .int(event.reported.micros())
             .maybe_int(event.agent.map(AgentId::number))
             .maybe_int(event.number.map(NumberId::number))
-            .maybe_int(event.workspace.map(WorkspaceId::number))
-            .blob(event.call.as_ref().map(ExternalId::bytes).unwrap_or_default())
-            .int(event.flags)
+            .maybe_int(event.workspace.map(WorkspaceId::number));
+        match &event.call {
+            Some(call) => call.canonical(out),
+            None => _ = out.tag(0),
+        }
+        out.int(event.flags)
             .int(event.items)
             .int(event.total.micros())
             .int(event.balance_after.micros())

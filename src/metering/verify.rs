@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
-use super::ids;
+use super::ids::verify::Runs;
 use super::row::{EventRow, ItemRow};
 use super::sql::{self, DayRow, Rollup, RollupKey};
 use crate::base::id::{AccountId, MeterId, NumberId, OrganizationId};
@@ -41,9 +41,8 @@ pub struct Summary {
 /// The first row that does not fit, by name.
 pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
     let mut book = BookSummary::default();
-    let (indexed_through, indexed) = ids::stored(conn)?;
-    let lines = walk(conn, &mut book, indexed_through)?;
-    expect_equal("usage_id_runs", "all", "how many events they hold", &indexed, &lines.indexed)?;
+    let lines = walk(conn, &mut book, Runs::read(conn)?)?;
+    lines.indexed.compare()?;
     accounts(conn, &mut book)?;
     compare_draws(conn, &lines)?;
     grants::verify(conn)?;
@@ -58,7 +57,6 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
 }
 
 /// What the lines add up to.
-#[derive(Default)]
 struct Lines {
     zones: HashMap<OrganizationId, Zone>,
     wallets: BTreeMap<OrganizationId, Derived>,
@@ -68,9 +66,7 @@ struct Lines {
     drawn: HashMap<(AccountId, MeterId), i64>,
     /// Events that were taken back, and by which.
     voids: HashMap<i64, i64>,
-    /// Events up to `indexed_through`.
-    indexed: i64,
-    indexed_through: i64,
+    indexed: Runs,
     rollups: HashMap<RollupKey, Rollup>,
     days: HashMap<(Day, OrganizationId), DayRow>,
     cycles: HashMap<(OrganizationId, MeterId, Timestamp), (i64, i64)>,
@@ -103,13 +99,8 @@ struct OpenEvent {
     cycle: Option<Timestamp>,
 }
 
-fn walk(conn: &Connection, book: &mut BookSummary, indexed_through: i64) -> Result<Lines, VerifyError> {
-    let lines = std::cell::RefCell::new(Lines {
-        indexed_through,
-        zones: wallet::zones(conn)?,
-        voice: Snapshot::load(conn)?.meter_id(VOICE),
-        ..Lines::default()
-    });
+fn walk(conn: &Connection, book: &mut BookSummary, indexed: Runs) -> Result<Lines, VerifyError> {
+    let lines = std::cell::RefCell::new(Lines::new(conn, indexed)?);
     let mut statement = conn.prepare(sql::ALL_ITEMS)?;
     let mut rows = statement.query([])?;
     // an item is looked at when the chain asks for the one after it, so lines are seen in their order
@@ -140,6 +131,25 @@ fn next(conn: &Connection, row: Option<&Row<'_>>) -> Result<Option<ItemRow>, DbE
 }
 
 impl Lines {
+    fn new(conn: &Connection, indexed: Runs) -> Result<Self, VerifyError> {
+        Ok(Self {
+            zones: wallet::zones(conn)?,
+            wallets: BTreeMap::new(),
+            wallet_days: BTreeMap::new(),
+            drawn: HashMap::new(),
+            voids: HashMap::new(),
+            indexed,
+            rollups: HashMap::new(),
+            days: HashMap::new(),
+            cycles: HashMap::new(),
+            toll_free: BTreeMap::new(),
+            voice: Snapshot::load(conn)?.meter_id(VOICE),
+            events: 0,
+            items: 0,
+            open: None,
+        })
+    }
+
     fn line(
         &mut self,
         table: &'static str,
@@ -213,7 +223,7 @@ impl Lines {
         day.last_head = row.id;
         day.events += 1;
         match event.corrects {
-            None => self.indexed += i64::from(row.id <= self.indexed_through),
+            None => self.indexed.event(row.organization, &event.id, row.id),
             Some(head) => {
                 if let Some(earlier) = self.voids.insert(head, row.id) {
                     let what = format!("takes {head} back, which {earlier} did already");

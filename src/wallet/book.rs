@@ -290,6 +290,7 @@ impl Wallet {
             balance_after,
             description: description.to_owned(),
             grant: None,
+            grant_terms: None,
             corrects: None,
             actor: String::new(),
             metadata: None,

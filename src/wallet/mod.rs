@@ -20,7 +20,7 @@ pub use sql::{
 };
 pub use summary::{Parts as BalanceParts, Summary, summary};
 
-use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
+use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId, TransactionId};
 use crate::base::{Credits, Day, Money, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
 use crate::grants::{self, Class, DrawOrder, GrantRow, Terms};
@@ -122,23 +122,6 @@ pub fn credit(
     let repaid = wallet.overdraft().min(new.amount);
     let moves = credit_moves(conn, &new, account, wallet.overdraft_account(), repaid)?;
     let id = GrantId::new(account.number());
-    let transaction = journal.post(
-        conn,
-        tx.now(),
-        wallet.last_line(),
-        NewTransaction {
-            organization,
-            kind: new.kind,
-            amount: new.amount,
-            balance_after: balance,
-            description: new.description,
-            grant: Some(id),
-            corrects: None,
-            actor: new.actor,
-            metadata: new.metadata,
-        },
-        &moves,
-    )?;
     let order = DrawOrder {
         class: new.class,
         priority: new.priority,
@@ -156,9 +139,27 @@ pub fn credit(
         expired: Credits::ZERO,
         cost: new.cost,
         source: new.source.to_owned(),
-        transaction: transaction.id,
+        transaction: TransactionId::new(journal.next_line(conn)?),
         open: true,
     };
+    let transaction = journal.post(
+        conn,
+        tx.now(),
+        wallet.last_line(),
+        NewTransaction {
+            organization,
+            kind: new.kind,
+            amount: new.amount,
+            balance_after: balance,
+            description: new.description,
+            grant: Some(id),
+            grant_terms: Some(grant.digest()),
+            corrects: None,
+            actor: new.actor,
+            metadata: new.metadata,
+        },
+        &moves,
+    )?;
     grants::insert(conn, &grant)?;
     wallet.receive(&grant, repaid, &transaction);
     wallets.mark(organization);
@@ -244,6 +245,7 @@ pub fn take_back(
             balance_after: balance,
             description: take.description,
             grant: None,
+            grant_terms: None,
             corrects: None,
             actor: take.actor,
             metadata: take.metadata,
@@ -318,7 +320,7 @@ pub fn redraw_days(
 pub fn grant_surplus(
     tx: &WriteTx<'_>,
     organization: OrganizationId,
-    corrects: crate::base::id::TransactionId,
+    corrects: TransactionId,
     surplus: Credits,
 ) -> Result<AccountId, Error> {
     let conn = tx.conn()?;
@@ -334,7 +336,7 @@ pub fn grant_surplus(
         held: Credits::ZERO,
         expired: Credits::ZERO,
         cost: None,
-        source: "reversal".to_owned(),
+        source: grants::REVERSAL.to_owned(),
         transaction: corrects,
         open: true,
     };

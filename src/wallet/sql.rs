@@ -8,7 +8,7 @@ use super::book::DayEnd;
 use crate::base::id::{AccountId, OrganizationId};
 use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::DbError;
-use crate::ledger::verify::{VerifyError, expect_equal};
+use crate::ledger::verify::{VerifyError, expect_equal, none_of};
 
 /// One row of `wallets`, and where its days are.
 #[derive(Debug, Clone)]
@@ -304,10 +304,18 @@ pub fn verify(
         with_lines += u64::from(of_lines.lines > 0);
     }
     expect_equal("wallets", "all", "how many have lines", &with_lines, &(derived.len() as u64))?;
+    none_of(conn, "wallets", FOREIGN_OVERDRAFTS)?;
     verify_days(conn, derived, days)?;
     closed_grants(conn)?;
     Ok(count)
 }
+
+/// Wallets that owe on an account that is not their organization's for that.
+const FOREIGN_OVERDRAFTS: &str = "
+    SELECT w.organization_id, 'owes on account ' || w.overdraft_account_id || ', which is not for that' FROM wallets w
+    LEFT JOIN accounts a ON a.id = w.overdraft_account_id
+    WHERE a.kind IS NOT 'overdraft' OR a.ledger IS NOT 'credits' OR a.organization_id IS NOT w.organization_id
+    ORDER BY 1 LIMIT 1";
 
 /// Each day's end is in `wallet_days`, but for the newest, which is the wallet's own row.
 fn verify_days(

@@ -13,7 +13,9 @@ use tollbook::identity::organizations::{self, NewOrganization, OrganizationRef};
 use tollbook::ledger::verify::VerifyError;
 use tollbook::ledger::{Canon, Journal, Transaction, TransactionType};
 use tollbook::limits::Spending;
-use tollbook::metering::{self, EventIn, ExternalId, Intake, Limits, Mode, Outcome, Receipt, UsageEvent};
+use tollbook::metering::{
+    self, EventIn, ExternalId, IdRunSizes, Intake, Limits, Mode, Outcome, Receipt, UsageEvent,
+};
 use tollbook::wallet::{self, NewCredit, Summary, TakeBack, Wallets};
 
 /// How long after an expiry earlier usage may still draw on it.
@@ -23,7 +25,8 @@ pub const LIMITS: Limits = Limits {
     max_age_days: 35,
     max_future_seconds: 300,
     max_quantity: Quantity::from_micros(1_000_000_000_000_000),
-    upkeep: true,
+    // small, so that a few hundred events are written as runs that are merged
+    upkeep: Some(IdRunSizes { run: 200, fan_in: 3, slice: 32 }),
 };
 
 pub const CALLS: calls::Options = calls::Options {
@@ -79,7 +82,7 @@ impl Kit {
             .with(Journal::new())
             .with(Wallets::new(GRACE_MS))
             .with(Calls::new(CALLS))
-            .with(Intake::new(Limits { upkeep: self.db.is_none(), ..LIMITS }))
+            .with(Intake::new(Limits { upkeep: LIMITS.upkeep.filter(|_| self.db.is_none()), ..LIMITS }))
             .with(Spending::new());
         Db::open(self.dir.path(), &self.options, self.clock.clone(), parts).expect("open")
     }

@@ -38,6 +38,8 @@ async fn lived_in() -> Kit {
     let terms = PriceTerms { starts_at: now, plan_version: Some(version), rate_card: None };
     kit.write(move |tx| tollbook::metering::set_price_terms(tx, org, terms)).await.expect("terms");
     kit.charge(org, event("included", "voice", "600", now)).await;
+    let sixteen = ExternalId::new("sixteen letters.");
+    kit.charge(org, UsageEvent { call: sixteen, ..event("sixteen letters.", "chat", "1", now) }).await;
     kit.charge(org, event("taken back", "chat", "2", now)).await;
     kit.void(org, "taken back").await.expect("void");
     kit.write(move |tx| wallet::take_back(tx, org, take("1", Class::Paid))).await.expect("taken");
@@ -46,6 +48,10 @@ async fn lived_in() -> Kit {
     kit.clock.advance(2 * HOUR_MS);
     kit.write(|tx| wallet::expire_due(tx, 10)).await.expect("expired");
     in_calls(&kit, org).await;
+    let repaid = kit.organization("repaid", "UTC").await;
+    kit.charge(repaid, event("repaid", "chat", "3", kit.now())).await;
+    kit.give(repaid, "10").await;
+    kit.void(repaid, "repaid").await.expect("void");
     let debtor = kit.organization("debtor", "UTC").await;
     kit.charge(debtor, event("owed", "chat", "7", kit.now())).await;
     // the day before is over, so its end is written
@@ -110,6 +116,9 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE usage_items SET occurred_at = occurred_at + 1 WHERE event_id = 'included'", ITEM),
     ("UPDATE usage_items SET posted_at = posted_at + 1 WHERE event_id = 'included'", ITEM),
     ("UPDATE usage_items SET event_id = 'another' WHERE event_id = 'included'", ITEM),
+    // the same bytes, but no longer the id that the platform sends again
+    ("UPDATE usage_items SET event_id = CAST(event_id AS BLOB) WHERE event_id = 'sixteen letters.'", ITEM),
+    ("UPDATE usage_items SET call_id = CAST(call_id AS BLOB) WHERE call_id = 'sixteen letters.'", ITEM),
     ("UPDATE usage_items SET fingerprint = fingerprint + 1 WHERE event_id = 'included'", ITEM),
     ("UPDATE usage_items SET agent_id = NULL WHERE event_id = 'toll free'", ITEM),
     ("UPDATE usage_items SET flags = 0 WHERE event_id = 'toll free'", ITEM),
@@ -206,6 +215,16 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE grants SET class = 'free' WHERE class = 'paid'", &["grants"]),
     ("UPDATE grants SET cost_minor = 1 WHERE class = 'paid'", &["grants"]),
     ("UPDATE grants SET transaction_id = 2 WHERE transaction_id = 1", &["grants"]),
+    ("UPDATE grants SET expires_at = expires_at + 86400000 WHERE class = 'free'", TERMS),
+    ("UPDATE grants SET expires_at = NULL WHERE class = 'plan'", TERMS),
+    ("UPDATE grants SET priority = 1 WHERE class = 'paid'", TERMS),
+    ("UPDATE grants SET meters = '[1]' WHERE class = 'paid'", TERMS),
+    ("UPDATE grants SET created_at = created_at + 1 WHERE class = 'paid'", TERMS),
+    ("UPDATE grants SET source = 'welcome' WHERE class = 'paid'", TERMS),
+    ("UPDATE grants SET expires_at = 1 WHERE source = 'reversal'", TERMS),
+    ("UPDATE grants SET meters = '[1]' WHERE source = 'reversal'", TERMS),
+    ("UPDATE grants SET created_at = created_at - 1 WHERE source = 'reversal'", TERMS),
+    ("UPDATE transactions SET grant_terms = zeroblob(32) WHERE id = 1", TERMS),
     // calls
     ("UPDATE accounts SET debits_pending = debits_pending + 1 WHERE debits_pending > 0", &["accounts"]),
     ("UPDATE accounts SET debits_pending = 0", &["accounts"]),
@@ -223,6 +242,8 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE calls SET transfer = transfer + 1 WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET credits = credits + 1 WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET surcharge = surcharge + 1 WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET carried = carried - 1 WHERE call_id = 'over'", &["calls"]),
+    ("UPDATE calls SET carrier_cost = 1 WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET head = transfer_head WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET head = NULL, duration = NULL, credits = NULL WHERE call_id = 'over'", &["calls"]),
     ("UPDATE calls SET organization_id = 9 WHERE call_id = 'live'", &["calls", "cycle_holds"]),
@@ -235,6 +256,7 @@ const CHANGES: &[(&str, &[&str])] = &[
 ];
 
 const ITEM: &[&str] = &["usage_items", "commits", "usage_draws"];
+const TERMS: &[&str] = &["grants", "commits"];
 const LINE: &[&str] = &["transactions", "commits"];
 const MOVE: &[&str] = &["transfers", "commits"];
 
@@ -271,6 +293,10 @@ async fn the_database_itself_refuses_to_change_what_is_posted() {
         let delete = conn.execute(&format!("DELETE FROM {table}"), []);
         assert!(delete.expect_err(table).to_string().contains("final"), "{table}");
     }
+    for column in ["expires_at", "priority", "meters", "source", "original"] {
+        let update = conn.execute(&format!("UPDATE grants SET {column} = {column}"), []);
+        assert!(update.expect_err(column).to_string().contains("keep their terms"), "{column}");
+    }
     for table in ["accounts", "grants"] {
         let delete = conn.execute(&format!("DELETE FROM {table}"), []);
         assert!(delete.expect_err(table).to_string().contains("stay"), "{table}");
@@ -278,4 +304,38 @@ async fn the_database_itself_refuses_to_change_what_is_posted() {
     drop(conn);
     kit.reopen();
     kit.assert_sound();
+}
+
+/// The index of event ids decides whether an event is charged again, so it must hold the ids themselves.
+#[tokio::test]
+async fn an_index_that_no_longer_knows_its_events_is_found() {
+    let mut kit = Kit::new().await;
+    let org = kit.organization("acme", "UTC").await;
+    let now = kit.now();
+    for batch in 0..100 {
+        let events = (0..20).map(|n| event(&format!("{batch}-{n}"), "chat", "1", now)).collect();
+        kit.record(org, events).await;
+    }
+    kit.assert_sound();
+    let conn = kit.break_in();
+    let count = |query| conn.query_row(query, [], |row| row.get::<_, i64>(0)).expect(query);
+    assert!(count("SELECT count(*) FROM usage_id_runs") > 1, "enough events for several runs");
+    assert!(count("SELECT max(level) FROM usage_id_runs") > 0, "and for merging some");
+    for change in [
+        "UPDATE usage_ids SET id_key = id_key + 1 WHERE item_id = (SELECT min(item_id) FROM usage_ids)",
+        "UPDATE usage_ids SET item_id = item_id + 1 WHERE item_id = (SELECT min(last_item) FROM usage_id_runs)",
+        "DELETE FROM usage_ids WHERE item_id = (SELECT min(last_item) FROM usage_id_runs)",
+        "DELETE FROM usage_id_runs WHERE run = (SELECT min(run) FROM usage_id_runs)",
+        "UPDATE usage_id_runs SET filter = zeroblob(length(filter))",
+        "UPDATE usage_id_runs SET last_item = last_item + 1",
+    ] {
+        conn.execute_batch("SAVEPOINT change").expect("savepoint");
+        assert!(conn.execute(change, []).expect(change) > 0);
+        let found = tollbook::metering::verify::run(&conn);
+        assert!(
+            matches!(found, Err(VerifyError::Misfit { table: "usage_id_runs", .. })),
+            "{found:?}: {change}"
+        );
+        conn.execute_batch("ROLLBACK TO change; RELEASE change").expect("rollback");
+    }
 }

@@ -1,6 +1,6 @@
 //! Queries for grants that do not fit: each answers the grant and what is wrong with it, and should answer nothing.
 
-pub(super) const MISFITS: [&str; 6] = [
+pub(super) const MISFITS: [&str; 7] = [
     "SELECT g.account_id, 'has no account of its organization' FROM grants g
      LEFT JOIN accounts a ON a.id = g.account_id
      WHERE a.kind IS NOT 'grant' OR a.organization_id IS NOT g.organization_id ORDER BY 1 LIMIT 1",
@@ -24,6 +24,13 @@ pub(super) const MISFITS: [&str; 6] = [
      HAVING count(r.account) <> 1 OR max(r.amount) <> g.original
          OR CASE g.source WHEN 'reversal' THEN max(r.kind) <> 'overdraft' OR g.class <> 'paid'
             ELSE max(r.kind) <> 'issued_' || g.class OR max(r.transaction_id) IS NOT g.transaction_id END
+     ORDER BY 1 LIMIT 1",
+    "SELECT g.account_id, 'has other terms than credit that came back' FROM transfers t
+     JOIN grants g ON g.account_id = t.credit_account_id AND g.source = 'reversal'
+     JOIN accounts d ON d.id = t.debit_account_id AND d.kind = 'overdraft'
+     JOIN commits c ON c.id = t.commit_id
+     WHERE g.priority IS NOT NULL OR g.expires_at IS NOT NULL OR g.meters IS NOT NULL
+        OR g.created_at <> c.committed_at
      ORDER BY 1 LIMIT 1",
     "WITH moved AS (
          SELECT t.debit_account_id AS account, t.amount FROM transfers t

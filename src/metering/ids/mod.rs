@@ -8,6 +8,7 @@
 mod filter;
 mod merge;
 mod sql;
+pub mod verify;
 
 use std::collections::HashMap;
 
@@ -15,19 +16,18 @@ use rusqlite::Connection;
 
 use crate::base::id::OrganizationId;
 use crate::db::DbError;
-use crate::ledger::verify::{VerifyError, none_of};
 use filter::Filter;
 use merge::Merge;
 
 /// How large the pieces are.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
+pub struct Sizes {
     /// How many keys make a run.
-    run: usize,
+    pub run: usize,
     /// How many runs of a level are merged into one of the next.
-    fan_in: usize,
+    pub fan_in: usize,
     /// Keys moved per commit at least, when keys are waiting to be moved.
-    slice: usize,
+    pub slice: usize,
 }
 
 impl Default for Sizes {
@@ -88,7 +88,6 @@ pub struct IdIndex {
     loaded: bool,
     /// Every committed event up to this item is known here.
     known_through: i64,
-    newest: i64,
     young: HashMap<IdKey, Vec<i64>>,
     young_count: usize,
     flushing: Option<Flushing>,
@@ -103,6 +102,11 @@ pub struct IdIndex {
 }
 
 impl IdIndex {
+    /// An index that knows nothing yet, and writes pieces of these sizes.
+    pub fn new(sizes: Sizes) -> Self {
+        Self { sizes, ..Self::default() }
+    }
+
     /// Calls `is_same` with every item that may have this key until it says yes.
     ///
     /// # Errors
@@ -145,7 +149,6 @@ impl IdIndex {
         self.young.entry(key).or_default().push(item);
         self.young_count += 1;
         self.recent.push((key, item));
-        self.newest = self.newest.max(item);
     }
 
     /// [`IdIndex::undo`] comes back to here.
@@ -160,10 +163,12 @@ impl IdIndex {
 
     /// What was noted is on disk.
     pub fn committed(&mut self) {
+        if let Some((_, newest)) = self.recent.last() {
+            self.known_through = self.known_through.max(*newest);
+        }
         self.recent.clear();
         self.recent_marked = 0;
         self.completed.clear();
-        self.known_through = self.known_through.max(self.newest);
     }
 
     /// The transaction was rolled back, or another process has written: forgets what was noted since the last
@@ -171,14 +176,13 @@ impl IdIndex {
     pub fn reset(&mut self) {
         // what was written of a run or a merge may have gone: keep every key findable, start those over
         let unfinished = self.flushing.take().map(|flushing| flushing.keys).unwrap_or_default();
-        self.garbage |= !unfinished.is_empty() || self.merge.take().is_some();
+        self.merge = None;
         for (key, item) in unfinished.into_iter().chain(std::mem::take(&mut self.completed)) {
             self.keep_young(key, item);
         }
         // only now: what was noted in this transaction may have begun to move
         self.forget_down_to(0);
         self.recent_marked = 0;
-        self.newest = self.known_through;
         self.loaded = false;
     }
 
@@ -216,14 +220,11 @@ impl IdIndex {
         }
         self.runs.sort_by_key(|run| run.last_item);
         let in_runs = self.runs.last().map_or(0, |run| run.last_item);
-        if self.known_through == 0 {
-            // a first start: whatever an earlier process was in the middle of is started over
-            self.garbage = true;
-        }
+        // whatever was in the middle of being written, here or by an earlier process, is started over
+        self.garbage = true;
         let mut fresh = Vec::new();
         let from = self.known_through.max(in_runs);
         self.known_through = sql::each_key_after(conn, from, |key, item| fresh.push((key, item)))?;
-        self.newest = self.newest.max(self.known_through);
         for (key, item) in fresh {
             self.keep_young(key, item);
         }
@@ -332,16 +333,6 @@ impl IdIndex {
         }
         Ok(None)
     }
-}
-
-/// Up to which item every event is in the stored part of the index, and how many events that part holds; its runs are
-/// as long as they say.
-///
-/// # Errors
-/// The first run that is not.
-pub fn stored(conn: &Connection) -> Result<(i64, i64), VerifyError> {
-    none_of(conn, "usage_id_runs", sql::UNEVEN_RUNS)?;
-    Ok(sql::in_runs(conn)?)
 }
 
 #[cfg(test)]

@@ -77,6 +77,16 @@ pub(super) fn keys_between(
     Ok(())
 }
 
+/// The keys of a run.
+pub(super) fn each_key_of(conn: &Connection, run: i64, mut f: impl FnMut(IdKey, i64)) -> Result<(), DbError> {
+    let mut statement = conn.prepare_cached("SELECT id_key, item_id FROM usage_ids WHERE run = ?")?;
+    let mut rows = statement.query([run])?;
+    while let Some(row) = rows.next()? {
+        f(IdKey(row.get(0)?), row.get(1)?);
+    }
+    Ok(())
+}
+
 /// The keys of the events after an item; returns the last one's item.
 pub(super) fn each_key_after(
     conn: &Connection,
@@ -133,16 +143,4 @@ fn next_run_of_keys(conn: &Connection, above: i64) -> Result<Option<i64>, DbErro
         .prepare_cached("SELECT run FROM usage_ids WHERE run > ? ORDER BY run LIMIT 1")?
         .query_row([above], |row| row.get(0))
         .optional()?)
-}
-
-/// Runs that do not hold as many keys as they say.
-pub(super) const UNEVEN_RUNS: &str = "
-    SELECT r.run, 'holds ' || coalesce(k.held, 0) || ' keys, not ' || r.entries FROM usage_id_runs r
-    LEFT JOIN (SELECT run, count(*) AS held FROM usage_ids GROUP BY run) k ON k.run = r.run
-    WHERE r.entries <> coalesce(k.held, 0) ORDER BY 1 LIMIT 1";
-
-/// Up to which item events are in runs, and how many of them.
-pub(super) fn in_runs(conn: &Connection) -> Result<(i64, i64), DbError> {
-    let query = "SELECT coalesce(max(last_item), 0), coalesce(sum(entries), 0) FROM usage_id_runs";
-    Ok(conn.prepare_cached(query)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

@@ -110,3 +110,86 @@ fn two_ids_with_one_key_are_told_apart() {
     assert_eq!(index.find(&conn, key(1), |item| Ok(item == 10)).expect("find"), Some(10));
     assert_eq!(index.find(&conn, key(1), |item| Ok(item == 11)).expect("find"), Some(11));
 }
+
+/// Keeps house until nothing waits any more.
+fn settle(conn: &Connection, index: &mut IdIndex) {
+    for _ in 0..5_000 {
+        conn.execute_batch("BEGIN").expect("begin");
+        let more = index.upkeep(conn, 0).expect("upkeep");
+        conn.execute_batch("COMMIT").expect("commit");
+        index.committed();
+        if !more {
+            return;
+        }
+    }
+    panic!("never ends");
+}
+
+#[test]
+fn a_merge_that_a_run_came_before_starts_over_with_it() {
+    let conn = database();
+    let sizes = Sizes { run: 64, fan_in: 2, slice: 16 };
+    let mut index = IdIndex { sizes, ..IdIndex::default() };
+    let mut next = 1;
+    while index.merge.is_none() || index.flushing.is_none() {
+        commit(&conn, &mut index, next..next + 4, true);
+        next += 4;
+        assert!(next < 10_000, "a run never falls due in the middle of a merge");
+    }
+    // another process has written
+    index.reset();
+    settle(&conn, &mut index);
+    commit(&conn, &mut index, next..next + 4, true);
+    settle(&conn, &mut index);
+    for n in 1..next {
+        assert_eq!(index.find(&conn, key(n), |i| Ok(i == n)).expect("find"), Some(n));
+    }
+}
+
+#[test]
+fn a_merge_that_fails_leaves_nothing_behind() {
+    let conn = database();
+    let sizes = Sizes { run: 64, fan_in: 2, slice: 16 };
+    let mut index = IdIndex::new(sizes);
+    let mut next = 1;
+    while index.merge.is_none() {
+        commit(&conn, &mut index, next..next + 4, true);
+        next += 4;
+    }
+    let refuse =
+        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.usage_ids BEGIN SELECT raise(ABORT, 'full'); END";
+    conn.execute_batch(refuse).expect("trigger");
+    conn.execute_batch("BEGIN").expect("begin");
+    assert!(index.upkeep(&conn, 0).is_err(), "the disk is full");
+    conn.execute_batch("ROLLBACK; DROP TRIGGER refuse").expect("rollback");
+    index.reset();
+    assert_eq!(index.find(&conn, key(next), |_| Ok(true)).expect("find"), None);
+    settle(&conn, &mut index);
+    let stored: Vec<i64> = {
+        let mut statement = conn.prepare("SELECT DISTINCT run FROM usage_ids ORDER BY run").expect("runs");
+        statement.query_map([], |row| row.get(0)).expect("runs").map(|run| run.expect("run")).collect()
+    };
+    let mut known: Vec<i64> = index.runs.iter().map(|run| run.number).collect();
+    known.sort_unstable();
+    assert_eq!(stored, known, "no garbage is left");
+}
+
+#[test]
+fn what_was_undone_does_not_hide_what_another_process_writes() {
+    let conn = database();
+    let mut index = IdIndex::default();
+    commit(&conn, &mut index, 1..3, true);
+    conn.execute_batch("BEGIN").expect("begin");
+    index.mark();
+    for n in 3..9 {
+        assert_eq!(index.find(&conn, key(n), |_| Ok(true)).expect("find"), None);
+        index.insert(key(n), n);
+    }
+    index.undo();
+    conn.execute_batch("COMMIT").expect("commit");
+    index.committed();
+    // its lines get the numbers that were given back
+    commit(&conn, &mut IdIndex::default(), 3..6, true);
+    index.reset();
+    assert_eq!(index.find(&conn, key(4), |i| Ok(i == 4)).expect("find"), Some(4));
+}
