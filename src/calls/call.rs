@@ -311,6 +311,13 @@ impl Call {
             State::Live(_) | State::Rejected(_) => None,
         }
     }
+
+    pub(super) const fn charge_mut(&mut self) -> Option<&mut Charge> {
+        match &mut self.state {
+            State::Completed(ended) | State::Expired(ended) => ended.charge.as_mut(),
+            State::Live(_) | State::Rejected(_) => None,
+        }
+    }
 }
 
 impl Hold {

@@ -20,7 +20,7 @@ pub use book::{Calls, Sums};
 pub use call::{Call, Charge, Ended, Hold, Named, Parties, Reason, Rejection, Report, State, Status};
 pub use end::{Captured, Closed, Unasked, capture, expire_due, release};
 pub use extend::{Extension, extend};
-pub use late::record;
+pub use late::{record, void_event};
 pub use message::{DEFAULT_MESSAGE, MAX_MESSAGE, MessageError, message_of, set_message};
 pub use sql::{Filter, Message, Party, Place, legs, list, live_count};
 

@@ -11,8 +11,8 @@ use super::ids::IdKey;
 use super::intake::{Charge, Context, EventIn, Intake};
 use super::pricing::{self, OfCall, Pricing};
 use super::rating::{Rated, RatingInput};
-use super::row::receipt;
-use super::sql::Known;
+use super::row::{EventRow, receipt};
+use super::sql::{self, Known};
 use crate::base::id::{AgentId, MeterId, NumberId, OrganizationId, RateVersionId, WorkspaceId};
 use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::catalog::rules::Rate;
@@ -456,6 +456,23 @@ impl<'t> Till<'t> {
             Outcome::Charged(receipt) | Outcome::Duplicate(receipt) => Ok(receipt),
             Outcome::Refused(refusal) => Err(DbError::Commit(format!("a checked charge: {refusal}"))),
         }
+    }
+
+    /// The event that was posted on a line.
+    ///
+    /// # Errors
+    /// When the database fails or the line is no event's.
+    pub fn event(&self, head: i64) -> Result<EventRow, DbError> {
+        let first = self.intake.event_rows(self.conn, head)?.into_iter().next();
+        first.and_then(|row| row.event).ok_or_else(|| DbError::bad_row("usage_items", head, "is no event"))
+    }
+
+    /// Whether the event on a line was taken back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn is_taken_back(&self, head: i64) -> Result<bool, DbError> {
+        Ok(sql::void_of(self.conn, head)?.is_some())
     }
 
     /// What was charged on a line.

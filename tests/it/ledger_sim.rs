@@ -7,6 +7,7 @@
 mod calls;
 mod chance;
 mod compare;
+mod late;
 mod limits;
 mod model;
 mod op;

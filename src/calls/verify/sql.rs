@@ -3,10 +3,41 @@
 use rusqlite::Connection;
 
 use crate::db::DbError;
+use crate::ledger::verify::VerifyError;
 
 pub(super) fn count(conn: &Connection) -> Result<u64, DbError> {
     let count: i64 = conn.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?;
     Ok(count.unsigned_abs())
+}
+
+/// Calls with what else was said by each event of nothing but their carrier's cost that came after their charge.
+pub(super) fn each_late(conn: &Connection, mut f: impl FnMut(i64, &str)) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare(
+        "SELECT c.id, i.extra FROM usage_items i CROSS JOIN calls c
+             ON c.organization_id = i.organization_id AND c.call_id = i.call_id AND c.meter_id = i.meter_id
+         WHERE i.reported = 0 AND i.call_id IS NOT NULL AND i.extra IS NOT NULL AND i.corrects IS NULL
+             AND i.id > c.head AND i.id NOT IN (SELECT head FROM usage_voids)",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        f(row.get(0)?, row.get_ref(1)?.as_str().unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Calls that were charged, with what their carriers charged in all and what of it was reported with the call.
+pub(super) fn each_charged(
+    conn: &Connection,
+    mut f: impl FnMut(i64, i64, i64) -> Result<(), VerifyError>,
+) -> Result<(), VerifyError> {
+    let mut statement = conn.prepare(
+        "SELECT id, coalesce(carried, -1), coalesce(carrier_cost, 0) FROM calls WHERE head IS NOT NULL ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        f(row.get(0)?, row.get(1)?, row.get(2)?)?;
+    }
+    Ok(())
 }
 
 pub(super) const MISFITS: [(&str, &str); 14] = [
@@ -96,9 +127,9 @@ pub(super) const MISFITS: [(&str, &str); 14] = [
     (
         "calls",
         "SELECT c.id, 'was not charged the surcharge that it says' FROM calls c
-         WHERE c.head IS NOT NULL AND (c.carried < coalesce(c.carrier_cost, 0) OR c.surcharge IS NOT
+         WHERE c.head IS NOT NULL AND c.surcharge IS NOT
              (SELECT coalesce(sum(i.credits), 0) FROM usage_items i
-              WHERE i.id >= c.head AND i.id < c.head + 4 AND coalesce(i.head, i.id) = c.head AND i.kind = 3))
+              WHERE i.id >= c.head AND i.id < c.head + 4 AND coalesce(i.head, i.id) = c.head AND i.kind = 3)
          ORDER BY 1 LIMIT 1",
     ),
     (

@@ -15,10 +15,11 @@ use csv::{ByteRecord, Reader, StringRecord};
 use super::{Common, Failure, Outcome, existing_file, init_log};
 use crate::app::{Clocks, Opened, make_dir};
 use crate::base::Credits;
+use crate::calls;
 use crate::db::{self, Db, DbError, DirLock};
 use crate::identity::OrganizationRef;
 use crate::ledger::Canon;
-use crate::metering::{self, EventIn, Outcome as Charged, Refusal};
+use crate::metering::{EventIn, Outcome as Charged, Refusal};
 use columns::Header;
 use progress::Progress;
 use refused::{Refused, Row};
@@ -213,7 +214,7 @@ impl Charging<'_> {
         let mut attempt = 1;
         loop {
             let batch = events.clone();
-            match self.db.write_blocking(move |tx| metering::record(tx, None, None, &batch)) {
+            match self.db.write_blocking(move |tx| calls::record(tx, None, None, &batch)) {
                 Ok(outcomes) => return Ok(outcomes),
                 Err(error) if error.is_temporary() && attempt < ATTEMPTS => {
                     attempt += 1;

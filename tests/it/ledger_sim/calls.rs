@@ -44,14 +44,16 @@ pub struct Over {
     expired: bool,
     held: Micros,
     elapsed: Micros,
-    charge: Option<Charged>,
+    pub(super) charge: Option<Charged>,
 }
 
 #[derive(Clone, Debug)]
-struct Charged {
-    report: Report,
-    events: Vec<String>,
+pub(super) struct Charged {
+    pub(super) report: Report,
+    pub(super) events: Vec<String>,
     credits: Micros,
+    /// Events of nothing but what its carrier charged, which came afterwards.
+    pub(super) late: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +94,7 @@ impl Call {
         }
     }
 
-    fn is_toll_free_inbound(&self) -> bool {
+    pub fn is_toll_free_inbound(&self) -> bool {
         self.said.toll_free && self.said.direction == Direction::Inbound
     }
 
@@ -113,7 +115,12 @@ impl Call {
     }
 
     fn used(&self, quantity: Micros) -> Used {
-        Used { quantity, toll_free_inbound: self.is_toll_free_inbound(), byok: self.said.byok, carrier: None }
+        Used {
+            quantity,
+            toll_free_inbound: self.is_toll_free_inbound(),
+            byok: self.said.byok,
+            ..Used::default()
+        }
     }
 
     fn status(&self) -> &'static str {
@@ -125,7 +132,7 @@ impl Call {
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, of: &Organization) -> String {
         let id = AuthorizationId::new(self.id);
         let rest = match &self.state {
             State::Live(l) => {
@@ -133,7 +140,7 @@ impl Call {
                 format!("{held} for {} of {} after {} until {}", l.covered, l.most, l.elapsed, l.expires)
             }
             State::Over(o) => {
-                let charge = o.charge.as_ref().map(|c| c.credits);
+                let charge = o.charge.as_ref().map(|c| (c.credits, c.carried(of)));
                 format!("held {} after {} charged {charge:?}", o.held, o.elapsed)
             }
             State::Rejected { reason, available, required } => format!("{reason}: {available} of {required}"),
@@ -173,7 +180,7 @@ impl Call {
 pub fn texts(of: &Organization, live_only: bool) -> Vec<String> {
     let mut calls: Vec<&Call> = of.calls.iter().filter(|call| !live_only || call.is_live()).collect();
     calls.sort_by_key(|call| call.id);
-    calls.into_iter().map(Call::text).collect()
+    calls.into_iter().map(|call| call.text(of)).collect()
 }
 
 fn found<'p>(prices: &'p Prices, tariff: &Tariff, meter: &str) -> Found<'p> {
@@ -317,7 +324,7 @@ impl Organization {
         pins.retain(|_, part| *part > 0);
     }
 
-    fn call(&self, external: &ExternalId, meter: &str) -> Option<usize> {
+    pub fn call(&self, external: &ExternalId, meter: &str) -> Option<usize> {
         self.calls.iter().position(|call| call.said.external == *external && *call.said.meter == *meter)
     }
 
@@ -357,7 +364,7 @@ impl Model {
         if let Some(call) = known.map(|place| &to.calls[place]) {
             match &call.state {
                 _ if call.said != *said => return "conflict".into(),
-                State::Live(_) => return format!("again {}", call.text()),
+                State::Live(_) => return format!("again {}", call.text(to)),
                 State::Over(_) => return format!("ended {}", call.status()),
                 State::Rejected { .. } => {}
             }
@@ -395,7 +402,7 @@ impl Model {
             call.state = State::Live(live);
             to.close(now);
         }
-        let answer = call.text();
+        let answer = call.text(to);
         match known {
             Some(place) => to.calls[place] = call,
             None => to.calls.push(call),
@@ -453,7 +460,7 @@ impl Model {
         to.close(now);
         let goes_on = if left > 0 { "go on" } else { "stop" };
         let warn = if left < 60 * ONE { " soon" } else { "" };
-        format!("{goes_on} for {left} until {}{warn}: {}", now + millis(left), to.calls[place].text())
+        format!("{goes_on} for {left} until {}{warn}: {}", now + millis(left), to.calls[place].text(to))
     }
 
     /// Ends every call of an organization that was not heard of in time, soonest first.
@@ -580,7 +587,7 @@ impl Model {
             events.push(said.id.to_string());
         }
         pins.retain(|_, part| *part > 0);
-        (Charged { report, events, credits }, answers)
+        (Charged { report, events, credits, late: Vec::new() }, answers)
     }
 
     pub fn capture(&mut self, of: usize, external: &ExternalId, report: &Report) -> String {
@@ -650,7 +657,7 @@ impl Model {
                 to.calls[place].state = State::Over(Over { expired: false, ..over.clone() });
                 let receipts: Vec<String> = charge.events.iter().map(|id| receipt(to, id)).collect();
                 let again = if over.expired { "now" } else { "again" };
-                return Ok(captured(again, &receipts, charge.credits, over.held, &to.calls[place]));
+                return Ok(captured(to, again, &receipts, charge.credits, over.held, &to.calls[place]));
             }
             if !over.expired {
                 return Err("conflict".into());
@@ -672,7 +679,7 @@ impl Model {
         to.calls[place].tariff = tariff;
         to.calls[place].state = State::Over(Over { expired: false, held, elapsed, charge: Some(charge) });
         to.close(self.now);
-        Ok(captured("now", &receipts, credits, held, &to.calls[place]))
+        Ok(captured(to, "now", &receipts, credits, held, &to.calls[place]))
     }
 
     /// Voids an event of an organization that is taken out.
@@ -693,10 +700,10 @@ impl Model {
                     model.let_go(to, place, &mut live.pins);
                     let over = Over { expired: false, held, elapsed: live.elapsed, charge: None };
                     to.calls[place].state = State::Over(over);
-                    format!("now {}", to.calls[place].text())
+                    format!("now {}", to.calls[place].text(to))
                 }
                 State::Over(Over { charge: Some(_), .. }) => format!("ended {}", call.status()),
-                State::Over(_) | State::Rejected { .. } => format!("again {}", call.text()),
+                State::Over(_) | State::Rejected { .. } => format!("again {}", call.text(to)),
             }
         })
     }
@@ -707,9 +714,16 @@ fn receipt(of: &Organization, id: &str) -> String {
     event.receipt(&event.items, event.total, event.after)
 }
 
-fn captured(when: &str, receipts: &[String], credits: Micros, held: Micros, call: &Call) -> String {
+fn captured(
+    of: &Organization,
+    when: &str,
+    receipts: &[String],
+    credits: Micros,
+    held: Micros,
+    call: &Call,
+) -> String {
     let above = (credits - held).max(0);
-    format!("{when} {} beyond {above}: {}", receipts.join(" and "), call.text())
+    format!("{when} {} beyond {above}: {}", receipts.join(" and "), call.text(of))
 }
 
 fn millis(quantity: Micros) -> i64 {

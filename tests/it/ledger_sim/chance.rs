@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use tollbook::base::{Credits, Quantity, Timestamp};
 use tollbook::calls::{Report, Request};
-use tollbook::metering::{Direction, ExternalId, Mode, OrganizationRef, UsageEvent};
+use tollbook::metering::{Direction, ExternalId, Extra, Mode, OrganizationRef, UsageEvent};
 
 use super::calls::{Call, State};
 use super::limits::What;
@@ -218,6 +219,11 @@ impl Chance {
             }
             return again;
         }
+        let charged: Vec<&Call> =
+            model.organizations[place].calls.iter().filter(|call| call.reported().is_some()).collect();
+        if !charged.is_empty() && self.rng.one_in(12) {
+            return self.late_cost(model, place, charged);
+        }
         let meter = match self.rng.between(1, 40) {
             1 => "nonsense".to_owned(),
             2..=16 => "voice".to_owned(),
@@ -230,6 +236,7 @@ impl Chance {
         };
         let small = |rng: &mut Rng, what: &str| format!("{what}-{}", rng.between(1, 3)).into_boxed_str();
         let rng = &mut self.rng;
+        let carrier_cost = rng.maybe(5, |rng| Credits::from_micros(rng.between(-1, 30_000_000)));
         UsageEvent {
             id: ExternalId::new(&id).expect("id"),
             organization: None,
@@ -241,11 +248,43 @@ impl Chance {
             direction: rng.maybe(2, |rng| *rng.pick(&[Direction::Inbound, Direction::Outbound])),
             toll_free: rng.one_in(4),
             byok: rng.one_in(6),
-            carrier_cost: rng.maybe(5, |rng| Credits::from_micros(rng.between(-1, 30_000_000))),
+            carrier_cost,
             mode: if rng.one_in(3) { Mode::Enforce } else { Mode::Record },
-            extra: rng.maybe(6, |_| "{\"metadata\":{\"k\":1}}".into()),
+            extra: extra(carrier_cost, rng.one_in(6)),
             quantity: self.quantity(&meter),
             meter: meter.into_boxed_str(),
+        }
+    }
+
+    /// What the carrier of a call that is over charged for it.
+    fn late_cost(&mut self, model: &Model, place: usize, charged: Vec<&Call>) -> UsageEvent {
+        // often one that had a surcharge, and the newest rather than any
+        let mut charged = charged;
+        if self.rng.one_in(2) {
+            charged
+                .sort_by_key(|call| (call.surcharge_left(&model.organizations[place]) == 0, -call.started));
+            charged.truncate(3);
+        }
+        let said = &self.rng.pick(&charged).said;
+        let id = format!("late-{}", self.fresh());
+        let rng = &mut self.rng;
+        let carrier_cost = Some(Credits::from_micros(rng.between(0, 12_000_000)));
+        UsageEvent {
+            id: ExternalId::new(&id).expect("id"),
+            organization: None,
+            workspace: None,
+            agent: said.agent.clone(),
+            number: None,
+            call: Some(said.external.clone()),
+            occurred_at: Timestamp::from_millis(occurred(rng, model, place)),
+            direction: rng.maybe(2, |_| said.direction),
+            toll_free: said.toll_free && rng.one_in(2),
+            byok: said.byok,
+            carrier_cost,
+            mode: if rng.one_in(5) { Mode::Enforce } else { Mode::Record },
+            extra: extra(carrier_cost, rng.one_in(3)),
+            quantity: Quantity::ZERO,
+            meter: said.meter.clone(),
         }
     }
 
@@ -385,6 +424,12 @@ impl Chance {
         let plan = Plan { card: (*self.rng.pick(&cards)).clone(), yearly: self.rng.one_in(3), allowances };
         Op::AddPlan { code, plan }
     }
+}
+
+/// What an event says beyond what is priced, as the API keeps it.
+fn extra(carrier_cost: Option<Credits>, remarks: bool) -> Option<Box<str>> {
+    let metadata: Box<RawValue> = serde_json::from_str("{\"k\":1}").expect("json");
+    Extra { carrier_cost, metadata: remarks.then_some(&*metadata), ..Extra::default() }.to_text()
 }
 
 /// Mostly just now, sometimes late, early, or beyond what is taken.

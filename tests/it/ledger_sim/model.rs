@@ -417,7 +417,8 @@ impl Model {
             return Err("reserved".into());
         }
         self.check(said)?;
-        let (found, items, of_allowance, of_tiers) = self.priced(to, said)?;
+        let late = to.late(said);
+        let (found, items, of_allowance, of_tiers) = self.priced(to, said, late)?;
         let total: Micros = items.iter().map(|(_, _, credits)| credits).sum();
         let price = Priced { rate: found.name(), cycle: found.cycle, items, of_allowance, of_tiers };
         let (now, occurred) = (self.now, said.occurred_at.millis());
@@ -441,7 +442,11 @@ impl Model {
                 return Err(format!("plan exhausted {available} of {total}"));
             }
         }
-        Ok(format!("charged {}", self.charge(to, said, price, work.plan_only, &mut Pins::new())))
+        let answer = self.charge(to, said, price, work.plan_only, &mut Pins::new());
+        if let Some(call) = late {
+            to.calls[call].carry(&said.id.to_string());
+        }
+        Ok(format!("charged {answer}"))
     }
 
     /// Charges what was checked, from what was set aside for it first.
@@ -520,15 +525,18 @@ impl Model {
         &self,
         of: &Organization,
         said: &UsageEvent,
+        late: Option<usize>,
     ) -> Result<(price::Found<'_>, Vec<price::Item>, Micros, Micros), String> {
         let occurred = said.occurred_at.millis();
         let found = self.prices.find(&of.terms, &of.zone, &said.meter, occurred).ok_or("no rate")?;
         let (billed, included) = of.taken(&said.meter, found.cycle);
         let used = Used {
             quantity: Micros::from(said.quantity.micros()),
-            toll_free_inbound: said.toll_free && said.direction != Some(Direction::Outbound),
+            toll_free_inbound: late.is_some_and(|call| of.calls[call].is_toll_free_inbound())
+                || (said.toll_free && said.direction != Some(Direction::Outbound)),
             byok: said.byok,
             carrier: said.carrier_cost.map(|cost| Micros::from(cost.micros())),
+            surcharge_before: late.map_or(0, |call| of.calls[call].surcharge_left(of)),
         };
         let (items, of_allowance, of_tiers) = price::rate(&found, &used, billed, included);
         if items.iter().map(|(_, _, credits)| credits).sum::<Micros>() > MAX_CHARGE {
@@ -542,7 +550,7 @@ impl Model {
         if !self.prices.meters.iter().any(|m| **m == *said.meter) {
             return "no meter".into();
         }
-        match self.priced(&self.organizations[place], said) {
+        match self.priced(&self.organizations[place], said, None) {
             Err(refused) => refused,
             Ok((found, items, _, _)) => {
                 let items: Vec<_> = items.iter().filter(|(_, q, c)| (*q, *c) != (0, 0)).collect();

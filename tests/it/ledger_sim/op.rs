@@ -174,7 +174,7 @@ impl Op {
             Self::Record { caller, fallback, events } => {
                 let events: Vec<_> = events.iter().cloned().map(input).collect();
                 let own = |place: &Option<usize>| place.map(organization_id);
-                let outcomes = metering::record(tx, own(caller), own(fallback), &events)?;
+                let outcomes = calls::record(tx, own(caller), own(fallback), &events)?;
                 let catalog = catalog::snapshot(tx)?;
                 Ok(outcomes.iter().map(|o| outcome(&catalog, o)).collect::<Vec<_>>().join("\n"))
             }
@@ -182,7 +182,7 @@ impl Op {
             Self::TakeBack { from, amount, class } => take_back(tx, *from, *amount, CLASSES[*class]),
             Self::Void { of, id } => {
                 let id = ExternalId::new(id).expect("id");
-                let (answer, again) = metering::void_event(tx, organization_id(*of), &id)?;
+                let (answer, again) = calls::void_event(tx, organization_id(*of), &id)?;
                 let catalog = catalog::snapshot(tx)?;
                 let what = if again { "again" } else { "voided" };
                 Ok(format!("{what} {}", receipt_text(&catalog, &answer)))
@@ -461,7 +461,8 @@ pub fn call_text(call: &Call) -> String {
             hold.expires_at.millis()
         ),
         CallState::Completed(ended) | CallState::Expired(ended) => {
-            let charge = ended.charge.as_ref().map(|charge| charge.credits.micros());
+            let charge =
+                ended.charge.as_ref().map(|charge| (charge.credits.micros(), charge.carried.micros()));
             format!("held {} after {} charged {charge:?}", ended.held.micros(), ended.elapsed.micros())
         }
         CallState::Rejected(rejection) => format!(

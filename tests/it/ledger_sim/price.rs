@@ -89,6 +89,8 @@ pub struct Used {
     pub toll_free_inbound: bool,
     pub byok: bool,
     pub carrier: Option<Micros>,
+    /// What a call was charged as surcharge, and no cost was set against yet.
+    pub surcharge_before: Micros,
 }
 
 /// A charge: kind, quantity, credits.
@@ -258,7 +260,8 @@ pub fn rate(found: &Found<'_>, used: &Used, billed: Micros, included: Micros) ->
         Pass::TollFree => used.carrier.filter(|_| used.toll_free_inbound),
         Pass::Always => used.carrier,
     };
-    let passed = passed.map_or(0, |cost| round((cost - surcharge).max(0), 1, rate.rounding));
+    let passed =
+        passed.map_or(0, |cost| round((cost - surcharge - used.surcharge_before).max(0), 1, rate.rounding));
     if passed > 0 {
         items.push(("pass_through", 0, passed));
     }

@@ -7,6 +7,7 @@ use super::answer::Charged;
 use super::answered;
 use super::shapes::ChargedEvent;
 use crate::base::id::TransactionId;
+use crate::calls;
 use crate::catalog;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
@@ -14,7 +15,7 @@ use crate::http::error::{ApiError, Code};
 use crate::http::route::Table;
 use crate::identity::Scope;
 use crate::identity::audit::{self, Difference};
-use crate::metering::{self, ExternalId};
+use crate::metering::ExternalId;
 
 pub(super) fn routes(table: &mut Table) {
     table.api(__path_void, Access::operator_for_organization(Scope::UsageWrite), void);
@@ -37,7 +38,7 @@ async fn void(
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let id = ExternalId::new(&id).ok_or_else(|| ApiError::new(Code::NotFound))?;
     let voided = state.db.write(move |tx| -> Result<_, ApiError> {
-        let (receipt, again) = metering::void_event(tx, organization, &id)?;
+        let (receipt, again) = calls::void_event(tx, organization, &id)?;
         if !again {
             let credits = receipt.credits.to_string();
             let difference = Difference::new().with("event", id.to_string()).with("credits", credits);
