@@ -143,7 +143,7 @@ impl Calls {
         organization: OrganizationId,
         external: &ExternalId,
     ) -> Result<Vec<Call>, DbError> {
-        let mut ids: BTreeSet<i64> = self.made.clone();
+        let mut ids = BTreeSet::new();
         for call in sql::legs(conn, organization, external)? {
             let id = call.id.number();
             ids.insert(id);
@@ -151,9 +151,13 @@ impl Calls {
                 self.remember(call);
             }
         }
-        let of_call = |call: &&Call| call.organization == organization && call.external == *external;
-        let mut legs: Vec<Call> =
-            ids.iter().filter_map(|id| self.remembered.get(id)).filter(of_call).cloned().collect();
+        // and those that are not written yet
+        let of_call = |id: &&i64| {
+            let known = self.remembered.get(id);
+            known.is_some_and(|call| call.organization == organization && call.external == *external)
+        };
+        ids.extend(self.made.iter().filter(of_call));
+        let mut legs: Vec<Call> = ids.iter().filter_map(|id| self.remembered.get(id)).cloned().collect();
         legs.sort_by_key(|call| (!matches!(call.state, State::Live(_)), std::cmp::Reverse(call.id.number())));
         Ok(legs)
     }

@@ -21,7 +21,7 @@ pub trait Part: Any + Send {
     /// Any failure fails the whole commit.
     fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError>;
 
-    /// An operation is about to use SQL itself: forget copies of rows that are not this part's alone to change.
+    /// An operation is about to use SQL itself, or has done so: forget copies of rows that are not this part's alone to change.
     fn exposed(&mut self) {}
 
     /// An operation begins that may be undone: [`Part::undo`] comes back to here, however often the part is flushed in

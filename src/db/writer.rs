@@ -23,7 +23,7 @@ const COMMIT_WEIGHT: usize = 8_192;
 /// How much work may wait for each operation that may: a few large ones fill the queue as many small ones do.
 const WEIGHT_PER_PLACE: usize = 64;
 
-/// How far a clock may have been set back between two runs without time running backwards in the book.
+/// How far a clock may have been set back between two processes without time running backwards in the book.
 const CLOCK_TOLERANCE_MS: i64 = DAY_MS;
 
 thread_local! {
@@ -181,19 +181,18 @@ impl Writer {
             LOG_PAGES.set(pages);
             Ok(())
         }));
-        let latest = resume_time(&conn, clock.now())?;
         let page_bytes: i64 = conn.pragma_query_value(None, "page_size", |row| row.get(0))?;
         let loop_ = Loop {
             conn,
             parts,
-            clock,
             jobs,
             counters: counters.clone(),
+            latest: clock.now(),
+            clock,
             log_limit_pages: i32::try_from(options.wal_limit_bytes / page_bytes.unsigned_abs().max(1))
                 .unwrap_or(i32::MAX),
             checkpoint,
             asked: None,
-            latest,
             data_version: None,
         };
         let thread = std::thread::Builder::new()
@@ -284,9 +283,10 @@ where
     (Job { weight, run }, receiver)
 }
 
-/// The time to go on from: that of the newest commit, where the clock has been set back a little since. A newest commit
-/// far ahead of the clock was made while the clock was wrong; waiting for it would stop the book.
-fn resume_time(conn: &Connection, now: Timestamp) -> Result<Timestamp, DbError> {
+/// The time to go on from after another process, or this one before it was started again: that of the newest commit, where
+/// the clock has been set back a little since. A newest commit far ahead of the clock was made while the clock was wrong;
+/// waiting for it would stop the book.
+fn newest_time(conn: &Connection, now: Timestamp) -> Result<Timestamp, DbError> {
     let newest: Option<Timestamp> = conn
         .query_row("SELECT committed_at FROM commits ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
         .optional()?;
@@ -374,13 +374,16 @@ impl Loop {
     }
 
     fn begin(&mut self) -> Result<(), DbError> {
-        self.latest = self.latest.max(self.clock.now());
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        // only now: another process may have had the database until here
+        let now = self.clock.now();
+        self.latest = self.latest.max(now);
         // changes only when another process has committed: what the parts remember may be stale then
         let version: i64 =
             self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if self.data_version.replace(version) != Some(version) {
             self.reset_parts();
+            self.latest = self.latest.max(newest_time(&self.conn, now)?);
         }
         Ok(())
     }
@@ -414,6 +417,11 @@ impl Loop {
         match (outcome, tx.savepoint.get()) {
             (Outcome::Kept, true) => {
                 self.conn.prepare_cached("RELEASE op")?.execute([])?;
+                // it may have changed what it had a part remember
+                self.parts.each(|part| {
+                    part.exposed();
+                    Ok(())
+                })?;
             }
             (Outcome::Refused, true) => {
                 self.conn.prepare_cached("ROLLBACK TO op")?.execute([])?;

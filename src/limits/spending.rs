@@ -222,7 +222,13 @@ impl Spending {
     ) -> Result<(), DbError> {
         self.policies.remove(&organization);
         self.days.retain(|(of, _), _| *of != organization);
-        self.months.retain(|(of, _), _| *of != organization);
+        self.months.retain(|(of, _), month| {
+            let keep = *of != organization;
+            if !keep {
+                self.agents -= month.agents.len();
+            }
+            keep
+        });
         if !self.open(conn, organization, today)? {
             return Ok(());
         }

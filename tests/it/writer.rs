@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tollbook::db::{DbError, DbOptions, WriteTx};
 use tollbook::grants::Class;
-use tollbook::metering::{self, EventIn, Outcome};
+use tollbook::identity::audit::{Actor, By};
+use tollbook::identity::organizations;
+use tollbook::metering::{self, EventIn, Mode, Outcome, Refusal, UsageEvent};
 use tollbook::wallet;
 
 use crate::ledger_kit::{Kit, credits, event, grant, input, paid, take};
@@ -348,4 +350,39 @@ async fn a_few_large_operations_fill_the_queue_as_many_small_ones_do() {
     // what is larger than the whole queue is let in where nothing else waits
     kit.db().write_weighed(1_000_000, |_| Ok::<_, DbError>(())).await.expect("takes work again");
     assert_eq!(kit.db().stats().queued, 0);
+}
+
+#[tokio::test]
+async fn what_an_operation_changes_is_known_to_the_one_after_it() {
+    let kit = Kit::new().await;
+    let org = kit.organization("acme", "UTC").await;
+    kit.give(org, "100").await;
+    let now = kit.now();
+    kit.write(move |tx| {
+        tx.conn()?;
+        // remembers the organization as it is before the change
+        metering::record(tx, Some(org), None, &[input(event("first", "chat", "1", now))])?;
+        organizations::suspend(tx, &By::actor(Actor::System), org, "test")
+            .map_err(|error| DbError::Io(error.to_string()))
+    })
+    .await
+    .expect("suspended");
+    let wanted = UsageEvent { mode: Mode::Enforce, ..event("second", "chat", "1", now) };
+    let outcome = kit.record(org, vec![wanted]).await;
+    assert!(matches!(outcome[..], [Outcome::Refused(Refusal::Suspended)]), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn another_process_that_is_ahead_does_not_make_time_run_backwards() {
+    let kit = Kit::new().await;
+    let org = kit.organization("acme", "UTC").await;
+    kit.give(org, "100").await;
+    let other = kit.beside();
+    kit.clock.advance(60_000);
+    let now = kit.now();
+    let events = [input(event("ahead", "chat", "1", now))];
+    other.write(move |tx| metering::record(tx, Some(org), None, &events)).await.expect("recorded");
+    kit.clock.advance(-60_000);
+    let after = kit.write(|tx| Ok::<_, DbError>(tx.now())).await.expect("time");
+    assert_eq!(after, now);
 }
