@@ -174,7 +174,7 @@ impl Op {
             Self::Record { caller, fallback, events } => {
                 let events: Vec<_> = events.iter().cloned().map(input).collect();
                 let own = |place: &Option<usize>| place.map(organization_id);
-                let outcomes = metering::record(tx, own(caller), own(fallback), &events)?;
+                let outcomes = calls::record(tx, own(caller), own(fallback), &events)?;
                 let catalog = catalog::snapshot(tx)?;
                 Ok(outcomes.iter().map(|o| outcome(&catalog, o)).collect::<Vec<_>>().join("\n"))
             }
@@ -533,6 +533,7 @@ fn refused(refusal: &Refusal) -> String {
             format!("insufficient {} of {}", available.micros(), required.micros())
         }
         Refusal::Suspended => "suspended".into(),
+        Refusal::NumberSuspended => "number suspended".into(),
         Refusal::Limit(cap) => {
             let (kind, left) = (cap.kind.name(), cap.left.micros());
             format!("{kind} limit leaves {left} of {}", cap.limit.micros())
