@@ -51,6 +51,7 @@ CREATE TABLE number_guards (
     organization_id INTEGER NOT NULL,
     minutes_per_day INTEGER CHECK (minutes_per_day >= 0),
     calls_at_once   INTEGER CHECK (calls_at_once >= 0),
+    suspended       INTEGER NOT NULL DEFAULT 0 CHECK (suspended IN (0, 1)),
     updated_at      INTEGER NOT NULL
 ) STRICT;
 

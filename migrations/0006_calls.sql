@@ -62,6 +62,10 @@ CREATE TABLE call_messages (
     updated_at      INTEGER NOT NULL
 ) STRICT;
 
-CREATE TRIGGER calls_keep_what_was_asked BEFORE UPDATE OF id, organization_id, call_id, meter_id, outbound, toll_free, byok, started_at ON calls
+CREATE TRIGGER calls_keep_what_was_asked BEFORE UPDATE OF id, organization_id, call_id, meter_id, outbound, toll_free, byok ON calls
     BEGIN SELECT raise(ABORT, 'calls keep what was asked'); END;
+-- one that was refused may be asked for again, and begins then
+CREATE TRIGGER calls_keep_when_they_began BEFORE UPDATE OF started_at ON calls
+    WHEN NEW.started_at <> OLD.started_at AND OLD.status <> 'rejected'
+    BEGIN SELECT raise(ABORT, 'calls keep when they began'); END;
 CREATE TRIGGER calls_stay BEFORE DELETE ON calls BEGIN SELECT raise(ABORT, 'calls stay'); END;

@@ -114,9 +114,9 @@ pub fn authorize(
     let Some(tariff) = till.tariff(organization, meter, now)? else {
         return Ok(Err(Refusal::NoRate.into()));
     };
-    let (id, started_at) = known.map_or_else(|| (calls.next_id(), now), |call| (call.id, call.started_at));
+    // one that was refused begins when it is let in: that decides which limits it counts against, and when it is charged
+    let id = known.map_or_else(|| calls.next_id(), |call| call.id);
     let mut call = new_call(&mut till, id, &key, request)?;
-    call.started_at = started_at;
     call.tariff = Some(tariff);
     call.state = decide(&mut calls, &mut till, &call, tariff, standing.suspended)?;
     calls.put(call.clone());
@@ -130,11 +130,15 @@ pub(super) fn whose(
     fallback: Option<OrganizationId>,
     named: Option<&OrganizationRef>,
 ) -> Result<Result<OrganizationId, Stop>, DbError> {
-    let found = match named {
-        Some(which) => till.organization(which)?,
-        None => caller.or(fallback),
+    let organization = match (named, caller.or(fallback)) {
+        (Some(which), _) => match till.organization(which)? {
+            Some(organization) => organization,
+            // nobody but an operator is told whether it exists
+            None => return Ok(Err(Refusal::ForeignOrganization.into())),
+        },
+        (None, Some(organization)) => organization,
+        (None, None) => return Ok(Err(Refusal::UnknownOrganization.into())),
     };
-    let Some(organization) = found else { return Ok(Err(Refusal::UnknownOrganization.into())) };
     if caller.is_some_and(|own| own != organization) {
         return Ok(Err(Refusal::ForeignOrganization.into()));
     }
@@ -241,9 +245,14 @@ fn decide(
     let least = billable_quantity(&rate, options.shortest).unwrap_or(options.longest);
     let (most, short) = most(&rate, &input, &room, Credits::ZERO, options.longest.max(least), Quantity::ZERO);
     let now = till.now();
-    if suspended || most < least || most.is_zero() {
+    let barred = match &call.parties.number {
+        _ if suspended => Some(Reason::OrganizationSuspended),
+        Some(number) if till.is_suspended(number.id)? => Some(Reason::NumberSuspended),
+        Some(_) | None => None,
+    };
+    if barred.is_some() || most < least || most.is_zero() {
         let required = rules::price(&rate, &input, least).map_or(Credits::ZERO, |rated| rated.total);
-        let reason = if suspended { Reason::OrganizationSuspended } else { short };
+        let reason = barred.unwrap_or(short);
         return Ok(State::Rejected(Rejection { at: now, reason, available: room.credits, required }));
     }
     let covered = rules::stretch(&rate, options.stretch, most);

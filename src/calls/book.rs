@@ -7,9 +7,10 @@ use rusqlite::Connection;
 use super::Options;
 use super::call::{Call, Hold, State};
 use super::sql;
-use crate::base::id::{AgentId, AuthorizationId, MeterId, NumberId, OrganizationId};
+use crate::base::id::{AuthorizationId, MeterId, OrganizationId};
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::db::{DbError, Part};
+use crate::limits::{Of, Sums};
 use crate::metering::ExternalId;
 
 /// How many ended calls stay in memory between commits.
@@ -18,39 +19,26 @@ const KEPT: usize = 20_000;
 /// What makes a leg unique.
 pub(super) type Key = (OrganizationId, ExternalId, MeterId);
 
-/// What live calls have set aside, added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sums {
-    /// How many calls.
-    pub calls: i64,
-    /// Credit.
-    pub credits: Credits,
-    /// What it pays for, in seconds.
-    pub covered: Quantity,
+/// Where local days may begin, whatever the timezone: at quarters of an hour. Calls are added up by that in which they began.
+const QUARTER_MS: i64 = 15 * 60 * 1_000;
+
+/// Whose calls are added up; of a toll-free number by meter.
+type Whose = (Of, Option<MeterId>);
+
+fn quarter(at: Timestamp) -> i64 {
+    at.millis().div_euclid(QUARTER_MS)
 }
 
-impl Sums {
-    fn add(&mut self, hold: &Hold) {
-        self.calls += 1;
-        self.credits =
-            Credits::from_micros(self.credits.micros().saturating_add(hold.pins.credits().micros()));
-        self.covered = Quantity::from_micros(self.covered.micros().saturating_add(hold.covered.micros()));
-    }
-
-    fn take(&mut self, hold: &Hold) {
-        self.calls -= 1;
-        self.credits =
-            Credits::from_micros(self.credits.micros().saturating_sub(hold.pins.credits().micros()));
-        self.covered = Quantity::from_micros(self.covered.micros().saturating_sub(hold.covered.micros()));
-    }
+fn add(sums: &mut Sums, hold: &Hold) {
+    sums.calls += 1;
+    sums.credits = Credits::from_micros(sums.credits.micros().saturating_add(hold.pins.credits().micros()));
+    sums.covered = Quantity::from_micros(sums.covered.micros().saturating_add(hold.covered.micros()));
 }
 
-/// Whom live calls are added up for. A number counts only what comes in toll-free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Of {
-    Organization(OrganizationId),
-    Agent(AgentId),
-    TollFree(NumberId),
+fn take(sums: &mut Sums, hold: &Hold) {
+    sums.calls -= 1;
+    sums.credits = Credits::from_micros(sums.credits.micros().saturating_sub(hold.pins.credits().micros()));
+    sums.covered = Quantity::from_micros(sums.covered.micros().saturating_sub(hold.covered.micros()));
 }
 
 /// The writer's memory of calls.
@@ -63,7 +51,7 @@ pub struct Calls {
     due: BTreeSet<(Timestamp, i64)>,
     /// When the holds of an organization end, soonest first.
     due_of: HashMap<OrganizationId, BTreeSet<(Timestamp, i64)>>,
-    sums: HashMap<Of, Sums>,
+    sums: HashMap<Whose, BTreeMap<i64, Sums>>,
     /// Not written yet.
     made: BTreeSet<i64>,
     changed: BTreeSet<i64>,
@@ -174,8 +162,21 @@ impl Calls {
         due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| AuthorizationId::new(*id)).collect()
     }
 
-    pub(super) fn sums(&self, of: Of) -> Sums {
-        self.sums.get(&of).copied().unwrap_or_default()
+    /// What live calls have set aside that began at or after `from` and before `to`, which are beginnings of days. `voice` is the
+    /// meter that toll-free numbers are guarded by.
+    pub(super) fn sums(&self, voice: Option<MeterId>, of: Of, from: Timestamp, to: Timestamp) -> Sums {
+        let meter = if matches!(of, Of::TollFree(_)) { voice } else { None };
+        let Some(quarters) = self.sums.get(&(of, meter)) else { return Sums::default() };
+        let mut all = Sums::default();
+        if from >= to {
+            return all;
+        }
+        for sums in quarters.range(quarter(from)..quarter(to)).map(|(_, sums)| sums) {
+            all.calls += sums.calls;
+            all.credits = Credits::from_micros(all.credits.micros().saturating_add(sums.credits.micros()));
+            all.covered = Quantity::from_micros(all.covered.micros().saturating_add(sums.covered.micros()));
+        }
+        all
     }
 
     /// Takes in a new call, or what has become of one.
@@ -197,7 +198,8 @@ impl Calls {
             self.due.insert((hold.expires_at, id));
             self.due_of.entry(call.organization).or_default().insert((hold.expires_at, id));
             for of in added_up_for(&call) {
-                self.sums.entry(of).or_default().add(hold);
+                let quarters = self.sums.entry(of).or_default();
+                add(quarters.entry(quarter(call.started_at)).or_default(), hold);
             }
         }
         self.by_key.insert((call.organization, call.external.clone(), call.meter), id);
@@ -216,9 +218,13 @@ impl Calls {
                 }
             }
             for of in added_up_for(&call) {
-                let Some(sums) = self.sums.get_mut(&of) else { continue };
-                sums.take(hold);
+                let Some(quarters) = self.sums.get_mut(&of) else { continue };
+                let Some(sums) = quarters.get_mut(&quarter(call.started_at)) else { continue };
+                take(sums, hold);
                 if sums.calls == 0 {
+                    quarters.remove(&quarter(call.started_at));
+                }
+                if quarters.is_empty() {
                     self.sums.remove(&of);
                 }
             }
@@ -228,11 +234,11 @@ impl Calls {
     }
 }
 
-fn added_up_for(call: &Call) -> impl Iterator<Item = Of> {
-    let agent = call.parties.agent.as_ref().map(|agent| Of::Agent(agent.id));
+fn added_up_for(call: &Call) -> impl Iterator<Item = Whose> {
+    let agent = call.parties.agent.as_ref().map(|agent| (Of::Agent(agent.id), None));
     let number = call.parties.number.as_ref().filter(|_| call.is_toll_free_inbound());
-    let number = number.map(|number| Of::TollFree(number.id));
-    [Some(Of::Organization(call.organization)), agent, number].into_iter().flatten()
+    let number = number.map(|number| (Of::TollFree(number.id), Some(call.meter)));
+    [Some((Of::Organization(call.organization), None)), agent, number].into_iter().flatten()
 }
 
 impl Part for Calls {

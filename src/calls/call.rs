@@ -160,6 +160,8 @@ pub enum Reason {
     AgentLimit,
     /// The organization is suspended.
     OrganizationSuspended,
+    /// The number is suspended.
+    NumberSuspended,
     /// The toll-free number has taken in its minutes of the day.
     TollFreeMinutes,
     /// The toll-free number has as many calls in progress as it may.
@@ -168,13 +170,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::InsufficientCredits,
         Self::PlanExhausted,
         Self::DailyLimit,
         Self::MonthlyLimit,
         Self::AgentLimit,
         Self::OrganizationSuspended,
+        Self::NumberSuspended,
         Self::TollFreeMinutes,
         Self::TollFreeCalls,
     ];
@@ -189,6 +192,7 @@ impl Reason {
             Self::MonthlyLimit => "monthly_limit",
             Self::AgentLimit => "per_agent_limit",
             Self::OrganizationSuspended => "organization_suspended",
+            Self::NumberSuspended => "number_suspended",
             Self::TollFreeMinutes => "toll_free_minutes",
             Self::TollFreeCalls => "toll_free_calls",
         }
@@ -210,6 +214,7 @@ impl Reason {
             Self::MonthlyLimit => "The limit of the month is reached.",
             Self::AgentLimit => "The agent's limit of the month is reached.",
             Self::OrganizationSuspended => "The organization is suspended.",
+            Self::NumberSuspended => "The number is suspended.",
             Self::TollFreeMinutes => "The toll-free number has taken in its minutes of the day.",
             Self::TollFreeCalls => "The toll-free number has as many calls in progress as it may.",
         }

@@ -5,13 +5,14 @@ use super::book::Calls;
 use super::call::{Call, Charge};
 use crate::base::Credits;
 use crate::base::id::OrganizationId;
+use crate::catalog::{self, VOICE};
 use crate::db::{DbError, WriteTx};
 use crate::metering::{
-    self, EventIn, ExternalId, Extra, OfCall, Outcome, Receipt, Till, UsageEvent, VoidError,
+    self, EventIn, ExternalId, Extra, Mode, OfCall, Outcome, Receipt, Till, UsageEvent, VoidError,
 };
 
-/// Charges events, as [`metering::record`] does. A carrier cost that is reported for a call by itself is passed on above what the
-/// call was charged as surcharge.
+/// Charges events, as [`metering::record`] does; limits and guards are net of what live calls have set aside. A carrier cost
+/// that is reported for a call by itself is passed on above what the call was charged as surcharge.
 ///
 /// # Errors
 /// Only when the database fails, and then nothing of the batch is kept.
@@ -21,7 +22,8 @@ pub fn record(
     fallback: Option<OrganizationId>,
     events: &[EventIn],
 ) -> Result<Vec<Outcome>, DbError> {
-    if !events.iter().any(|event| is_late_cost(&event.event)) {
+    let of_calls = |input: &EventIn| input.event.mode == Mode::Enforce || is_late_cost(&input.event);
+    if !events.iter().any(of_calls) {
         return metering::record(tx, caller, fallback, events);
     }
     let mut outcomes = Vec::with_capacity(events.len());
@@ -30,8 +32,7 @@ pub fn record(
         let found = if late { call_of(tx, caller, fallback, &input.event)? } else { None };
         let (call, of_call) = found.unzip();
         let of_call = of_call.unwrap_or_default();
-        let one = std::slice::from_ref(input);
-        let outcome = metering::record_of_call(tx, caller, fallback, one, of_call)?.pop();
+        let outcome = beside(tx, caller, fallback, std::slice::from_ref(input), of_call)?.pop();
         if let (Some(mut call), Some(Outcome::Charged(_))) = (call, &outcome)
             && let Some(charge) = call.charge_mut()
         {
@@ -42,6 +43,20 @@ pub fn record(
         outcomes.extend(outcome);
     }
     Ok(outcomes)
+}
+
+fn beside(
+    tx: &WriteTx<'_>,
+    caller: Option<OrganizationId>,
+    fallback: Option<OrganizationId>,
+    events: &[EventIn],
+    of_call: OfCall,
+) -> Result<Vec<Outcome>, DbError> {
+    let mut calls = tx.cache::<Calls>()?;
+    calls.load(tx.conn_unflushed())?;
+    let voice = catalog::snapshot(tx)?.meter_id(VOICE);
+    let live = |of, from, to| calls.sums(voice, of, from, to);
+    metering::record_beside(tx, caller, fallback, events, of_call, &live)
 }
 
 fn is_late_cost(event: &UsageEvent) -> bool {

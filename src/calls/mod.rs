@@ -16,7 +16,7 @@ mod sql;
 pub mod verify;
 
 pub use authorize::{Answer, Request, Stop, authorize};
-pub use book::{Calls, Sums};
+pub use book::Calls;
 pub use call::{Call, Charge, Ended, Hold, Named, Parties, Reason, Rejection, Report, State, Status};
 pub use end::{Captured, Closed, Unasked, capture, expire_due, release};
 pub use extend::{Extension, extend};

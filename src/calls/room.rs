@@ -1,11 +1,11 @@
 //! How far credit, limits and guards let a call go.
 
-use super::book::{Calls, Of};
+use super::book::Calls;
 use super::call::{Call, Reason, State};
-use crate::base::{Credits, Day, Quantity};
+use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::catalog::VOICE;
 use crate::db::DbError;
-use crate::limits::{Cap, Held, LimitKind};
+use crate::limits::{Cap, LimitKind, Live, Of};
 use crate::metering::{Leg, Till};
 
 /// What may be set aside for a call, beyond what it has set aside already.
@@ -24,14 +24,12 @@ pub(super) struct Room {
 /// What a call may use now, beyond what it has set aside already.
 pub(super) fn room(calls: &Calls, till: &mut Till<'_>, call: &Call, leg: &Leg) -> Result<Room, DbError> {
     // a charge counts on the day on which the call began
-    let zone = till.standing(call.organization)?.map(|standing| standing.zone);
-    let day = zone.map_or_else(|| Day::from_number(0), |zone| zone.day_of(call.started_at));
+    let zone = till.standing(call.organization)?.map_or(Zone::UTC, |standing| standing.zone);
+    let day = zone.day_of(call.started_at);
     let agent = call.parties.agent.as_ref().map(|agent| agent.id);
-    let held = Held {
-        organization: calls.sums(Of::Organization(call.organization)).credits,
-        agent: agent.map_or(Credits::ZERO, |agent| calls.sums(Of::Agent(agent)).credits),
-    };
-    let headroom = till.headroom(call.organization, agent, day, held)?;
+    let voice = till.catalog().meter_id(VOICE);
+    let live = |of, from, to| calls.sums(voice, of, from, to);
+    let headroom = till.headroom(call.organization, agent, day, &zone, &live)?;
     let plan_only = headroom.plan_only;
     let all = till.available(leg, false)?;
     let (mut credits, mut short) = (all, Reason::InsufficientCredits);
@@ -44,7 +42,7 @@ pub(super) fn room(calls: &Calls, till: &mut Till<'_>, call: &Call, leg: &Leg) -
     if let Some(cap) = headroom.tightest.filter(|cap| cap.left < credits) {
         (credits, short) = (cap.left, reason(&cap));
     }
-    let seconds = seconds(calls, till, call, day)?;
+    let seconds = seconds(till, call, (day, &zone), &live)?;
     Ok(Room { credits, short, seconds, plan_only })
 }
 
@@ -58,10 +56,10 @@ const fn reason(cap: &Cap) -> Reason {
 
 /// What the guard of its number leaves an inbound toll-free call.
 fn seconds(
-    calls: &Calls,
     till: &mut Till<'_>,
     call: &Call,
-    day: Day,
+    (day, zone): (Day, &Zone),
+    live: &Live<'_>,
 ) -> Result<Option<(Quantity, Reason)>, DbError> {
     // what is forwarded goes out again
     let is_voice = till.catalog().meter_id(VOICE) == Some(call.meter);
@@ -69,12 +67,11 @@ fn seconds(
     else {
         return Ok(None);
     };
-    let (guard, used) = till.guard(number.id, day)?;
-    let sums = calls.sums(Of::TollFree(number.id));
+    let (guard, taken) = till.guard(number.id, day, zone, live)?;
     let is_new = !matches!(call.state, State::Live(_));
-    if is_new && !guard.admits_another(sums.calls) {
+    let ever = [i64::MIN, i64::MAX].map(Timestamp::from_millis);
+    if is_new && !guard.admits_another(live(Of::TollFree(number.id), ever[0], ever[1]).calls) {
         return Ok(Some((Quantity::ZERO, Reason::TollFreeCalls)));
     }
-    let taken = Quantity::from_micros(used.micros().saturating_add(sums.covered.micros()));
     Ok(guard.seconds_left(taken).map(|left| (left, Reason::TollFreeMinutes)))
 }

@@ -227,7 +227,7 @@ pub(super) fn update(conn: &Connection, call: &Call) -> Result<(), DbError> {
     let charge = now.ended.and_then(|ended| ended.charge.as_ref());
     let cycle = now.hold.map(|hold| hold.pins.cycle).unwrap_or_default();
     conn.prepare_cached(
-        "UPDATE calls SET status = :status, rate_version_id = :rate_version, allowance = :allowance,
+        "UPDATE calls SET status = :status, started_at = :started_at, rate_version_id = :rate_version, allowance = :allowance,
              cycle_start = :cycle_start, position = :position, covered = :covered, held = :held,
              held_included = :held_included, held_billed = :held_billed, most = :most, elapsed = :elapsed,
              extended_at = :extended_at, expires_at = :expires_at, reason = :reason, available = :available,
@@ -239,6 +239,7 @@ pub(super) fn update(conn: &Connection, call: &Call) -> Result<(), DbError> {
     .execute(named_params! {
         ":id": call.id,
         ":status": now.status.name(),
+        ":started_at": call.started_at,
         ":rate_version": now.tariff.map(|tariff| tariff.rate_version),
         ":allowance": now.tariff.and_then(|tariff| tariff.allowance),
         ":cycle_start": now.tariff.and_then(|tariff| tariff.cycle_start),

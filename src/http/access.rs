@@ -19,6 +19,8 @@ pub struct Access {
     pub scope: Option<Scope>,
     /// Only a signed-in person: an API key is refused whatever its scopes.
     pub session_only: bool,
+    /// Also for a suspended organization, which may do nothing but look elsewhere.
+    pub even_suspended: bool,
 }
 
 /// What a request is about.
@@ -44,52 +46,80 @@ pub enum OnBehalf {
 
 impl Access {
     /// Anyone, without a credential.
-    pub const OPEN: Self = Self { on_behalf: OnBehalf::Anyone, scope: None, session_only: false };
+    pub const OPEN: Self =
+        Self { on_behalf: OnBehalf::Anyone, scope: None, session_only: false, even_suspended: false };
     /// Anyone with a credential.
-    pub const ONESELF: Self = Self { on_behalf: OnBehalf::Oneself, scope: None, session_only: false };
+    pub const ONESELF: Self =
+        Self { on_behalf: OnBehalf::Oneself, scope: None, session_only: false, even_suspended: false };
     /// A signed-in person.
-    pub const PERSON: Self = Self { on_behalf: OnBehalf::Oneself, scope: None, session_only: true };
+    pub const PERSON: Self =
+        Self { on_behalf: OnBehalf::Oneself, scope: None, session_only: true, even_suspended: false };
     /// Usage of one organization, as far as the caller sees.
     pub const USAGE: Self = Self::usage(Scope::UsageRead);
 
     /// Whoever watches the server.
-    pub const MONITORING: Self =
-        Self { on_behalf: OnBehalf::Monitoring, scope: Some(Scope::UsageRead), session_only: false };
+    pub const MONITORING: Self = Self {
+        on_behalf: OnBehalf::Monitoring,
+        scope: Some(Scope::UsageRead),
+        session_only: false,
+        even_suspended: false,
+    };
 
     /// Usage of one organization, as far as the caller sees: all of it with a scope, a member the own workspaces.
     #[must_use]
     pub const fn usage(scope: Scope) -> Self {
-        Self { on_behalf: OnBehalf::Usage, scope: Some(scope), session_only: false }
+        Self { on_behalf: OnBehalf::Usage, scope: Some(scope), session_only: false, even_suspended: false }
     }
 
     /// One organization, with a scope.
     #[must_use]
     pub const fn organization(scope: Scope) -> Self {
-        Self { on_behalf: OnBehalf::Organization, scope: Some(scope), session_only: false }
+        Self {
+            on_behalf: OnBehalf::Organization,
+            scope: Some(scope),
+            session_only: false,
+            even_suspended: false,
+        }
     }
 
     /// One organization, in a session of somebody whose role includes the scope.
     #[must_use]
     pub const fn session(scope: Scope) -> Self {
-        Self { on_behalf: OnBehalf::Organization, scope: Some(scope), session_only: true }
+        Self {
+            on_behalf: OnBehalf::Organization,
+            scope: Some(scope),
+            session_only: true,
+            even_suspended: false,
+        }
     }
 
     /// One organization or several, named item by item.
     #[must_use]
     pub const fn items(scope: Scope) -> Self {
-        Self { on_behalf: OnBehalf::Items, scope: Some(scope), session_only: false }
+        Self { on_behalf: OnBehalf::Items, scope: Some(scope), session_only: false, even_suspended: false }
+    }
+
+    /// The same, and a suspended organization too.
+    #[must_use]
+    pub const fn even_suspended(scope: Scope) -> Self {
+        Self { even_suspended: true, ..Self::items(scope) }
     }
 
     /// The operator, for a named organization.
     #[must_use]
     pub const fn operator_for_organization(scope: Scope) -> Self {
-        Self { on_behalf: OnBehalf::OperatorForOrganization, scope: Some(scope), session_only: false }
+        Self {
+            on_behalf: OnBehalf::OperatorForOrganization,
+            scope: Some(scope),
+            session_only: false,
+            even_suspended: false,
+        }
     }
 
     /// The operator.
     #[must_use]
     pub const fn operator(scope: Scope) -> Self {
-        Self { on_behalf: OnBehalf::Operator, scope: Some(scope), session_only: false }
+        Self { on_behalf: OnBehalf::Operator, scope: Some(scope), session_only: false, even_suspended: false }
     }
 
     /// True when a credential is needed.
@@ -159,10 +189,15 @@ impl Access {
     }
 
     fn may(self, principal: &Principal, organization: OrganizationId) -> Result<(), Denied> {
-        match (self.scope, self.session_only) {
+        let admitted = match (self.scope, self.session_only) {
             (Some(scope), true) => principal.may_in_session(scope, organization),
             (Some(scope), false) => principal.may(scope, organization),
             (None, _) => principal.organization(Some(organization)).map(|_| ()),
+        };
+        match admitted {
+            // it is the last reason to be looked for
+            Err(Denied::Suspended) if self.even_suspended => Ok(()),
+            admitted => admitted,
         }
     }
 

@@ -64,6 +64,7 @@ codes! {
     SessionRequired = "session_required", FORBIDDEN, "This needs a person who is signed in, not an API key.";
     OperatorRequired = "operator_required", FORBIDDEN, "Only the operator can do this.";
     OrganizationSuspended = "organization_suspended", FORBIDDEN, "The organization is suspended.";
+    NumberSuspended = "number_suspended", FORBIDDEN, "The number is suspended.";
     CrossSite = "cross_site", FORBIDDEN,
         "The form was sent from another site, or the page is too old: load it again.";
     NotFound = "not_found", NOT_FOUND, "There is nothing here.";

@@ -1,15 +1,18 @@
-//! The guard of toll-free numbers, against artificial traffic: the number's owner pays for whoever calls it.
+//! The guard of numbers: whether one may be used, and of toll-free ones how much, against artificial traffic. The number's
+//! owner pays for whoever calls it.
 
 use crate::base::Quantity;
 use crate::base::decimal::MICROS;
 
-/// What a number takes in at most. None: unlimited.
+/// What a number may be used for. None: unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Guard {
     /// Minutes of inbound toll-free calls in a day of the organization's timezone.
     pub minutes_per_day: Option<i64>,
     /// Calls in progress at once.
     pub calls_at_once: Option<i64>,
+    /// No call may begin on it, either way.
+    pub suspended: bool,
 }
 
 const SECONDS_PER_MINUTE: i64 = 60;
@@ -37,7 +40,7 @@ mod tests {
     #[test]
     fn minutes_and_calls_are_counted_down() {
         let seconds = |whole| Quantity::from_whole(whole).expect("quantity");
-        let guard = Guard { minutes_per_day: Some(10), calls_at_once: Some(2) };
+        let guard = Guard { minutes_per_day: Some(10), calls_at_once: Some(2), suspended: false };
         assert_eq!(guard.seconds_left(Quantity::ZERO), Some(seconds(600)));
         assert_eq!(guard.seconds_left(seconds(599)), Some(seconds(1)));
         assert_eq!(guard.seconds_left(seconds(700)), Some(Quantity::ZERO));

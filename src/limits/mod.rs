@@ -6,6 +6,7 @@
 
 mod agents;
 mod guard;
+mod live;
 mod numbers;
 mod policy;
 pub mod rules;
@@ -16,10 +17,11 @@ pub mod verify;
 
 pub use agents::{AgentChange, is_external_id, set_agent};
 pub use guard::Guard;
+pub use live::{Live, Of, Sums, nobody};
 pub use numbers::{GuardChange, NumberGuard, guard_of, number_guard, set_guard};
 pub use rules::{
-    Action, AgentPolicy, AgentTerms, Cap, Choice, Headroom, Held, LimitKey, LimitKind, Notice,
-    OrganizationLimits, Status,
+    Action, AgentPolicy, AgentTerms, Cap, Choice, Headroom, LimitKey, LimitKind, Notice, OrganizationLimits,
+    Status,
 };
 pub use spending::{Agent, Spending, Spent};
 pub use sql::LimitEvent;
@@ -60,21 +62,6 @@ impl From<Vec<FieldError>> for Error {
     fn from(fields: Vec<FieldError>) -> Self {
         Self::Invalid(fields)
     }
-}
-
-/// How far limits and policies let an agent's work go on `day`, net of what calls in progress hold. To be asked in the
-/// step that holds or charges; changes nothing.
-///
-/// # Errors
-/// When the database fails.
-pub fn headroom(
-    tx: &WriteTx<'_>,
-    organization: OrganizationId,
-    agent: Agent,
-    day: Day,
-    held: Held,
-) -> Result<Headroom, DbError> {
-    tx.cache::<Spending>()?.headroom(tx.conn_unflushed(), organization, agent, day, held)
 }
 
 /// What to change about an organization's limits. The outer `None` leaves as is, the inner one removes.

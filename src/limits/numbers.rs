@@ -33,6 +33,8 @@ pub struct GuardChange {
     pub minutes_per_day: Option<Option<i64>>,
     /// Calls at once.
     pub calls_at_once: Option<Option<i64>>,
+    /// Whether calls may begin on it.
+    pub suspended: Option<bool>,
 }
 
 /// The guard of a number; without any bound when none was set.
@@ -87,12 +89,14 @@ pub fn set_guard(
     let after = Guard {
         minutes_per_day: change.minutes_per_day.unwrap_or(before.minutes_per_day),
         calls_at_once: change.calls_at_once.unwrap_or(before.calls_at_once),
+        suspended: change.suspended.unwrap_or(before.suspended),
     };
     if after != before {
         sql::set_guard(conn, organization, number, after, tx.now())?;
         let difference = Difference::new()
             .changed("inbound_minutes_per_day", before.minutes_per_day, after.minutes_per_day)
-            .changed("calls_at_once", before.calls_at_once, after.calls_at_once);
+            .changed("calls_at_once", before.calls_at_once, after.calls_at_once)
+            .changed("suspended", before.suspended, after.suspended);
         audit::record(tx, by, "number.guard_changed", external_id, Some(organization), &difference)?;
     }
     number_guard(conn, organization, external_id, today)?.ok_or(Error::NotFound("number"))

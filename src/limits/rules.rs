@@ -183,15 +183,6 @@ impl AgentTerms {
     }
 }
 
-/// What calls in progress have set aside and not been charged for yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
-    /// Of the whole organization.
-    pub organization: Credits,
-    /// Of the agent that asks.
-    pub agent: Credits,
-}
-
 /// A limit that pauses, and what it leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cap {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::live::{Live, Of, span};
 use super::policy::Policy;
 use super::rules::{
-    self, AgentTerms, Cap, Choice, Headroom, Held, LimitKey, LimitKind, Notice, OrganizationLimits,
+    self, AgentTerms, Cap, Choice, Headroom, LimitKey, LimitKind, Notice, OrganizationLimits,
 };
 use super::sql::{self, LimitEvent};
 use crate::base::id::{AgentId, NumberId, OrganizationId};
-use crate::base::{Credits, Day, Quantity, Timestamp};
+use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::db::{DbError, Part};
 
 /// How many organizations' policies stay in memory between commits.
@@ -110,7 +111,8 @@ impl Spending {
         Ok(true)
     }
 
-    /// How far limits and policies let work go on `day`.
+    /// How far limits and policies let work go on `day`, net of what calls hold that began in the same window. To be asked in
+    /// the step that holds or charges.
     ///
     /// # Errors
     /// When the database fails.
@@ -120,16 +122,19 @@ impl Spending {
         organization: OrganizationId,
         agent: Agent,
         day: Day,
-        held: Held,
+        zone: &Zone,
+        live: &Live<'_>,
     ) -> Result<Headroom, DbError> {
         if !self.open(conn, organization, day)? {
             return Ok(Headroom::UNLIMITED);
         }
         let Some(policy) = self.policy(conn, organization)? else { return Ok(Headroom::UNLIMITED) };
         let mut headroom = Headroom::UNLIMITED;
-        let mut consider = |key: LimitKey, spent: Credits, held: Credits| {
+        let mut consider = |key: LimitKey, spent: Credits, of: Option<Of>| {
             let Some(limit) = policy.amount(key) else { return };
             if policy.pauses(key) && !policy.is_resumed(key, day) {
+                let (from, to) = span(key.kind, day, zone);
+                let held = of.map_or(Credits::ZERO, |of| live(of, from, to).credits);
                 let (kind, left) = (key.kind, rules::left(limit, spent, held));
                 headroom.tighten(Cap { kind, limit, spent, left, resets_on: kind.window_end(day) });
             }
@@ -137,12 +142,13 @@ impl Spending {
         let month = self.months.get(&(organization, day.first_of_month()));
         let in_day = self.days.get(&(organization, day)).map_or(Credits::ZERO, |tally| tally.spent);
         let in_month = month.map_or(Credits::ZERO, |month| month.total.spent);
-        consider(LimitKey::DAILY, in_day, held.organization);
-        consider(LimitKey::MONTHLY, in_month, held.organization);
+        let all = Some(Of::Organization(organization));
+        consider(LimitKey::DAILY, in_day, all);
+        consider(LimitKey::MONTHLY, in_month, all);
         if agent != Agent::None {
             let key = LimitKey { kind: LimitKind::PerAgent, agent: agent.id() };
             let tally = agent.id().and_then(|agent| month?.agents.get(&agent));
-            consider(key, tally.map_or(Credits::ZERO, |tally| tally.spent), held.agent);
+            consider(key, tally.map_or(Credits::ZERO, |tally| tally.spent), agent.id().map(Of::Agent));
             headroom.plan_only = policy.agent(agent.id()).on_plan_exhausted == Choice::Stop;
         }
         Ok(headroom)
@@ -186,14 +192,23 @@ impl Spending {
         *sum = sum.saturating_add(micros);
     }
 
-    /// Seconds that a toll-free number has taken in on a day.
+    /// Seconds that a toll-free number has taken in on a day, with what calls have set aside that began on it.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn toll_free(&self, conn: &Connection, number: NumberId, day: Day) -> Result<Quantity, DbError> {
+    pub fn toll_free(
+        &self,
+        conn: &Connection,
+        number: NumberId,
+        day: Day,
+        zone: &Zone,
+        live: &Live<'_>,
+    ) -> Result<Quantity, DbError> {
         let stored = sql::toll_free(conn, number, day)?;
         let waiting = self.toll_free.get(&(number, day)).copied().unwrap_or(0);
-        Ok(Quantity::from_micros(stored.micros().saturating_add(waiting)))
+        let (from, to) = span(LimitKind::Daily, day, zone);
+        let covered = live(Of::TollFree(number), from, to).covered.micros();
+        Ok(Quantity::from_micros(stored.micros().saturating_add(waiting).saturating_add(covered)))
     }
 
     /// What holds for an agent.

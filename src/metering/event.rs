@@ -215,6 +215,9 @@ pub enum Refusal {
         /// What it would cost.
         required: Credits,
     },
+    /// Its number is suspended.
+    #[error("the number is suspended")]
+    NumberSuspended,
     /// The toll-free number has taken in as much as it may on that day.
     #[error("the number has taken in what it may on that day")]
     TollFreeGuard {

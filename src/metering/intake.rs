@@ -23,7 +23,7 @@ use crate::base::{Credits, Day, Quantity, Timestamp};
 use crate::catalog::{self, Snapshot};
 use crate::db::{DbError, Part, WriteTx};
 use crate::ledger::{self, Journal};
-use crate::limits::Spending;
+use crate::limits::{self, Live, Spending};
 use crate::wallet::{self, Draw, Wallet, Wallets, Work};
 
 /// How many remembered rows of each kind stay in memory between commits.
@@ -82,11 +82,14 @@ pub(super) struct Context<'a> {
     pub wallets: &'a mut Wallets,
     pub journal: &'a mut Journal,
     pub spending: &'a mut Spending,
+    /// What calls in progress have set aside.
+    pub live: &'a Live<'a>,
     pub now: Timestamp,
 }
 
 /// Charges events, each on its own: a refused one does not touch its neighbours. `caller`: the only organization the
-/// caller may report for; `None` for an operator, whose events name theirs.
+/// caller may report for; `None` for an operator, whose events name theirs. Knows of no calls in progress, which limits
+/// and guards set work not yet done against.
 ///
 /// # Errors
 /// Only when the database fails, and then nothing of the batch is kept.
@@ -96,19 +99,20 @@ pub fn record(
     fallback: Option<OrganizationId>,
     events: &[EventIn],
 ) -> Result<Vec<Outcome>, DbError> {
-    record_of_call(tx, caller, fallback, events, OfCall::default())
+    record_beside(tx, caller, fallback, events, OfCall::default(), &limits::nobody)
 }
 
-/// The same for events of which something is known from the call that they belong to.
+/// The same beside `live` calls, for events of which something is known from the call that they belong to.
 ///
 /// # Errors
 /// As [`record`].
-pub fn record_of_call(
+pub fn record_beside(
     tx: &WriteTx<'_>,
     caller: Option<OrganizationId>,
     fallback: Option<OrganizationId>,
     events: &[EventIn],
     of_call: OfCall,
+    live: &Live<'_>,
 ) -> Result<Vec<Outcome>, DbError> {
     let catalog = catalog::snapshot(tx)?;
     let mut intake = tx.part::<Intake>()?;
@@ -121,6 +125,7 @@ pub fn record_of_call(
         wallets: &mut wallets,
         journal: &mut journal,
         spending: &mut spending,
+        live,
         now: tx.now(),
     };
     events.iter().map(|event| intake.take(&mut context, caller, fallback, event, of_call)).collect()

@@ -25,7 +25,7 @@ pub use event::{
 pub use external::{ExternalId, MAX_EXTERNAL_ID};
 pub use extra::Extra;
 pub use ids::Sizes as IdRunSizes;
-pub use intake::{EventIn, Intake, Limits, record, record_of_call};
+pub use intake::{EventIn, Intake, Limits, record, record_beside};
 pub use pricing::{MAX_CHARGE, OfCall, Pricing, Quote, cycle_end, cycle_start, quote};
 pub use row::{EventRow, ItemRow};
 pub use till::{Age, Leg, Pins, Prepared, Standing, Tariff, Till};

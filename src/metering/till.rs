@@ -19,7 +19,7 @@ use crate::catalog::rules::Rate;
 use crate::catalog::{self, Snapshot};
 use crate::db::{DbError, WriteTx};
 use crate::ledger::{Canon, Journal};
-use crate::limits::{self, Agent, Guard, Headroom, Held, Spending};
+use crate::limits::{self, Agent, Guard, Headroom, Live, Spending};
 use crate::wallet::{Draw, Wallets, Work};
 
 /// What prices a call, fixed when it begins: whatever is published or used meanwhile, its hold covers it.
@@ -300,7 +300,7 @@ impl<'t> Till<'t> {
         self.wallets.work(leg.meter, self.now, self.now).plan_only(plan_only)
     }
 
-    /// How far limits let work of an agent go that is counted on `day`.
+    /// How far limits let work of an agent go that is counted on `day`, net of `live` calls.
     ///
     /// # Errors
     /// When the database fails.
@@ -309,19 +309,34 @@ impl<'t> Till<'t> {
         organization: OrganizationId,
         agent: Option<AgentId>,
         day: Day,
-        held: Held,
+        zone: &Zone,
+        live: &Live<'_>,
     ) -> Result<Headroom, DbError> {
         let agent = agent.map_or(Agent::None, Agent::Known);
-        self.spending.headroom(self.conn, organization, agent, day, held)
+        self.spending.headroom(self.conn, organization, agent, day, zone, live)
     }
 
-    /// What a toll-free number takes in at most, and what it has taken in on `day`.
+    /// What a toll-free number takes in at most, and what it has taken in on `day`, `live` calls included.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn guard(&mut self, number: NumberId, day: Day) -> Result<(Guard, Quantity), DbError> {
+    pub fn guard(
+        &mut self,
+        number: NumberId,
+        day: Day,
+        zone: &Zone,
+        live: &Live<'_>,
+    ) -> Result<(Guard, Quantity), DbError> {
         let guard = limits::guard_of(self.conn, number)?;
-        Ok((guard, self.spending.toll_free(self.conn, number, day)?))
+        Ok((guard, self.spending.toll_free(self.conn, number, day, zone, live)?))
+    }
+
+    /// Whether no call may begin on a number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn is_suspended(&self, number: NumberId) -> Result<bool, DbError> {
+        Ok(limits::guard_of(self.conn, number)?.suspended)
     }
 
     fn wallet(&mut self, organization: OrganizationId) -> Result<&mut crate::wallet::Wallet, DbError> {
@@ -426,6 +441,8 @@ impl<'t> Till<'t> {
             wallets: &mut self.wallets,
             journal: &mut self.journal,
             spending: &mut self.spending,
+            // what is reported of calls was done, and is not held to limits
+            live: &limits::nobody,
             now: self.now,
         };
         (&mut self.intake, context)

@@ -37,13 +37,24 @@ impl Drop for Demo {
     }
 }
 
-#[test]
-fn the_demo_has_a_past_and_goes_on_with_it() {
+#[actix_web::test]
+async fn the_demo_has_a_past_and_goes_on_with_it() {
     let installation = Installation::new(&[]);
     let demo = Demo::start(&installation);
     let (password, key) =
         (demo.after("with the password ").to_owned(), demo.after("operator's key: ").to_owned());
     assert!(key.starts_with("tb_test_"), "{key}");
+    // what the documents say to try with it, limits too
+    let url = format!("http://{}/api/v1/billing/limits", demo.after("listening on http://"));
+    let set = reqwest::Client::new()
+        .post(url)
+        .bearer_auth(&key)
+        .header("Tollbook-Organization", "ext:brightline")
+        .json(&serde_json::json!({ "monthly_limit": 100_000 }))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(set.status(), 200);
     drop(demo);
     let verified = installation.run(&["verify"]);
     assert!(verified.contains(" 3 wallets"), "{verified}");

@@ -420,7 +420,8 @@ async fn what_another_process_charges_counts() {
 async fn a_toll_free_number_takes_in_what_its_guard_allows() {
     let kit = Kit::new().await;
     let org = kit.wealthy("Europe/Madrid").await;
-    let guard = GuardChange { minutes_per_day: Some(Some(10)), calls_at_once: Some(Some(2)) };
+    let guard =
+        GuardChange { minutes_per_day: Some(Some(10)), calls_at_once: Some(Some(2)), suspended: None };
     kit.write(move |tx| limits::set_guard(tx, &BY, org, "+34900", guard)).await.expect("guard");
     let call = |id: &str, seconds: &str, now| UsageEvent {
         number: Some("+34900".into()),

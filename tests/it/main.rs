@@ -3,6 +3,7 @@
 
 mod api;
 mod browser;
+mod call_lengths;
 mod cli;
 mod demo;
 mod disk;

@@ -98,6 +98,8 @@ fn operator(tx: &WriteTx<'_>, password: PasswordHash) -> Result<String, crate::i
         Scope::BillingWrite,
         Scope::UsageRead,
         Scope::UsageWrite,
+        Scope::LimitsWrite,
+        Scope::MembersWrite,
         Scope::Admin,
     ]);
     let new = NewKey { owner: KeyOwner::Operator, mode: Mode::Test, scopes, name: "Platform".into() };

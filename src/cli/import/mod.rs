@@ -241,6 +241,7 @@ fn reason(refusal: &Refusal) -> String {
     let column = match refusal {
         Refusal::UnknownMeter(_) | Refusal::NoRate => "meter",
         Refusal::UnknownOrganization | Refusal::ForeignOrganization | Refusal::Suspended => "organization",
+        Refusal::NumberSuspended => "number_id",
         Refusal::Negative(column) => column,
         Refusal::TooMuch(_)
         | Refusal::Unpriceable

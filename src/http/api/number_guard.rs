@@ -1,4 +1,4 @@
-//! What a toll-free number takes in at most.
+//! Whether a number may be used, and what a toll-free one takes in at most.
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub(super) fn routes(table: &mut Table) {
     table.api(__path_put, Access::organization(Scope::LimitsWrite), put);
 }
 
-/// The guard of a toll-free number against artificial traffic.
+/// The guard of a number; of a toll-free one also against artificial traffic.
 #[derive(Serialize, ToSchema)]
 struct NumberGuard {
     /// The number, by the platform's own id.
@@ -31,6 +31,8 @@ struct NumberGuard {
     inbound_minutes_per_day: Option<i64>,
     /// Calls in progress at once; null: unlimited.
     calls_at_once: Option<i64>,
+    /// No call may begin on it, either way.
+    suspended: bool,
     /// What came in today, in minutes.
     inbound_minutes_today: Quantity,
 }
@@ -42,6 +44,7 @@ impl From<limits::NumberGuard> for NumberGuard {
             number_id: number.external_id,
             inbound_minutes_per_day: number.guard.minutes_per_day,
             calls_at_once: number.guard.calls_at_once,
+            suspended: number.guard.suspended,
             inbound_minutes_today: Quantity::from_micros(minutes),
         }
     }
@@ -59,9 +62,11 @@ struct GuardChanges {
     #[schema(value_type = Option<i64>, minimum = 0)]
     #[expect(clippy::option_option, reason = "absent, null and a value are three things")]
     calls_at_once: Option<Option<i64>>,
+    /// Whether calls may begin on it; those in progress go on.
+    suspended: Option<bool>,
 }
 
-/// Get the guard of a toll-free number
+/// Get the guard of a number
 #[utoipa::path(get, path = "/numbers/{id}/guard", tag = "limits",
     params(("id" = String, Path, description = "The number, by the platform's own id.")),
     responses((status = 200, description = "The guard.", body = NumberGuard)))]
@@ -75,7 +80,7 @@ async fn get(state: web::Data<State>, admitted: Admitted, id: web::Path<String>)
     Ok(Reply::ok(found.await?.into()))
 }
 
-/// Set the guard of a toll-free number; a number that was never seen is created
+/// Set the guard of a number; a number that was never seen is created
 #[utoipa::path(put, path = "/numbers/{id}/guard", tag = "limits",
     params(("id" = String, Path, description = "The number, by the platform's own id.")),
     request_body(content = GuardChanges, example = json!({
@@ -88,8 +93,11 @@ async fn put(
     Json(input): Json<GuardChanges>,
 ) -> Answer<NumberGuard> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
-    let change =
-        GuardChange { minutes_per_day: input.inbound_minutes_per_day, calls_at_once: input.calls_at_once };
+    let change = GuardChange {
+        minutes_per_day: input.inbound_minutes_per_day,
+        calls_at_once: input.calls_at_once,
+        suspended: input.suspended,
+    };
     let set = state.db.write(move |tx| limits::set_guard(tx, &by, organization, &id, change)).await?;
     Ok(Reply::ok(set.into()))
 }

@@ -155,7 +155,7 @@ fn rejected(call: &Call, sees_money: bool) -> Option<Notice> {
         | Reason::AgentLimit
         | Reason::TollFreeMinutes
         | Reason::TollFreeCalls => Some(("/limits", "See the limits")),
-        Reason::OrganizationSuspended => None,
+        Reason::OrganizationSuspended | Reason::NumberSuspended => None,
     };
     let link = link.filter(|_| sees_money).map(|(href, label)| (href.to_owned(), label.to_owned()));
     Some(Notice { tone: Tone::Bad, text: format!("Rejected: {}", lowered(rejection.reason.text())), link })

@@ -5,7 +5,7 @@ use crate::base::Credits;
 use crate::base::id::{AgentId, NumberId};
 use crate::catalog::{Snapshot, VOICE};
 use crate::db::DbError;
-use crate::limits::{self, Agent, Headroom, Held, Spent};
+use crate::limits::{self, Agent, Headroom, Spent};
 use crate::metering::event::{Refusal, flag};
 use crate::metering::pricing::Terms;
 use crate::metering::row::EventRow;
@@ -36,10 +36,13 @@ impl Intake {
         if terms.suspended {
             return Ok(Some(Refusal::Suspended));
         }
-        if let Some(refusal) = self.guarded(context, charge)? {
+        if self.is_on_suspended_number(context, charge)? {
+            return Ok(Some(Refusal::NumberSuspended));
+        }
+        if let Some(refusal) = self.guarded(context, terms, charge)? {
             return Ok(Some(refusal));
         }
-        let headroom = self.headroom(context, charge)?;
+        let headroom = self.headroom(context, terms, charge)?;
         if let Some(cap) = headroom.refuses(required) {
             return Ok(Some(Refusal::Limit(cap)));
         }
@@ -59,7 +62,12 @@ impl Intake {
     }
 
     /// How far limits let work go that is about to be charged.
-    fn headroom(&self, context: &mut Context<'_>, charge: &Charge<'_>) -> Result<Headroom, DbError> {
+    fn headroom(
+        &self,
+        context: &mut Context<'_>,
+        terms: &Terms,
+        charge: &Charge<'_>,
+    ) -> Result<Headroom, DbError> {
         if !charge.limited {
             return Ok(Headroom::UNLIMITED);
         }
@@ -71,14 +79,24 @@ impl Intake {
                 None => Agent::Unseen,
             },
         };
-        let wallet = context.wallets.get(context.conn, organization)?;
-        let organization_held = wallet.map_or(Credits::ZERO, |wallet| wallet.held());
-        let held = Held { organization: organization_held, agent: Credits::ZERO };
-        context.spending.headroom(context.conn, organization, agent, charge.day, held)
+        let Context { conn, spending, live, .. } = context;
+        spending.headroom(conn, organization, agent, charge.day, &terms.zone, live)
+    }
+
+    fn is_on_suspended_number(&self, context: &Context<'_>, charge: &Charge<'_>) -> Result<bool, DbError> {
+        let Some(id) = charge.event.number.as_deref() else { return Ok(false) };
+        let number = self.find_known(context.conn, Known::Number, charge.organization, id)?;
+        let guard = number.map(|number| limits::guard_of(context.conn, NumberId::new(number))).transpose()?;
+        Ok(guard.is_some_and(|guard| guard.suspended))
     }
 
     /// Whether the guard of a toll-free number refuses an event.
-    fn guarded(&self, context: &Context<'_>, charge: &Charge<'_>) -> Result<Option<Refusal>, DbError> {
+    fn guarded(
+        &self,
+        context: &Context<'_>,
+        terms: &Terms,
+        charge: &Charge<'_>,
+    ) -> Result<Option<Refusal>, DbError> {
         let Some(id) = charge.toll_free_number(context.catalog) else { return Ok(None) };
         let Some(number) = self.find_known(context.conn, Known::Number, charge.organization, id)? else {
             return Ok(None);
@@ -86,7 +104,8 @@ impl Intake {
         let number = NumberId::new(number);
         let guard = limits::guard_of(context.conn, number)?;
         let Some(minutes_per_day) = guard.minutes_per_day else { return Ok(None) };
-        let used = context.spending.toll_free(context.conn, number, charge.day)?;
+        let Context { conn, spending, live, .. } = context;
+        let used = spending.toll_free(conn, number, charge.day, &terms.zone, live)?;
         let refused = guard.seconds_left(used).is_some_and(|left| charge.event.quantity > left);
         Ok(refused.then_some(Refusal::TollFreeGuard { minutes_per_day }))
     }

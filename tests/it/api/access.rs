@@ -18,6 +18,7 @@ enum Who {
     InSession(Scope),
     Usage(Scope),
     Items(Scope),
+    EvenSuspended(Scope),
     OperatorFor(Scope),
     Operator(Scope),
     Monitoring,
@@ -27,7 +28,8 @@ use Scope::{
     Admin, BillingRead, BillingWrite, LimitsWrite, MembersWrite, UsageRead, UsageWrite, WebhooksWrite,
 };
 use Who::{
-    Anyone, Credential, InSession, Items, Monitoring, Operator, OperatorFor, Organization, Person, Usage,
+    Anyone, Credential, EvenSuspended, InSession, Items, Monitoring, Operator, OperatorFor, Organization,
+    Person, Usage,
 };
 
 const ROUTES: &[(&str, &str, Who)] = &[
@@ -69,10 +71,10 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/api/v1/usage/events", Items(UsageWrite)),
     ("POST", "/api/v1/usage/events/{id}/void", OperatorFor(UsageWrite)),
     ("POST", "/api/v1/usage/estimate", Items(UsageRead)),
-    ("POST", "/api/v1/usage/authorizations", Items(UsageWrite)),
-    ("POST", "/api/v1/usage/authorizations/{id}/extend", Items(UsageWrite)),
-    ("POST", "/api/v1/usage/authorizations/{id}/capture", Items(UsageWrite)),
-    ("POST", "/api/v1/usage/authorizations/{id}/release", Items(UsageWrite)),
+    ("POST", "/api/v1/usage/authorizations", EvenSuspended(UsageWrite)),
+    ("POST", "/api/v1/usage/authorizations/{id}/extend", EvenSuspended(UsageWrite)),
+    ("POST", "/api/v1/usage/authorizations/{id}/capture", EvenSuspended(UsageWrite)),
+    ("POST", "/api/v1/usage/authorizations/{id}/release", EvenSuspended(UsageWrite)),
     ("GET", "/api/v1/calls", Usage(UsageRead)),
     ("GET", "/api/v1/calls/{id}", Usage(UsageRead)),
     ("GET", "/api/v1/calls/message", Organization(UsageRead)),
@@ -171,7 +173,9 @@ fn refusal(who: Who, caller: Caller, named: Named) -> Option<&'static str> {
             }
             _ => Some("operator_required"),
         },
-        Organization(scope) | InSession(scope) | Items(scope) => in_organization(who, scope, caller, named),
+        Organization(scope) | InSession(scope) | Items(scope) | EvenSuspended(scope) => {
+            in_organization(who, scope, caller, named)
+        }
         Usage(scope) => match caller {
             Caller::Session(Role::Member) if named != Named::Foreign => None,
             _ => in_organization(who, scope, caller, named),
@@ -184,7 +188,7 @@ fn in_organization(who: Who, scope: Scope, caller: Caller, named: Named) -> Opti
     if named == Named::Foreign && !is_operator {
         return Some("forbidden");
     }
-    if named == Named::None && is_operator && !matches!(who, Items(_)) {
+    if named == Named::None && is_operator && !matches!(who, Items(_) | EvenSuspended(_)) {
         return Some("organization_required");
     }
     let is_key = matches!(caller, Caller::OperatorKey(_) | Caller::OwnKey(_) | Caller::SuspendedKey(_));
@@ -195,7 +199,9 @@ fn in_organization(who: Who, scope: Scope, caller: Caller, named: Named) -> Opti
         Caller::OperatorKey(own) | Caller::OwnKey(own) | Caller::SuspendedKey(own) if own != scope => {
             Some("insufficient_scope")
         }
-        Caller::SuspendedKey(_) if !matches!(scope, BillingRead | UsageRead) => {
+        Caller::SuspendedKey(_)
+            if !matches!(scope, BillingRead | UsageRead) && !matches!(who, EvenSuspended(_)) =>
+        {
             Some("organization_suspended")
         }
         Caller::Session(role) if !role_opens(role, scope) => Some("insufficient_role"),

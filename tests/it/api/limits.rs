@@ -238,7 +238,7 @@ async fn the_guard_of_a_toll_free_number_is_set_and_counts_down() {
     let guard = desk.get("/numbers/%2B34900100200/guard").await.expect(200);
     assert_eq!(
         guard.json,
-        json!({ "number_id": "+34900100200", "inbound_minutes_per_day": 10, "calls_at_once": 3,
+        json!({ "number_id": "+34900100200", "inbound_minutes_per_day": 10, "calls_at_once": 3, "suspended": false,
             "inbound_minutes_today": 7.5 })
     );
     let refused = desk.report(&call("2", 151)).await.expect(403);

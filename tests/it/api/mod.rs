@@ -5,6 +5,7 @@ mod admin;
 mod billing;
 mod call_desk;
 mod call_limits;
+mod call_races;
 mod calls;
 mod conventions;
 mod desk;

@@ -99,7 +99,7 @@ impl Call {
     }
 
     /// The credit that it has set aside.
-    fn held(&self) -> Micros {
+    pub fn held(&self) -> Micros {
         match &self.state {
             State::Live(live) => live.pins.values().sum(),
             State::Over(_) | State::Rejected { .. } => 0,
@@ -107,7 +107,7 @@ impl Call {
     }
 
     /// The seconds that it has set something aside for.
-    fn covered(&self) -> Micros {
+    pub fn covered(&self) -> Micros {
         match &self.state {
             State::Live(live) => live.covered,
             State::Over(_) | State::Rejected { .. } => 0,
@@ -276,11 +276,7 @@ impl Organization {
     fn room(&self, call: &Call, now: i64) -> Room {
         let day = day_of(&self.zone, call.started);
         let agent = call.said.agent.as_deref().unwrap_or_default();
-        let held_by = |of: Option<&str>| -> Micros {
-            let own = self.calls.iter().filter(|c| of.is_none() || c.said.agent.as_deref() == of);
-            own.map(Call::held).sum()
-        };
-        let (tightest, plan_only) = self.headroom(agent, day, held_by(None), held_by(Some(agent)));
+        let (tightest, plan_only) = self.headroom(agent, day);
         let (all, of_plan) = self.pinnable(&call.said.meter, now);
         let (mut credit, mut short) = (all, "insufficient_credits");
         if plan_only && (of_plan < all || of_plan == 0) {
@@ -292,11 +288,8 @@ impl Organization {
             (credit, short) = (left, reason.expect("a kind"));
         }
         let number = call.said.number.as_deref().filter(|_| call.is_toll_free_inbound());
-        let seconds = number.filter(|_| &*call.said.meter == "voice").and_then(|number| {
-            let there = self.calls.iter().filter(|c| c.said.number.as_deref() == Some(number));
-            let covered = there.filter(|c| c.is_toll_free_inbound()).map(Call::covered).sum();
-            self.guard_leaves(number, day, covered)
-        });
+        let seconds =
+            number.filter(|_| &*call.said.meter == "voice").and_then(|number| self.guard_leaves(number, day));
         Room { credit, short, seconds, plan_only }
     }
 
@@ -370,12 +363,11 @@ impl Model {
             }
         }
         let Some(tariff) = tariff(&self.prices, to, &said.meter, now) else { return "no rate".into() };
-        let (id, started) =
-            known.map_or((self.next_call, now), |place| (to.calls[place].id, to.calls[place].started));
+        let id = known.map_or(self.next_call, |place| to.calls[place].id);
         self.next_call = self.next_call.max(id + 1);
         to.settle(&mut self.next_line, now);
         let state = State::Rejected { reason: "", available: 0, required: 0 };
-        let mut call = Call { id, said: said.clone(), started, tariff: Some(tariff), state };
+        let mut call = Call { id, said: said.clone(), started: now, tariff: Some(tariff), state };
         let room = to.room(&call, now);
         let (most, least) = longest(&self.prices, to, &call, 0, room.credit);
         let increment =

@@ -9,6 +9,7 @@ use tollbook::identity::audit::{Actor, By};
 use tollbook::limits::{self, Action, AgentChange, Change, Choice, GuardChange, LimitKey};
 use tollbook::metering::{Direction, UsageEvent};
 
+use super::calls::Call;
 use super::model::{Model, Organization};
 use super::op::{Failure, organization_id};
 use super::price::{Micros, day_of};
@@ -88,15 +89,13 @@ impl Organization {
     pub fn limited(&self, said: &UsageEvent, price: Micros) -> Result<bool, String> {
         let day = day_of(&self.zone, said.occurred_at.millis());
         if let Some(minutes) = self.guard(said) {
-            let used = self.taken_in(said.number.as_deref().unwrap_or_default(), day);
-            let left = (Micros::from(minutes) * 60_000_000 - used).max(0);
-            if Micros::from(said.quantity.micros()) > left {
+            let left = self.guard_leaves(said.number.as_deref().unwrap_or_default(), day);
+            if left.is_some_and(|left| Micros::from(said.quantity.micros()) > left) {
                 return Err(format!("guard of {minutes} minutes"));
             }
         }
         let agent = said.agent.as_deref().unwrap_or_default();
-        let held: Micros = self.grants.iter().map(|g| g.held).sum();
-        let (tightest, plan_only) = self.headroom(agent, day, held, 0);
+        let (tightest, plan_only) = self.headroom(agent, day);
         match tightest {
             Some((left, kind, amount)) if price > 0 && price > left => {
                 Err(format!("{kind} limit leaves {left} of {amount}"))
@@ -106,13 +105,7 @@ impl Organization {
     }
 
     /// The limit that leaves least of those that hold, and whether only plan credit may be used.
-    pub fn headroom(
-        &self,
-        agent: &str,
-        day: Date,
-        held: Micros,
-        held_by_agent: Micros,
-    ) -> (Option<(Micros, &'static str, i64)>, bool) {
+    pub fn headroom(&self, agent: &str, day: Date) -> (Option<(Micros, &'static str, i64)>, bool) {
         let mut tightest: Option<(Micros, &'static str, i64)> = None;
         for kind in [DAY, MONTH, AGENT] {
             let Some(amount) = self.limits.amount(kind, agent) else { continue };
@@ -120,7 +113,7 @@ impl Organization {
             if !holds || (kind == AGENT && agent.is_empty()) {
                 continue;
             }
-            let held = if kind == AGENT { held_by_agent } else { held };
+            let held = self.held(kind, agent, day);
             let left = (Micros::from(amount) - self.spent(kind, agent, day) - held).max(0);
             if tightest.is_none_or(|(least, _, _)| left < least) {
                 tightest = Some((left, KINDS[kind], amount));
@@ -129,9 +122,20 @@ impl Organization {
         (tightest, self.limits.agents.get(agent).and_then(|said| said.plan_only).unwrap_or(false))
     }
 
-    /// What a number may still take in on a day on which calls in progress have set `covered` aside.
-    pub fn guard_leaves(&self, number: &str, day: Date, covered: Micros) -> Option<Micros> {
+    /// What calls have set aside that began in a window of a limit.
+    fn held(&self, kind: usize, agent: &str, day: Date) -> Micros {
+        let began = |call: &Call| day_of(&self.zone, call.started);
+        let then = self.calls.iter().filter(|call| window(kind, began(call)) == window(kind, day));
+        then.filter(|call| kind != AGENT || call.said.agent.as_deref() == Some(agent)).map(Call::held).sum()
+    }
+
+    /// What a number may still take in on a day, less what calls that began on it are covered for.
+    pub fn guard_leaves(&self, number: &str, day: Date) -> Option<Micros> {
         let minutes = *self.limits.guards.get(number)?;
+        let there = self.calls.iter().filter(|call| call.said.number.as_deref() == Some(number));
+        let in_voice = there.filter(|call| call.is_toll_free_inbound() && &*call.said.meter == "voice");
+        let covered: Micros =
+            in_voice.filter(|call| day_of(&self.zone, call.started) == day).map(Call::covered).sum();
         Some((Micros::from(minutes) * 60_000_000 - self.taken_in(number, day) - covered).max(0))
     }
 
@@ -244,7 +248,8 @@ impl What {
                 limits::resume(tx, &BY, org, [LimitKey::DAILY, LimitKey::MONTHLY][*kind])?;
             }
             Self::Guard(number, minutes) => {
-                let change = GuardChange { minutes_per_day: Some(*minutes), calls_at_once: None };
+                let change =
+                    GuardChange { minutes_per_day: Some(*minutes), calls_at_once: None, suspended: None };
                 limits::set_guard(tx, &BY, org, number, change)?;
             }
         }

@@ -534,6 +534,7 @@ fn refused(refusal: &Refusal) -> String {
             format!("insufficient {} of {}", available.micros(), required.micros())
         }
         Refusal::Suspended => "suspended".into(),
+        Refusal::NumberSuspended => "number suspended".into(),
         Refusal::Limit(cap) => {
             let (kind, left) = (cap.kind.name(), cap.left.micros());
             format!("{kind} limit leaves {left} of {}", cap.limit.micros())

@@ -27,10 +27,12 @@ use refusal::{Asker, rejected, stopped};
 use view::{AuthorizeAnswer, Authorized, Captured, Extended, Released};
 
 pub(super) fn routes(table: &mut Table) {
-    table.api(__path_authorize, Access::items(Scope::UsageWrite), authorize);
-    table.api(__path_extend, Access::items(Scope::UsageWrite), extend);
-    table.api(__path_capture, Access::items(Scope::UsageWrite), capture);
-    table.api(__path_release, Access::items(Scope::UsageWrite), release);
+    // a suspended organization's calls are rejected one by one, and those in progress go to their end
+    let access = Access::even_suspended(Scope::UsageWrite);
+    table.api(__path_authorize, access, authorize);
+    table.api(__path_extend, access, extend);
+    table.api(__path_capture, access, capture);
+    table.api(__path_release, access, release);
     message::routes(table);
     read::routes(table);
 }
@@ -53,7 +55,7 @@ impl Caller {
     }
 
     fn asker(self, state: &State) -> Asker<'_> {
-        Asker { operator: self.operator, public_url: &state.settings.public_url }
+        Asker { operator: self.operator, topup_url: state.settings.topup_url.as_deref() }
     }
 
     fn or_error<T>(self, state: &State, result: Result<T, Stop>) -> Result<T, ApiError> {
@@ -80,7 +82,7 @@ impl Caller {
         (status = 200, description = "It had been asked for before, and goes on; or it is inbound, and refused.",
             body = AuthorizeAnswer),
         (status = 402, description = "An outbound call that the credit does not cover: `insufficient_credits` with \
-            `reason`, `available`, `required` and `topup_url`."),
+            `reason`, `available`, `required` and, where it is configured, `topup_url`."),
         (status = 409, description = "`idempotency_conflict`: the call is known with other content. `call_ended`: it is \
             over."),
     ))]

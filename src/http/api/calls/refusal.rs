@@ -14,8 +14,8 @@ use crate::metering::{Direction, Refusal};
 pub(super) struct Asker<'a> {
     /// The operator may learn that there is no such organization; others only that it is not theirs.
     pub operator: bool,
-    /// Where the server is reached, for a link to where credit is bought.
-    pub public_url: &'a str,
+    /// Where customers buy credit.
+    pub topup_url: Option<&'a str>,
 }
 
 /// Details of a refusal.
@@ -25,7 +25,8 @@ struct Why {
     reason: &'static str,
     available: Credits,
     required: Credits,
-    topup_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topup_url: Option<String>,
 }
 
 /// What an inbound call that is refused is answered.
@@ -48,13 +49,14 @@ pub(super) fn rejected(
         Reason::DailyLimit | Reason::MonthlyLimit | Reason::AgentLimit => Code::LimitReached,
         Reason::TollFreeMinutes | Reason::TollFreeCalls => Code::TollFreeGuard,
         Reason::OrganizationSuspended => Code::OrganizationSuspended,
+        Reason::NumberSuspended => Code::NumberSuspended,
     };
     Err(ApiError::new(code).message(rejection.reason.text()).details(&Why {
         id: call.id,
         reason: rejection.reason.name(),
         available: rejection.available,
         required: rejection.required,
-        topup_url: format!("{}/top-up", asker.public_url),
+        topup_url: asker.topup_url.map(str::to_owned),
     }))
 }
 
@@ -113,5 +115,6 @@ fn refused(refusal: &Refusal, asker: &Asker<'_>) -> ApiError {
         Refusal::Limit(_) => ApiError::new(Code::LimitReached),
         Refusal::TollFreeGuard { .. } => ApiError::new(Code::TollFreeGuard),
         Refusal::Suspended => ApiError::new(Code::OrganizationSuspended),
+        Refusal::NumberSuspended => ApiError::new(Code::NumberSuspended),
     }
 }

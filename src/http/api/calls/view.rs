@@ -63,7 +63,7 @@ pub(super) struct Refused {
     /// Always false.
     authorized: bool,
     /// `insufficient_credits`, `plan_exhausted`, `daily_limit`, `monthly_limit`, `per_agent_limit`,
-    /// `organization_suspended`, `toll_free_minutes` or `toll_free_calls`.
+    /// `organization_suspended`, `number_suspended`, `toll_free_minutes` or `toll_free_calls`.
     reason: &'static str,
     /// Always `reject`.
     action: &'static str,

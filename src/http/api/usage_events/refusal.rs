@@ -119,6 +119,7 @@ pub(super) fn refused(refusal: &Refusal, event: &UsageEvent, names: &Names, aske
                 topup_url: asker.topup_url.map(str::to_owned),
             }),
         Refusal::Suspended => ApiError::new(Code::OrganizationSuspended),
+        Refusal::NumberSuspended => ApiError::new(Code::NumberSuspended),
         Refusal::Limit(cap) => {
             ApiError::new(Code::LimitReached).message(limit_message(cap)).details(&PassedLimit::of(cap))
         }
