@@ -62,21 +62,6 @@ impl From<Vec<FieldError>> for Error {
     }
 }
 
-/// How far limits and policies let an agent's work go on `day`, net of what calls in progress hold. To be asked in the
-/// step that holds or charges; changes nothing.
-///
-/// # Errors
-/// When the database fails.
-pub fn headroom(
-    tx: &WriteTx<'_>,
-    organization: OrganizationId,
-    agent: Agent,
-    day: Day,
-    held: Held,
-) -> Result<Headroom, DbError> {
-    tx.cache::<Spending>()?.headroom(tx.conn_unflushed(), organization, agent, day, held)
-}
-
 /// What to change about an organization's limits. The outer `None` leaves as is, the inner one removes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Change {

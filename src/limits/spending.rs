@@ -11,9 +11,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::policy::Policy;
-use super::rules::{
-    self, AgentTerms, Cap, Choice, Headroom, Held, LimitKey, LimitKind, Notice, OrganizationLimits,
-};
+use super::rules::{self, Cap, Choice, Headroom, Held, LimitKey, LimitKind, Notice};
 use super::sql::{self, LimitEvent};
 use crate::base::id::{AgentId, NumberId, OrganizationId};
 use crate::base::{Credits, Day, Quantity, Timestamp};
@@ -194,21 +192,6 @@ impl Spending {
         let stored = sql::toll_free(conn, number, day)?;
         let waiting = self.toll_free.get(&(number, day)).copied().unwrap_or(0);
         Ok(Quantity::from_micros(stored.micros().saturating_add(waiting)))
-    }
-
-    /// What holds for an agent.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn terms(
-        &mut self,
-        conn: &Connection,
-        organization: OrganizationId,
-        agent: Option<AgentId>,
-    ) -> Result<AgentTerms, DbError> {
-        let policy = self.policy(conn, organization)?;
-        let none = || AgentTerms::of(&OrganizationLimits::default(), super::AgentPolicy::default());
-        Ok(policy.map_or_else(none, |policy| policy.agent(agent)))
     }
 
     /// Takes in that the limits of an organization have changed, and notes what is to be told because of it: a limit may
