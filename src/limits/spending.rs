@@ -12,9 +12,7 @@ use rusqlite::Connection;
 
 use super::live::{Live, Of, span};
 use super::policy::Policy;
-use super::rules::{
-    self, AgentTerms, Cap, Choice, Headroom, LimitKey, LimitKind, Notice, OrganizationLimits,
-};
+use super::rules::{self, Cap, Choice, Headroom, LimitKey, LimitKind, Notice};
 use super::sql::{self, LimitEvent};
 use crate::base::id::{AgentId, NumberId, OrganizationId};
 use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
@@ -209,21 +207,6 @@ impl Spending {
         let (from, to) = span(LimitKind::Daily, day, zone);
         let covered = live(Of::TollFree(number), from, to).covered.micros();
         Ok(Quantity::from_micros(stored.micros().saturating_add(waiting).saturating_add(covered)))
-    }
-
-    /// What holds for an agent.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn terms(
-        &mut self,
-        conn: &Connection,
-        organization: OrganizationId,
-        agent: Option<AgentId>,
-    ) -> Result<AgentTerms, DbError> {
-        let policy = self.policy(conn, organization)?;
-        let none = || AgentTerms::of(&OrganizationLimits::default(), super::AgentPolicy::default());
-        Ok(policy.map_or_else(none, |policy| policy.agent(agent)))
     }
 
     /// Takes in that the limits of an organization have changed, and notes what is to be told because of it: a limit may
