@@ -91,7 +91,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         proptest::option::of(1..90_000_000_i64),
     );
     let use_of =
-        (proptest::option::of(0..600_i64), 0..300_i64, any::<bool>(), proptest::option::of(1..12_i64));
+        (proptest::option::of(1..600_i64), 0..300_i64, any::<bool>(), proptest::option::of(1..12_i64));
     (rate(), money, use_of, proptest::bool::weighted(0.3), any::<bool>(), proptest::bool::weighted(0.2))
         .prop_map(
             |(
