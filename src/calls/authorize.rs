@@ -59,6 +59,8 @@ pub enum Stop {
     NotFound,
     /// The call is known with other content.
     Conflict,
+    /// The call is a forwarded leg itself, and is reported with another.
+    Forwarded,
     /// The call has ended already.
     Ended(Box<Call>),
     /// The call was not heard of in time, and its hold has ended.

@@ -6,7 +6,7 @@ use super::book::{Calls, Key};
 use super::call::{Call, Charge, Ended, Report, State};
 use crate::base::id::{MeterId, OrganizationId};
 use crate::base::{Credits, Quantity, Timestamp};
-use crate::catalog::TRANSFER_MINUTE;
+use crate::catalog::{self, TRANSFER_MINUTE};
 use crate::db::{DbError, WriteTx};
 use crate::metering::rating::ItemKind;
 use crate::metering::{
@@ -67,6 +67,10 @@ pub fn capture(
         Ok(call) => call,
         Err(stop) => return Ok(Err(stop)),
     };
+    let forwards = report.transfer.is_some_and(Quantity::is_positive);
+    if forwards && catalog::snapshot(tx)?.meter_id(TRANSFER_MINUTE) == Some(call.meter) {
+        return Ok(Err(Stop::Forwarded));
+    }
     let again = match &call.state {
         State::Live(_) | State::Rejected(_) => None,
         State::Completed(ended) | State::Expired(ended) => ended.charge.clone().map(|c| (ended.clone(), c)),

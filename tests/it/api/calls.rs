@@ -386,6 +386,8 @@ async fn the_forwarded_part_is_metered_apart() {
         ("3".into(), "1000".into())
     );
     desk.extend("ext:call-2", 30).await.expect(200);
+    let twice = desk.step("ext:call-2", "capture", body).await.expect(422);
+    assert_eq!(twice.wrong(), [("transfer_seconds".to_owned(), "already_forwarded".to_owned())]);
     desk.capture("ext:call-2", 60).await.expect(200);
     let calls = desk.get("/calls").await.expect(200);
     let meters: Vec<&str> =

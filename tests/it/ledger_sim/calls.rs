@@ -636,6 +636,9 @@ impl Model {
 
     fn over(&mut self, to: &mut Organization, place: usize, report: &Report) -> Result<String, String> {
         let mut call = to.calls[place].clone();
+        if &*call.said.meter == "transfer_minute" && report.transfer.is_some_and(Quantity::is_positive) {
+            return Err("forwarded".into());
+        }
         let (mut pins, own, elapsed, before) = match &mut call.state {
             State::Live(live) => (live.pins.clone(), live.included, live.elapsed, None),
             State::Over(over) => {

@@ -503,6 +503,7 @@ fn stopped(stop: &Stop) -> String {
         Stop::NotTimed => "not timed".into(),
         Stop::NotFound => "not found".into(),
         Stop::Conflict => "conflict".into(),
+        Stop::Forwarded => "forwarded".into(),
         Stop::Ended(call) => format!("ended {}", call.status()),
         Stop::HoldEnded(call) => format!("hold ended {}", call.status()),
     }

@@ -82,6 +82,11 @@ pub(super) fn stopped(stop: &Stop, asker: &Asker<'_>) -> ApiError {
         Stop::Conflict => ApiError::new(Code::IdempotencyConflict)
             .param("call_id")
             .message("This call is known with other content."),
+        Stop::Forwarded => ApiError::field(
+            "transfer_seconds",
+            "already_forwarded",
+            "cannot be given: this call is the forwarded part, and all of it is duration_seconds",
+        ),
         Stop::Ended(call) => ApiError::new(Code::CallEnded).details(&Known::of(call)),
         Stop::HoldEnded(call) => ApiError::new(Code::HoldExpired).details(&Known::of(call)),
     }
