@@ -20,4 +20,5 @@ pub mod limits;
 pub mod metering;
 pub mod onboarding;
 pub mod scheduler;
+pub mod tax;
 pub mod wallet;
