@@ -24,6 +24,13 @@ CREATE TABLE organizations (
     country       TEXT NOT NULL DEFAULT '',     -- ISO 3166-1 alpha-2
     vat_id        TEXT NOT NULL DEFAULT '',
     billing_email TEXT NOT NULL DEFAULT '',
+    locale        TEXT NOT NULL DEFAULT 'en',   -- of invoices and mails
+    -- what the register of VAT ids said about the id above; it exempts nobody unless it is confirmed
+    vat_id_status     TEXT NOT NULL DEFAULT 'unconfirmed'
+                      CHECK (vat_id_status = 'unconfirmed' OR (vat_id_status IN ('confirmed', 'invalid') AND vat_id <> ''
+                          AND vat_id_checked_at IS NOT NULL AND vat_id_answer IS NOT NULL)),
+    vat_id_checked_at INTEGER,
+    vat_id_answer     TEXT,                     -- as it came, for evidence
     created_at    INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL
 ) STRICT;

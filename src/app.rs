@@ -25,14 +25,15 @@ use crate::http::ratelimit::{Rate, RateLimits, Rates};
 use crate::http::route::Table;
 use crate::http::{self, Settings, State, openapi};
 use crate::identity::{
-    self, Authenticator, Generation, Hardness, Invalidate, Options, PasswordPolicy, SessionPolicy, settings,
-    setup,
+    self, Authenticator, BillingDetails, Generation, Hardness, Invalidate, Options, PasswordPolicy,
+    SellerTerms, SessionPolicy, settings, setup,
 };
 use crate::ledger::Journal;
 use crate::limits::Spending;
 use crate::metering::{IdRunSizes, Intake, Limits};
 use crate::onboarding::Welcome;
 use crate::scheduler;
+use crate::tax::{self, VatId};
 use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
@@ -326,6 +327,7 @@ fn state(
         topup_url: config.credits.topup_url.clone(),
         welcome: welcome(config),
         seller: config.seller.clone(),
+        seller_terms: seller_terms(config),
     };
     let document = openapi::document(table).to_json().unwrap_or_default();
     Ok(State {
@@ -351,6 +353,28 @@ pub fn looks(config: &Config) -> Result<Looks, StartError> {
     let brand = &config.brand;
     Looks::new(&brand.name, brand.accent.parse().ok(), brand.logo_file.as_deref())
         .map_err(|error| StartError::Logo(brand.logo_file.clone().unwrap_or_default(), error))
+}
+
+/// The seller as the configuration knows it, in the form of billing details.
+#[must_use]
+pub fn seller_terms(config: &Config) -> SellerTerms {
+    let seller = &config.seller;
+    let text = |value: &Option<String>| value.as_deref().unwrap_or_default().trim().to_owned();
+    let address = text(&seller.address);
+    let mut lines = address.lines().map(str::trim).filter(|line| !line.is_empty());
+    SellerTerms {
+        details: BillingDetails {
+            company_name: text(&seller.name),
+            address_line1: lines.next().unwrap_or_default().to_owned(),
+            address_line2: lines.collect::<Vec<_>>().join(", "),
+            country: text(&seller.country),
+            vat_id: VatId::compact(&text(&seller.vat_id)),
+            billing_email: text(&seller.email),
+            ..BillingDetails::default()
+        },
+        oss: config.tax.oss,
+        home_rate: tax::Rate::from_basis_points(config.tax.home_rate_basis_points),
+    }
 }
 
 fn rates(config: &Config) -> Rates {

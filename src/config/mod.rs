@@ -15,6 +15,7 @@ mod reader;
 mod secret;
 mod seller;
 mod server;
+mod tax;
 mod usage;
 mod value;
 
@@ -32,6 +33,7 @@ pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
 pub use server::{Network, Server};
+pub use tax::Tax;
 pub use usage::Usage;
 
 use reader::Reader;
@@ -59,6 +61,8 @@ pub struct Config {
     pub log: Log,
     /// Who sells, for invoices.
     pub seller: Seller,
+    /// How its sales are taxed.
+    pub tax: Tax,
     settings: Vec<Setting>,
 }
 
@@ -99,6 +103,7 @@ impl Config {
             limits: Limits::read(reader),
             log: Log::read(reader),
             seller: Seller::read(reader),
+            tax: Tax::read(reader),
             settings: Vec::new(),
         }
     }
@@ -131,6 +136,7 @@ impl PartialEq for Config {
             && self.limits == other.limits
             && self.log == other.log
             && self.seller == other.seller
+            && self.tax == other.tax
     }
 }
 

@@ -38,7 +38,7 @@ use crate::base::{Clock, Currency, Mode, TestClock};
 use crate::catalog::SnapshotCache;
 use crate::config::{Network, Seller};
 use crate::db::Db;
-use crate::identity::Authenticator;
+use crate::identity::{Authenticator, SellerTerms};
 use crate::onboarding::Welcome;
 use assets::Looks;
 use error::ApiError;
@@ -81,6 +81,8 @@ pub struct Settings {
     pub welcome: Welcome,
     /// Who sells, as the setup wizard begins.
     pub seller: Seller,
+    /// Who sells until the pages say otherwise, and how it is taxed.
+    pub seller_terms: SellerTerms,
 }
 
 /// What every handler can reach.

@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::input::Timezone;
 use crate::base::id::IdKind;
-use crate::base::{Credits, Currency, Id, Money, Quantity, Timestamp};
+use crate::base::{Credits, Currency, Id, Locale, Money, Quantity, Timestamp};
 use crate::catalog::rules::Code;
 use crate::identity::{Role, Scope, Scopes};
 
@@ -98,6 +98,13 @@ impl PartialSchema for Timezone {
     }
 }
 impl ToSchema for Timezone {}
+
+impl PartialSchema for Locale {
+    fn schema() -> RefOr<Schema> {
+        choice("The language of documents and mails.", Self::ALL.into_iter().map(Self::tag))
+    }
+}
+impl ToSchema for Locale {}
 
 impl<K: IdKind> PartialSchema for Id<K> {
     fn schema() -> RefOr<Schema> {

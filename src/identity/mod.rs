@@ -15,6 +15,7 @@ mod principal;
 mod rules;
 mod scopes;
 mod secrets;
+mod seller;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
@@ -22,6 +23,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 pub mod users;
+mod vat;
 pub mod workspaces;
 
 pub use attempts::Rate;
@@ -35,6 +37,8 @@ pub use passwords::{Hardness, PasswordHash, PasswordPolicy, Passwords, Verdict};
 pub use principal::{Caller, Denied, Membership, Principal, Reach};
 pub use scopes::{Role, RoleError, Scope, ScopeError, Scopes};
 pub use secrets::{Secret, SecretHash, csrf_matches, csrf_token};
+pub use seller::{Seller, SellerTerms};
 pub use sessions::{Session, SessionPolicy};
 pub use users::{Member, NewUser, User};
+pub use vat::{VatAnswer, VatStanding};
 pub use workspaces::Workspace;

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::audit::{self, By, Difference};
 use super::cache::changed;
 use super::error::Error;
+use super::vat::{VatAnswer, VatStanding};
 use super::{rules, sql};
 use crate::base::id::{OrganizationId, RateCardId};
-use crate::base::{Currency, FieldErrors, Page, Timestamp, Zone};
+use crate::base::{Currency, FieldErrors, Locale, Page, Timestamp, Zone};
 use crate::db::WriteTx;
+use crate::tax::{Country, VatId};
 
 /// Whether an organization may act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct BillingDetails {
     pub vat_id: String,
     /// Where invoices are sent.
     pub billing_email: String,
+    /// The language of invoices.
+    pub locale: Locale,
 }
 
 impl BillingDetails {
@@ -78,6 +82,7 @@ impl BillingDetails {
     pub fn validated(&self) -> Result<Self, Error> {
         let mut errors = FieldErrors::new();
         let email = self.billing_email.trim();
+        let country = errors.keep(rules::country("country", &self.country)).unwrap_or_default();
         let tidy = Self {
             company_name: errors.keep(rules::line("company_name", &self.company_name)).unwrap_or_default(),
             address_line1: errors.keep(rules::line("address_line1", &self.address_line1)).unwrap_or_default(),
@@ -85,8 +90,9 @@ impl BillingDetails {
             postal_code: errors.keep(rules::line("postal_code", &self.postal_code)).unwrap_or_default(),
             city: errors.keep(rules::line("city", &self.city)).unwrap_or_default(),
             region: errors.keep(rules::line("region", &self.region)).unwrap_or_default(),
-            country: errors.keep(rules::country("country", &self.country)).unwrap_or_default(),
-            vat_id: errors.keep(rules::vat_id("vat_id", &self.vat_id)).unwrap_or_default(),
+            vat_id: errors.keep(rules::vat_id("vat_id", &self.vat_id, &country)).unwrap_or_default(),
+            country,
+            locale: self.locale,
             billing_email: if email.is_empty() {
                 String::new()
             } else {
@@ -94,6 +100,12 @@ impl BillingDetails {
             },
         };
         Ok(errors.finish(Some(tidy))?)
+    }
+
+    /// Where it is; none when that is not known.
+    #[must_use]
+    pub fn country(&self) -> Option<Country> {
+        self.country.parse().ok()
     }
 }
 
@@ -116,10 +128,20 @@ pub struct Organization {
     pub rate_card_id: Option<RateCardId>,
     /// Who gets the invoices.
     pub details: BillingDetails,
+    /// What is known about its VAT id.
+    pub vat: VatStanding,
     /// Since when.
     pub created_at: Timestamp,
     /// Last changed.
     pub updated_at: Timestamp,
+}
+
+impl Organization {
+    /// Its VAT id, if it was confirmed; nothing else exempts from VAT.
+    #[must_use]
+    pub fn confirmed_vat_id(&self) -> Option<VatId> {
+        if self.vat.is_confirmed() { self.details.vat_id.parse().ok() } else { None }
+    }
 }
 
 /// What is needed to begin.
@@ -379,8 +401,37 @@ pub fn set_details(
     let mut organization = get(tx.conn()?, id)?;
     let json = |d: &BillingDetails| serde_json::to_value(d).unwrap_or_default();
     let difference = Difference::new().changed("details", json(&organization.details), json(&details));
+    // an answer is about the id that was asked for, and about nobody else
+    if organization.details.vat_id != details.vat_id {
+        organization.vat = VatStanding::default();
+    }
     organization.details = details;
     save(tx, by, "organization.details_changed", organization, &difference)
+}
+
+/// Notes what the register said about `asked`. None when the organization has another id by now: then the answer says
+/// nothing about it, and nothing is stored.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn set_vat_answer(
+    tx: &WriteTx<'_>,
+    by: &By,
+    id: OrganizationId,
+    asked: &VatId,
+    answer: VatAnswer,
+) -> Result<Option<Organization>, Error> {
+    let mut organization = get(tx.conn()?, id)?;
+    if organization.details.vat_id != asked.text() {
+        return Ok(None);
+    }
+    let status = if answer.valid { "confirmed" } else { "invalid" };
+    let difference = Difference::new()
+        .with("vat_id", asked.text())
+        .changed("status", organization.vat.name(), status)
+        .with("answer", answer.text.as_str());
+    organization.vat = VatStanding::answered(answer, tx.now());
+    save(tx, by, "organization.vat_id_checked", organization, &difference).map(Some)
 }
 
 /// Stores a changed organization; when nothing changed, nothing is stored or recorded.

@@ -2,6 +2,7 @@
 
 use super::scopes::{Scope, Scopes};
 use crate::base::FieldError;
+use crate::tax::{Country, VatId, VatIdError};
 
 /// Characters in a name or a line of an address.
 const NAME_MAX: usize = 200;
@@ -99,25 +100,42 @@ pub(super) fn password(field: &'static str, text: &str, min_chars: usize) -> Res
 
 /// A country as ISO 3166-1 alpha-2, or nothing.
 pub(super) fn country(field: &'static str, text: &str) -> Result<String, FieldError> {
-    let text = text.trim().to_uppercase();
-    if text.is_empty() || (text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())) {
-        return Ok(text);
+    if text.trim().is_empty() {
+        return Ok(String::new());
     }
-    Err(FieldError::new(field, "invalid", "is not a two-letter country code, such as ES"))
+    let country: Result<Country, _> = text.parse();
+    country
+        .map(|country| country.code().to_owned())
+        .map_err(|error| FieldError::new(field, "invalid", error.to_string()))
 }
 
-/// A VAT id without the spaces, dots and dashes people write in it, or nothing. Whether it exists is asked
-/// elsewhere.
-pub(super) fn vat_id(field: &'static str, text: &str) -> Result<String, FieldError> {
-    let text: String = text
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '.' | '-'))
-        .collect::<String>()
-        .to_uppercase();
-    if text.len() <= 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'*')) {
-        return Ok(text);
+/// A VAT id without the spaces, dots and dashes people write in it, or nothing. Those of the Union must be well formed and,
+/// where the country is known, be that country's; whether one exists is asked elsewhere.
+pub(super) fn vat_id(field: &'static str, text: &str, country: &str) -> Result<String, FieldError> {
+    let compact = VatId::compact(text);
+    if compact.is_empty() {
+        return Ok(compact);
     }
-    Err(FieldError::new(field, "invalid", "is not a VAT id"))
+    let country: Option<Country> = country.parse().ok();
+    let found = match country {
+        Some(country) if country.is_member_state() => VatId::parse_in(&compact, country),
+        Some(_) | None => compact.parse(),
+    };
+    match (found, country) {
+        (Ok(id), Some(country)) if id.country() != country.for_vat() => {
+            let message = format!("is an id of {}, but the country is {country}", id.country());
+            Err(FieldError::new(field, "wrong_country", message))
+        }
+        (Ok(id), _) => Ok(id.text().to_owned()),
+        // the numbers of other countries are taken as they are
+        (Err(VatIdError::Prefix), country) if !country.is_some_and(Country::is_member_state) => {
+            if compact.len() <= 20 && compact.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                return Ok(compact);
+            }
+            Err(FieldError::new(field, "invalid", "is not a VAT id"))
+        }
+        (Err(error), _) => Err(FieldError::new(field, "invalid", error.to_string())),
+    }
 }
 
 /// What a new key may be used for.
@@ -206,10 +224,34 @@ mod tests {
     fn billing_details_are_tidied() {
         assert_eq!(country("country", " es ").as_deref(), Ok("ES"));
         assert_eq!(country("country", "").as_deref(), Ok(""));
+        assert_eq!(country("country", "EL").as_deref(), Ok("GR"));
         assert!(country("country", "Spain").is_err());
-        assert_eq!(vat_id("vat_id", "es b-123.456 78").as_deref(), Ok("ESB12345678"));
-        assert!(vat_id("vat_id", "ES_B1").is_err());
-        assert!(vat_id("vat_id", &"1".repeat(21)).is_err());
+        assert!(country("country", "ZZ").is_err());
+    }
+
+    #[test]
+    fn vat_ids_of_the_union_are_checked() {
+        let id = |text: &str, country: &str| vat_id("vat_id", text, country).map_err(|e| e.code);
+        assert_eq!(id("es b-123.456 74", "ES"), Ok("ESB12345674".into()));
+        assert_eq!(id("B12345674", "ES"), Ok("ESB12345674".into()));
+        assert_eq!(id("GR094259216", "GR"), Ok("EL094259216".into()));
+        assert_eq!(id("FR40303265045", "MC"), Ok("FR40303265045".into()));
+        assert_eq!(id("ESB12345674", ""), Ok("ESB12345674".into()));
+        assert_eq!(id(" ", "ES"), Ok(String::new()));
+        assert_eq!(id("XI123456782", "GB"), Ok("XI123456782".into()));
+        for (bad, country) in
+            [("ESB12345678", "ES"), ("ESB1", ""), ("12", "ES"), ("GB123456782", "ES"), ("ES_B1", "ES")]
+        {
+            assert_eq!(id(bad, country), Err("invalid"), "{bad}");
+        }
+        assert_eq!(id("DE136695976", "ES"), Err("wrong_country"));
+        assert_eq!(id("XI123456782", "ES"), Err("wrong_country"));
+        assert_eq!(id("DE136695976", "CH"), Err("wrong_country"));
+        // elsewhere anything that could be a number of that kind
+        assert_eq!(id("CHE-123.456.788 MWST", "CH"), Ok("CHE123456788MWST".into()));
+        assert_eq!(id("123456789", ""), Ok("123456789".into()));
+        assert_eq!(id("US_1", "US"), Err("invalid"));
+        assert_eq!(id(&"1".repeat(21), "US"), Err("invalid"));
     }
 
     #[test]

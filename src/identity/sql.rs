@@ -15,6 +15,7 @@ use super::scopes::Role;
 use super::secrets::SecretHash;
 use super::sessions::Session;
 use super::users::{Credentials, Member, User};
+use super::vat::VatStanding;
 use super::workspaces::Workspace;
 use crate::base::Timestamp;
 use crate::base::id::{ApiKeyId, OrganizationId, RateCardId, SessionId, UserId, WorkspaceId};
@@ -99,7 +100,7 @@ macro_rules! organization_columns {
     () => {
         "id, name, external_id, currency, timezone, status, status_reason, rate_card_id, company_name,
          address_line1, address_line2, postal_code, city, region, country, vat_id, billing_email,
-         created_at, updated_at"
+         locale, vat_id_status, vat_id_checked_at, vat_id_answer, created_at, updated_at"
     };
 }
 
@@ -130,10 +131,23 @@ fn organization(row: &Row<'_>) -> Made<Organization> {
             country: row.get(14)?,
             vat_id: row.get(15)?,
             billing_email: row.get(16)?,
+            locale: parsed(row.get_ref(17)?.as_str().unwrap_or_default(), table, id)?,
         },
-        created_at: row.get(17)?,
-        updated_at: row.get(18)?,
+        vat: vat_standing(row, id)?,
+        created_at: row.get(21)?,
+        updated_at: row.get(22)?,
     })
+}
+
+fn vat_standing(row: &Row<'_>, id: i64) -> Made<VatStanding> {
+    let status: String = row.get(18)?;
+    let evidence: (Option<Timestamp>, Option<String>) = (row.get(19)?, row.get(20)?);
+    match (status.as_str(), evidence) {
+        ("unconfirmed", _) => Ok(VatStanding::Unconfirmed),
+        ("confirmed", (Some(checked_at), Some(answer))) => Ok(VatStanding::Confirmed { checked_at, answer }),
+        ("invalid", (Some(checked_at), Some(answer))) => Ok(VatStanding::Invalid { checked_at, answer }),
+        (other, _) => Err(DbError::bad_row("organizations", id, format_args!("VAT id status {other:?}"))),
+    }
 }
 
 pub(super) fn organization_by_id(conn: &Connection, id: OrganizationId) -> Made<Option<Organization>> {
@@ -166,12 +180,13 @@ pub(super) fn update_organization(conn: &Connection, changed: &Organization) -> 
         Status::Active => "",
         Status::Suspended { reason } => reason,
     };
-    let details = &changed.details;
+    let (details, evidence) = (&changed.details, changed.vat.evidence());
     run(
         conn,
         "UPDATE organizations SET name = ?2, external_id = ?3, timezone = ?4, status = ?5, status_reason = ?6,
              rate_card_id = ?7, company_name = ?8, address_line1 = ?9, address_line2 = ?10, postal_code = ?11,
-             city = ?12, region = ?13, country = ?14, vat_id = ?15, billing_email = ?16, updated_at = ?17
+             city = ?12, region = ?13, country = ?14, vat_id = ?15, billing_email = ?16, updated_at = ?17, locale = ?18,
+             vat_id_status = ?19, vat_id_checked_at = ?20, vat_id_answer = ?21
          WHERE id = ?1",
         params![
             changed.id,
@@ -191,6 +206,10 @@ pub(super) fn update_organization(conn: &Connection, changed: &Organization) -> 
             details.vat_id,
             details.billing_email,
             changed.updated_at,
+            details.locale.tag(),
+            changed.vat.name(),
+            evidence.map(|(at, _)| at),
+            evidence.map(|(_, answer)| answer),
         ],
     )
     .map(drop)

@@ -258,14 +258,14 @@ fn details_and_notes_are_kept_tidily() {
     let details = BillingDetails {
         company_name: " Acme S.L. ".into(),
         country: "es".into(),
-        vat_id: "ES B-12345678".into(),
+        vat_id: "ES B-12345674".into(),
         billing_email: "Bills@Acme.example".into(),
         ..BillingDetails::default()
     };
     let kept = house.write(move |tx| organizations::set_details(tx, &cli(), id, &details)).unwrap().details;
     assert_eq!(
         (&*kept.company_name, &*kept.country, &*kept.vat_id, &*kept.billing_email),
-        ("Acme S.L.", "ES", "ESB12345678", "bills@acme.example")
+        ("Acme S.L.", "ES", "ESB12345674", "bills@acme.example")
     );
     assert_eq!(house.read(|c| organizations::get(c, id)).details, kept);
     let bad = BillingDetails { country: "Spain".into(), billing_email: "x".into(), ..Default::default() };

@@ -18,5 +18,6 @@ mod pages;
 mod process;
 mod settings;
 mod tidy;
+mod vat_ids;
 mod verify_tampering;
 mod writer;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tollbook::base::time::DAY_MS;
+use tollbook::onboarding::Prices;
 
 use super::desk::{Desk, names, number, voice};
 
@@ -361,4 +362,59 @@ async fn the_subscription_is_the_plan_or_nothing() {
     let voice = &current["allowances"].as_array().unwrap().iter().find(|a| a["meter"] == "voice").unwrap();
     assert_eq!(names(voice), ["included", "left", "meter", "unit", "used"]);
     assert_eq!((&voice["included"], &voice["unit"]), (&json!(30_000), &json!("second")));
+}
+
+#[actix_web::test]
+async fn billing_details_say_how_a_purchase_would_be_taxed() {
+    let seller = |config: &mut tollbook::config::Config| {
+        config.seller.country = Some("ES".into());
+        config.tax.oss = true;
+    };
+    let desk = Desk::with(seller, Prices::default()).await;
+    let put = async |details: Value| {
+        let call = desk.app.call("PUT", "/api/v1/billing/details").json(&details.to_string());
+        call.bearer(&desk.operator).organization(desk.organization).send().await
+    };
+    let german = json!({
+        "company_name": "Acme GmbH", "address_line1": "Unter den Linden 1", "postal_code": "10117",
+        "city": "Berlin", "country": "de", "vat_id": "136 695 976", "locale": "de",
+    });
+    let put_answer = put(german).await.expect(200).json;
+    let answer = desk.get("/billing/details").await.expect(200).json;
+    assert_eq!(put_answer, answer);
+    assert_eq!((&answer["vat_id"], &answer["locale"]), (&json!("DE136695976"), &json!("de")));
+    assert_eq!(
+        (&answer["vat_id_status"], &answer["vat_id_checked_at"]),
+        (&json!("unconfirmed"), &Value::Null)
+    );
+    let at_destination = json!({ "treatment": "destination", "rate": "19", "country": "DE", "note": null });
+    assert_eq!(answer["tax"], at_destination, "an id that nobody confirmed exempts nobody");
+    let organization = desk.organization;
+    let id = "DE136695976".parse().unwrap();
+    let confirm = desk.app.db().write(move |tx| {
+        let answer = tollbook::identity::VatAnswer { valid: true, text: "{}".into() };
+        let by = tollbook::identity::By::actor(tollbook::identity::Actor::System);
+        tollbook::identity::organizations::set_vat_answer(tx, &by, organization, &id, answer)
+    });
+    confirm.await.unwrap();
+    let answer = desk.get("/billing/details").await.expect(200).json;
+    assert_eq!(answer["vat_id_status"], "confirmed");
+    assert_eq!(
+        (&answer["tax"]["treatment"], &answer["tax"]["rate"]),
+        (&json!("reverse_charge"), &json!("0"))
+    );
+    assert!(answer["tax"]["note"].as_str().unwrap().contains("Steuerschuldnerschaft"));
+    // every field that is wrong is named
+    let refused =
+        put(json!({ "country": "XX", "vat_id": "DE136695970", "billing_email": "x" })).await.expect(422);
+    let names: Vec<String> = refused.wrong().into_iter().map(|(field, _)| field).collect();
+    assert_eq!(names, ["country", "vat_id", "billing_email"]);
+    let refused = put(json!({ "country": "ES", "vat_id": "DE136695976" })).await.expect(422);
+    assert_eq!(refused.wrong(), [("vat_id".to_owned(), "wrong_country".to_owned())]);
+    put(json!({ "locale": "xx" })).await.expect(422);
+    assert_eq!(
+        desk.get("/billing/details").await.expect(200).json,
+        answer,
+        "what was refused changed nothing"
+    );
 }
