@@ -15,6 +15,7 @@ pub mod grants;
 pub mod http;
 pub mod idempotency;
 pub mod identity;
+pub mod invoices;
 pub mod ledger;
 pub mod limits;
 pub mod metering;

@@ -254,6 +254,8 @@ kinds! {
     NumberKind = "num" => NumberId;
     /// One leg of a call that was asked for, or reported afterwards.
     AuthorizationKind = "auth" => AuthorizationId;
+    /// An invoice or a credit note.
+    InvoiceKind = "inv" => InvoiceId;
     /// An entry of the audit log.
     AuditKind = "aud" => AuditId;
 }

@@ -54,10 +54,10 @@ pub(super) fn migrate(common: &Common) -> Outcome {
 pub(super) fn verify(common: &Common) -> Outcome {
     existing_file(&common.config(&[])?)?;
     let (_, opened) = common.open()?;
-    let calls::verify::Summary { usage: summary, calls } =
+    let calls::verify::Summary { usage: summary, calls, invoices } =
         opened.db.read_blocking(|tx| calls::verify::run(tx.conn()))?;
     println!(
-        "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls",
+        "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls, {invoices} invoices",
         summary.book.commits,
         summary.book.transfers,
         summary.book.accounts,

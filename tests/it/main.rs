@@ -9,6 +9,7 @@ mod demo;
 mod disk;
 mod helpers;
 mod import;
+mod invoices;
 mod kill;
 mod ledger_kit;
 mod ledger_rules;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
+use crate::invoices;
 use crate::ledger::verify::{VerifyError, expect_equal, none_of};
 use crate::metering::{self, Extra};
 
@@ -31,6 +32,8 @@ pub struct Summary {
     pub usage: metering::verify::Summary,
     /// Calls, whatever became of them.
     pub calls: u64,
+    /// Invoices and credit notes.
+    pub invoices: u64,
 }
 
 /// Verifies the whole database in one snapshot.
@@ -41,5 +44,6 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
     let usage = metering::verify::run(conn)?;
     sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     carried(conn)?;
-    Ok(Summary { usage, calls: sql::count(conn)? })
+    let invoices = invoices::verify::run(conn)?;
+    Ok(Summary { usage, calls: sql::count(conn)?, invoices })
 }

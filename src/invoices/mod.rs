@@ -1,0 +1,365 @@
+//! Invoices and credit notes: numbered without gaps, final from the moment they are issued.
+//!
+//! A number is taken in the transaction that issues the document, so what fails takes none. What is printed on a document is
+//! stored with it: seller, buyer, rate and words stay as they were.
+
+mod rules;
+mod sql;
+pub mod verify;
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::base::id::{InvoiceId, OrganizationId};
+use crate::base::{Currency, Day, Money, MoneyError, Page, Quantity, Timestamp, Zone};
+use crate::db::{DbError, WriteTx};
+use crate::identity::audit::{self, Difference};
+use crate::identity::{self, BillingDetails, By, Organization, Seller, organizations};
+use crate::tax::{Amounts, Country, Kind as TaxKind, Prices, Rate};
+
+/// What kind of document it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What was sold.
+    Invoice,
+    /// What of an invoice is given back.
+    CreditNote,
+}
+
+impl Kind {
+    /// Its name in the database and the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoice => "invoice",
+            Self::CreditNote => "credit_note",
+        }
+    }
+
+    /// What the names of its series begin with; the year of issue follows.
+    const fn series_prefix(self) -> &'static str {
+        match self {
+            Self::Invoice => "INV",
+            Self::CreditNote => "CN",
+        }
+    }
+}
+
+/// A line to be invoiced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLine {
+    /// What was sold.
+    pub description: String,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// Its price altogether, with or without tax as [`NewInvoice::prices`] says. Minor units, not negative.
+    pub price: i64,
+}
+
+/// Something that says in which country a buyer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// What, such as `billing_address`, `card_country` or `ip_address`.
+    pub source: String,
+    /// Which country it says.
+    pub country: Country,
+}
+
+/// A sale to be invoiced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInvoice {
+    /// Who bought.
+    pub organization: OrganizationId,
+    /// What is invoiced, such as a payment's id. There is one invoice for each.
+    pub reference: String,
+    /// What was sold; at least one line.
+    pub lines: Vec<NewLine>,
+    /// Whether the prices of the lines hold the tax.
+    pub prices: Prices,
+    /// What says where the buyer is, besides its billing address.
+    pub evidence: Vec<Evidence>,
+    /// Since when it is paid, and with what.
+    pub paid: Option<Paid>,
+}
+
+/// How a document was paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    /// When.
+    pub at: Timestamp,
+    /// With what, such as `Visa •••• 4242`.
+    pub with: String,
+}
+
+/// Something to be given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCreditNote {
+    /// Of which invoice.
+    pub invoice: InvoiceId,
+    /// What it is for, such as a refund's id. There is one credit note for each.
+    pub reference: String,
+    /// How much, with its tax. The invoice's own rate divides it.
+    pub total: Money,
+    /// Why; printed.
+    pub reason: String,
+    /// When and how the money went back, if it did.
+    pub paid: Option<Paid>,
+}
+
+/// A line as it was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What was sold.
+    pub description: String,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// Without tax.
+    pub net: Money,
+}
+
+/// A document as it was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    /// Its id.
+    pub id: InvoiceId,
+    /// What it is.
+    pub kind: Kind,
+    /// Its series, such as `INV-2026`.
+    pub series: String,
+    /// Its number there, from 1.
+    pub number: i64,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Of which invoice, for a credit note.
+    pub corrects: Option<InvoiceId>,
+    /// What it is for.
+    pub reference: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// The day that is printed, UTC.
+    pub issue_day: Day,
+    /// Net, tax and total; positive, also on a credit note.
+    pub amounts: Amounts,
+    /// How it is taxed.
+    pub treatment: TaxKind,
+    /// The rate.
+    pub rate: Rate,
+    /// Whose tax it is.
+    pub tax_country: Option<Country>,
+    /// What the law wants said about the tax; may be empty.
+    pub note: String,
+    /// Why it was issued, for a credit note.
+    pub reason: String,
+    /// Who issued it, as it was.
+    pub seller: BillingDetails,
+    /// Whom it went to, as it was.
+    pub buyer: BillingDetails,
+    /// What was known about the buyer's VAT id: `unconfirmed`, `confirmed` or `invalid`.
+    pub vat_id_status: String,
+    /// When that was asked, and what was answered.
+    pub vat_id_evidence: Option<(Timestamp, String)>,
+    /// What said where the buyer was.
+    pub evidence: Vec<Evidence>,
+    /// When and how it was paid.
+    pub paid: Option<Paid>,
+    /// Its lines, in order.
+    pub lines: Vec<Line>,
+}
+
+impl Invoice {
+    /// The number that people know it by, such as `INV-2026-000042`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}-{:06}", self.series, self.number)
+    }
+
+    /// Its currency.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        self.amounts.total.currency
+    }
+}
+
+/// Why nothing was issued.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The organization, or the seller as it is stored.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// An amount is too large, or of another currency.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// There is no such document.
+    #[error("no such invoice")]
+    NotFound,
+    /// The seller's name or country is not known, and an invoice has to say both.
+    #[error("the seller's legal name and country have to be set before anything is sold")]
+    SellerUnknown,
+    /// Nothing to invoice: no line, or a negative amount.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The reference has another document already.
+    #[error("there is another document for {0}")]
+    Conflict(String),
+    /// More would be given back than is left of the invoice.
+    #[error("{asked} is more than the {left} that is left of the invoice")]
+    Exceeds {
+        /// What was asked for.
+        asked: Money,
+        /// What is left.
+        left: Money,
+    },
+}
+
+/// Issues an invoice with the next number of its series. The same sale again (by its reference) gives the invoice that was
+/// issued for it.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind, and no number is taken.
+pub fn issue(tx: &WriteTx<'_>, by: &By, seller: &Seller, new: &NewInvoice) -> Result<Invoice, Error> {
+    rules::check_reference(&new.reference)?;
+    rules::check_lines(&new.lines)?;
+    let conn = tx.conn()?;
+    let buyer = organizations::get(conn, new.organization)?;
+    if let Some(issued) = sql::by_reference(conn, Kind::Invoice, &new.reference)? {
+        return if rules::is_same_sale(&issued, new)? {
+            Ok(issued)
+        } else {
+            Err(Error::Conflict(new.reference.clone()))
+        };
+    }
+    let issue_day = Zone::UTC.day_of(tx.now());
+    let treatment = seller.treatment(&buyer, issue_day).ok_or(Error::SellerUnknown)?;
+    if seller.details.company_name.is_empty() {
+        return Err(Error::SellerUnknown);
+    }
+    let (amounts, lines) = rules::priced(&new.lines, treatment.rate, new.prices, buyer.currency)?;
+    let draft = Invoice {
+        id: sql::next_id(conn)?,
+        kind: Kind::Invoice,
+        series: series(Kind::Invoice, issue_day),
+        number: 0,
+        organization: buyer.id,
+        corrects: None,
+        reference: new.reference.clone(),
+        issued_at: tx.now(),
+        issue_day,
+        amounts,
+        treatment: treatment.kind,
+        rate: treatment.rate,
+        tax_country: treatment.country,
+        note: treatment.note(buyer.details.locale).unwrap_or_default().to_owned(),
+        reason: String::new(),
+        seller: seller.details.clone(),
+        vat_id_status: buyer.vat.name().to_owned(),
+        vat_id_evidence: buyer.vat.evidence().map(|(at, answer)| (at, answer.to_owned())),
+        buyer: as_buyer(&buyer),
+        evidence: new.evidence.clone(),
+        paid: new.paid.clone(),
+        lines,
+    };
+    number_and_store(tx, by, draft, "invoice.issued")
+}
+
+/// Issues a credit note for a part or the rest of an invoice. The same one again (by its reference) gives the one that was
+/// issued.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind, and no number is taken.
+pub fn credit_note(tx: &WriteTx<'_>, by: &By, new: &NewCreditNote) -> Result<Invoice, Error> {
+    rules::check_reference(&new.reference)?;
+    let conn = tx.conn()?;
+    if let Some(issued) = sql::by_reference(conn, Kind::CreditNote, &new.reference)? {
+        let is_same = issued.corrects == Some(new.invoice) && issued.amounts.total == new.total;
+        return if is_same { Ok(issued) } else { Err(Error::Conflict(new.reference.clone())) };
+    }
+    let invoice = sql::by_id(conn, new.invoice)?.filter(|found| found.kind == Kind::Invoice);
+    let invoice = invoice.ok_or(Error::NotFound)?;
+    let left = rules::less(invoice.amounts, sql::credited(conn, invoice.id)?);
+    let amounts = rules::credited(new.total, invoice.rate, left)?;
+    let issue_day = Zone::UTC.day_of(tx.now());
+    let description = format!("{} · {}", invoice.label(), new.reason.trim());
+    let draft = Invoice {
+        id: sql::next_id(conn)?,
+        kind: Kind::CreditNote,
+        series: series(Kind::CreditNote, issue_day),
+        number: 0,
+        corrects: Some(invoice.id),
+        reference: new.reference.clone(),
+        issued_at: tx.now(),
+        issue_day,
+        amounts,
+        reason: new.reason.trim().to_owned(),
+        paid: new.paid.clone(),
+        lines: vec![Line { description, quantity: Quantity::from_micros(1_000_000), net: amounts.net }],
+        ..invoice
+    };
+    number_and_store(tx, by, draft, "credit_note.issued")
+}
+
+fn series(kind: Kind, day: Day) -> String {
+    format!("{}-{}", kind.series_prefix(), day.date().year())
+}
+
+/// The buyer as the document names it: somebody who gave no legal name is known by the organization's.
+fn as_buyer(buyer: &Organization) -> BillingDetails {
+    let mut details = buyer.details.clone();
+    if details.company_name.is_empty() {
+        details.company_name.clone_from(&buyer.name);
+    }
+    details
+}
+
+fn number_and_store(tx: &WriteTx<'_>, by: &By, draft: Invoice, action: &str) -> Result<Invoice, Error> {
+    let conn = tx.conn()?;
+    let issued = Invoice { number: sql::take_number(conn, &draft.series)?, ..draft };
+    sql::insert(conn, &issued)?;
+    let difference = Difference::new()
+        .with("number", issued.label())
+        .with("reference", issued.reference.as_str())
+        .with("total", issued.amounts.total.to_string());
+    audit::record(tx, by, action, issued.id, Some(issued.organization), &difference)?;
+    Ok(issued)
+}
+
+/// A document of this organization.
+///
+/// # Errors
+/// [`Error::NotFound`], also when it is another organization's.
+pub fn get(conn: &Connection, organization: OrganizationId, id: InvoiceId) -> Result<Invoice, Error> {
+    sql::by_id(conn, id)?.filter(|found| found.organization == organization).ok_or(Error::NotFound)
+}
+
+/// The document of a kind that was issued for a reference.
+///
+/// # Errors
+/// When the database fails.
+pub fn by_reference(conn: &Connection, kind: Kind, reference: &str) -> Result<Option<Invoice>, Error> {
+    Ok(sql::by_reference(conn, kind, reference)?)
+}
+
+/// What credit notes have given back of an invoice so far.
+///
+/// # Errors
+/// When the database fails.
+pub fn credited(conn: &Connection, invoice: &Invoice) -> Result<Amounts, Error> {
+    let (net, tax) = sql::credited(conn, invoice.id)?;
+    let money = |minor| Money { minor, currency: invoice.currency() };
+    Ok(Amounts { net: money(net), tax: money(tax), total: money(net.saturating_add(tax)) })
+}
+
+/// Documents of an organization, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(
+    conn: &Connection,
+    organization: OrganizationId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Page<Invoice>, Error> {
+    Ok(Page::cut(sql::list(conn, organization, before, limit)?, limit, |invoice| invoice.id.number()))
+}
