@@ -19,5 +19,6 @@ pub mod ledger;
 pub mod limits;
 pub mod metering;
 pub mod onboarding;
+pub mod outbox;
 pub mod scheduler;
 pub mod wallet;

@@ -6,6 +6,7 @@ use crate::calls;
 use crate::db::{Db, DbError};
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
+use crate::outbox;
 use crate::wallet;
 
 /// Rows handled in one transaction.
@@ -35,6 +36,7 @@ pub async fn tick(db: &Db, door: &Authenticator) -> Result<(), Error> {
     while db.write(|tx| wallet::expire_due(tx, STEP)).await? >= full {}
     while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
     while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
+    while db.write(|tx| outbox::purge(tx, STEP)).await? >= full {}
     Ok(())
 }
 
