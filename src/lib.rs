@@ -20,5 +20,6 @@ pub mod limits;
 pub mod metering;
 pub mod onboarding;
 pub mod outbox;
+pub mod payments;
 pub mod scheduler;
 pub mod wallet;

@@ -254,6 +254,8 @@ kinds! {
     NumberKind = "num" => NumberId;
     /// One leg of a call that was asked for, or reported afterwards.
     AuthorizationKind = "auth" => AuthorizationId;
+    /// Money asked for.
+    PaymentKind = "pay" => PaymentId;
     /// Work to be done outside of the database.
     WorkKind = "work" => WorkId;
     /// An entry of the audit log.

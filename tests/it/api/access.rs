@@ -41,6 +41,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/static/{file:.*}", Anyone),
     ("GET", "/static/brand.css", Anyone),
     ("GET", "/static/logo", Anyone),
+    ("POST", "/webhooks/{gateway}", Anyone),
     ("POST", "/api/v1/auth/sessions", Anyone),
     ("DELETE", "/api/v1/auth/sessions", Person),
     ("GET", "/api/v1/auth/me", Credential),
