@@ -315,6 +315,8 @@ fn state(
     let public_url = server.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
     let https = public_url.starts_with("https://");
     let desk = desk(config, &opened.db, &public_url);
+    let topup_url = config.credits.topup_url.clone();
+    let topup_url = topup_url.or_else(|| desk.is_open().then(|| format!("{public_url}/topup")));
     let settings = Settings {
         public_url,
         mode: server.mode,
@@ -327,7 +329,7 @@ fn state(
         credits_per_unit: config.credits.per_unit,
         max_batch: config.usage.max_batch,
         looks: looks(config)?,
-        topup_url: config.credits.topup_url.clone(),
+        topup_url,
         welcome: welcome(config),
         seller: config.seller.clone(),
     };

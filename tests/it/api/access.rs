@@ -50,6 +50,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("PUT", "/api/v1/billing/details", Organization(BillingWrite)),
     ("GET", "/api/v1/billing/wallet", Organization(BillingRead)),
     ("POST", "/api/v1/billing/wallet/credit", OperatorFor(BillingWrite)),
+    ("POST", "/api/v1/billing/wallet/topup", InSession(BillingWrite)),
+    ("GET", "/api/v1/billing/packages", Organization(BillingRead)),
     ("GET", "/api/v1/billing/balance", Organization(BillingRead)),
     ("GET", "/api/v1/billing/transactions", Organization(BillingRead)),
     ("GET", "/api/v1/billing/transactions/{id}", Organization(BillingRead)),
