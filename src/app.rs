@@ -32,13 +32,16 @@ use crate::ledger::Journal;
 use crate::limits::Spending;
 use crate::metering::{IdRunSizes, Intake, Limits};
 use crate::onboarding::Welcome;
+use crate::payments::gateway::Gateway;
+use crate::payments::gateway::sandbox::Sandbox;
+use crate::payments::{self, Desk};
 use crate::scheduler;
 use crate::tax::{self, VatId};
 use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
-/// How often calls that are not heard of any more are ended.
+/// How often calls that are not heard of any more are ended, and work outside is done.
 const CALL_TICK: Duration = Duration::from_secs(5);
 /// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
 const TICKS: u32 = 12;
@@ -312,6 +315,9 @@ fn state(
     let server = &config.server;
     let public_url = server.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
     let https = public_url.starts_with("https://");
+    let desk = desk(config, &opened.db, &public_url);
+    let topup_url = config.credits.topup_url.clone();
+    let topup_url = topup_url.or_else(|| desk.is_open().then(|| format!("{public_url}/topup")));
     let settings = Settings {
         public_url,
         mode: server.mode,
@@ -324,7 +330,7 @@ fn state(
         credits_per_unit: config.credits.per_unit,
         max_batch: config.usage.max_batch,
         looks: looks(config)?,
-        topup_url: config.credits.topup_url.clone(),
+        topup_url,
         welcome: welcome(config),
         seller: config.seller.clone(),
         seller_terms: seller_terms(config),
@@ -335,6 +341,7 @@ fn state(
         clock: clocks.clock,
         test_clock: clocks.test,
         door: opened.door(config),
+        desk,
         catalog: crate::catalog::SnapshotCache::default(),
         limits: RateLimits::new(&settings.rates),
         metrics: Metrics::new()?,
@@ -343,6 +350,25 @@ fn state(
         https,
         settings,
     })
+}
+
+/// What may be bought under this configuration.
+fn payment_terms(config: &Config) -> payments::Terms {
+    payments::Terms {
+        credits_per_unit: config.credits.per_unit,
+        minimum: config.payments.minimum,
+        maximum: config.payments.maximum,
+    }
+}
+
+/// Where payments are taken. The sandbox gives credit for nothing, so it is there in test mode alone.
+fn desk(config: &Config, db: &Db, public_url: &str) -> Desk {
+    let gateway = match config.server.mode {
+        Mode::Test => Some(Arc::new(Sandbox::new(db.clone(), public_url.to_owned())) as Arc<dyn Gateway>),
+        Mode::Live => None,
+    };
+    let tolerance_seconds = config.payments.webhook_tolerance_seconds;
+    Desk::new(db.clone(), gateway, payment_terms(config), public_url.to_owned(), tolerance_seconds)
 }
 
 /// How the pages are to look.
@@ -421,6 +447,8 @@ async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
     if db.write(move |tx| seed::seed(tx, &options)).await? {
         tracing::info!("first start: the catalog was filled with its default prices");
     }
+    let (terms, currency) = (payment_terms(config), config.credits.currency);
+    db.write(move |tx| payments::packages::seed(tx, &terms, currency)).await?;
     Ok(())
 }
 
@@ -430,8 +458,8 @@ async fn tick(state: web::Data<State>) {
     for count in (0..TICKS).cycle() {
         interval.tick().await;
         let done = match count {
-            0 => scheduler::tick(&state.db, &state.door).await,
-            _ => scheduler::end_calls(&state.db).await,
+            0 => scheduler::tick(&state.db, &state.door, &state.desk).await,
+            _ => scheduler::often(&state.db, &state.desk).await,
         };
         if let Err(error) = done {
             tracing::warn!(%error, "scheduled work");

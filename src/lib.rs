@@ -20,6 +20,8 @@ pub mod ledger;
 pub mod limits;
 pub mod metering;
 pub mod onboarding;
+pub mod outbox;
+pub mod payments;
 pub mod scheduler;
 pub mod tax;
 pub mod wallet;

@@ -256,6 +256,10 @@ kinds! {
     AuthorizationKind = "auth" => AuthorizationId;
     /// An invoice or a credit note.
     InvoiceKind = "inv" => InvoiceId;
+    /// Money asked for.
+    PaymentKind = "pay" => PaymentId;
+    /// Work to be done outside of the database.
+    WorkKind = "work" => WorkId;
     /// An entry of the audit log.
     AuditKind = "aud" => AuditId;
 }

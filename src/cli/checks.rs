@@ -16,6 +16,7 @@ use crate::base::{Clock, SystemClock};
 use crate::calls;
 use crate::config::Config;
 use crate::db::SCHEMA_VERSION;
+use crate::payments;
 
 const WAIT: Duration = Duration::from_secs(5);
 /// A clock that is further behind the file than this has stepped back.
@@ -54,10 +55,13 @@ pub(super) fn migrate(common: &Common) -> Outcome {
 pub(super) fn verify(common: &Common) -> Outcome {
     existing_file(&common.config(&[])?)?;
     let (_, opened) = common.open()?;
-    let calls::verify::Summary { usage: summary, calls, invoices } =
-        opened.db.read_blocking(|tx| calls::verify::run(tx.conn()))?;
+    let (calls::verify::Summary { usage: summary, calls, invoices }, payments) =
+        opened.db.read_blocking(|tx| -> Result<_, crate::ledger::verify::VerifyError> {
+            Ok((calls::verify::run(tx.conn())?, payments::verify::run(tx.conn())?))
+        })?;
     println!(
-        "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls, {invoices} invoices",
+        "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls, \
+         {payments} payments, {invoices} invoices",
         summary.book.commits,
         summary.book.transfers,
         summary.book.accounts,

@@ -11,6 +11,7 @@ mod credits;
 mod database;
 mod limits;
 mod log;
+mod payments;
 mod reader;
 mod secret;
 mod seller;
@@ -29,6 +30,7 @@ pub use credits::CreditsConfig;
 pub use database::Database;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use payments::Payments;
 pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
@@ -53,6 +55,8 @@ pub struct Config {
     pub usage: Usage,
     /// What is set aside for calls, and how long they may last.
     pub calls: Calls,
+    /// What customers may buy.
+    pub payments: Payments,
     /// Sign-in.
     pub auth: Auth,
     /// How fast requests may come.
@@ -99,6 +103,7 @@ impl Config {
             credits: CreditsConfig::read(reader),
             usage: Usage::read(reader),
             calls: Calls::read(reader),
+            payments: Payments::read(reader),
             auth: Auth::read(reader),
             limits: Limits::read(reader),
             log: Log::read(reader),
@@ -132,6 +137,7 @@ impl PartialEq for Config {
             && self.credits == other.credits
             && self.usage == other.usage
             && self.calls == other.calls
+            && self.payments == other.payments
             && self.auth == other.auth
             && self.limits == other.limits
             && self.log == other.log

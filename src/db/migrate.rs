@@ -13,6 +13,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0005_limits.sql")),
     M::up(include_str!("../../migrations/0006_calls.sql")),
     M::up(include_str!("../../migrations/0007_invoices.sql")),
+    M::up(include_str!("../../migrations/0008_payments.sql")),
 ];
 
 /// The schema version this program writes.

@@ -9,6 +9,8 @@ use crate::identity::Error as IdentityError;
 use crate::limits::Error as LimitsError;
 use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
+use crate::payments::Error as PaymentError;
+use crate::payments::gateway::Trouble;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
 
@@ -134,11 +136,36 @@ impl From<LimitsError> for ApiError {
     }
 }
 
+impl From<PaymentError> for ApiError {
+    fn from(error: PaymentError) -> Self {
+        match error {
+            PaymentError::Db(error) => error.into(),
+            PaymentError::Wallet(error) => error.into(),
+            PaymentError::Invalid(errors) => errors.into(),
+            PaymentError::NotFound => Self::new(Code::NotFound).message("There is no such payment."),
+            PaymentError::IntentConflict => Self::new(Code::IdempotencyConflict).param("Idempotency-Key"),
+            PaymentError::NoGateway => Self::new(Code::PaymentsUnavailable),
+            // the reason is the provider's text: for the log
+            PaymentError::Gateway(Trouble::Refused(why)) => {
+                tracing::error!(why, "a payment was refused by the provider");
+                Self::new(Code::PaymentProvider)
+            }
+            PaymentError::Gateway(trouble @ (Trouble::Unreachable(_) | Trouble::Unknown)) => {
+                tracing::warn!(%trouble, "payment provider");
+                Self::new(Code::Unavailable)
+                    .message("The payment provider does not answer, and nothing was charged. Try again in a moment.")
+                    .retry_after(5)
+            }
+        }
+    }
+}
+
 impl From<scheduler::Error> for ApiError {
     fn from(error: scheduler::Error) -> Self {
         match error {
             scheduler::Error::Db(error) => error.into(),
             scheduler::Error::Identity(error) => error.into(),
+            scheduler::Error::Payments(error) => error.into(),
         }
     }
 }

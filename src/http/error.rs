@@ -47,6 +47,7 @@ codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON.";
     InvalidBody = "invalid_body", BAD_REQUEST, "The body could not be read.";
     InvalidHeader = "invalid_header", BAD_REQUEST, "A request header does not make sense.";
+    InvalidSignature = "invalid_signature", BAD_REQUEST, "The signature does not fit.";
     OrganizationRequired = "organization_required", BAD_REQUEST,
         "Say which organization is meant, in the header Tollbook-Organization.";
     Unauthorized = "unauthorized", UNAUTHORIZED,
@@ -81,6 +82,9 @@ codes! {
     CallEnded = "call_ended", CONFLICT, "The call has ended.";
     HoldExpired = "hold_expired", CONFLICT,
         "The call was not heard of in time, and nothing is set aside for it any more. Capture what it lasted.";
+    PaymentsUnavailable = "payments_unavailable", CONFLICT, "No payment provider is configured.";
+    PaymentProvider = "payment_provider", BAD_GATEWAY,
+        "The payment provider did not take the payment, and nothing was charged.";
     NotTestMode = "not_test_mode", CONFLICT, "This works only in test mode.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,

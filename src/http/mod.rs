@@ -28,6 +28,7 @@ pub mod reply;
 pub mod request_id;
 pub mod route;
 pub mod schemas;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ use crate::config::{Network, Seller};
 use crate::db::Db;
 use crate::identity::{Authenticator, SellerTerms};
 use crate::onboarding::Welcome;
+use crate::payments::Desk;
 use assets::Looks;
 use error::ApiError;
 use metrics::Metrics;
@@ -95,6 +97,8 @@ pub struct State {
     pub test_clock: Option<Arc<TestClock>>,
     /// Lets people and keys in.
     pub door: Authenticator,
+    /// Takes payments.
+    pub desk: Desk,
     /// The catalog as readers see it.
     pub catalog: SnapshotCache,
     /// The edge's settings.
@@ -127,6 +131,7 @@ pub fn table() -> Table {
     docs::routes(&mut table);
     assets::routes(&mut table);
     api::routes(&mut table);
+    webhooks::routes(&mut table);
     pages::register(&mut table);
     table
 }

@@ -100,6 +100,12 @@ impl Fingerprint {
         }
         Self(hash.finalize().into())
     }
+
+    /// The bits.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// One request that may come again.

@@ -6,6 +6,8 @@ use crate::calls;
 use crate::db::{Db, DbError};
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
+use crate::outbox;
+use crate::payments::{self, Desk};
 use crate::wallet;
 
 /// Rows handled in one transaction.
@@ -22,19 +24,34 @@ pub enum Error {
     /// People and keys.
     #[error(transparent)]
     Identity(#[from] identity::Error),
+    /// Payments.
+    #[error(transparent)]
+    Payments(#[from] payments::Error),
 }
 
 /// Does everything that is due now.
 ///
 /// # Errors
 /// The first that fails; the rest is tried again at the next tick.
-pub async fn tick(db: &Db, door: &Authenticator) -> Result<(), Error> {
+pub async fn tick(db: &Db, door: &Authenticator, desk: &Desk) -> Result<(), Error> {
     let full = usize::try_from(STEP).unwrap_or(usize::MAX);
     door.flush_used().await?;
-    end_calls(db).await?;
+    often(db, desk).await?;
     while db.write(|tx| wallet::expire_due(tx, STEP)).await? >= full {}
     while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
     while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
+    while db.write(|tx| outbox::purge(tx, STEP)).await? >= full {}
+    Ok(())
+}
+
+/// Does what cannot wait for the next [`tick`]: ends calls, does work outside, and asks about payments.
+///
+/// # Errors
+/// The first that fails; the rest is tried again the next time.
+pub async fn often(db: &Db, desk: &Desk) -> Result<(), Error> {
+    end_calls(db).await?;
+    desk.work().await?;
+    while desk.reconcile().await? > 0 {}
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use tollbook::limits::Spending;
 use tollbook::metering::{
     self, EventIn, ExternalId, IdRunSizes, Intake, Limits, Mode, Outcome, Receipt, UsageEvent,
 };
+use tollbook::payments;
 use tollbook::wallet::{self, NewCredit, Summary, TakeBack, Wallets};
 
 /// How long after an expiry earlier usage may still draw on it.
@@ -190,7 +191,11 @@ impl Kit {
     }
 
     pub fn verify(&self) -> Result<calls::verify::Summary, VerifyError> {
-        self.db().read_blocking(|tx| calls::verify::run(tx.conn()))
+        self.db().read_blocking(|tx| {
+            let summary = calls::verify::run(tx.conn())?;
+            payments::verify::run(tx.conn())?;
+            Ok(summary)
+        })
     }
 
     pub fn assert_sound(&self) {

@@ -16,6 +16,7 @@ mod ledger_rules;
 mod ledger_sim;
 mod limit_rules;
 mod pages;
+mod payments;
 mod process;
 mod settings;
 mod tidy;

@@ -87,6 +87,6 @@ async fn advance(state: web::Data<State>, admitted: Admitted, Json(input): Json<
     });
     noted.await?;
     clock.advance(by_ms);
-    scheduler::tick(&state.db, &state.door).await?;
+    scheduler::tick(&state.db, &state.door, &state.desk).await?;
     Ok(Reply::ok(Time { now: state.clock.now(), mode: state.settings.mode.name() }))
 }

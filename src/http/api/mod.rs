@@ -17,6 +17,7 @@ mod period;
 mod plans;
 mod sessions;
 mod subscription;
+mod topup;
 pub(super) mod transactions;
 mod usage_events;
 mod usage_items;
@@ -46,6 +47,7 @@ pub fn routes(table: &mut Table) {
     usage_log::routes(table);
     wallet::routes(table);
     credit::routes(table);
+    topup::routes(table);
     transactions::routes(table);
     grants::routes(table);
     usage_report::routes(table);

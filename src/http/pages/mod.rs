@@ -17,7 +17,9 @@ mod limits;
 mod operator;
 pub mod outlook;
 mod overview;
+mod sandbox;
 mod setup;
+mod topup;
 mod transactions;
 mod usage;
 mod usage_day;
@@ -36,6 +38,8 @@ pub fn register(table: &mut Table) {
     call::register(table);
     transactions::register(table);
     limits::register(table);
+    topup::register(table);
+    sandbox::register(table);
     entry::routes(table);
     setup::routes(table);
     operator::routes(table);

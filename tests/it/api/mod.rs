@@ -12,5 +12,6 @@ mod desk;
 mod document;
 mod limits;
 mod sessions;
+mod topup;
 mod usage_events;
 mod usage_reports;

@@ -342,7 +342,7 @@ async fn a_way_to_buy_credit_is_shown_where_there_is_one() {
         let (_, owner) = app.member(id, Role::Owner).await;
         let browser = crate::pages::browsing::Browser::with_session(&app, &owner);
         let page = browser.get("/overview").await.expect(200);
-        assert_eq!(page.links(buy).len(), usize::from(configured.is_some()), "{}", page.html());
-        assert_eq!(page.text().contains("Top up"), configured.is_some());
+        let own = format!("{}/topup", app.app.url());
+        assert_eq!(page.links(configured.unwrap_or(&own)).len(), 1, "{}", page.html());
     }
 }

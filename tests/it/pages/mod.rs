@@ -8,3 +8,4 @@ mod entry;
 mod files;
 mod limits;
 mod operator;
+mod topup;

@@ -30,6 +30,8 @@ pub enum Section {
     Transactions,
     /// Customer: limits and agents.
     Limits,
+    /// Customer: buying credit.
+    TopUp,
     /// Operator: organizations.
     Organizations,
 }
@@ -147,7 +149,12 @@ impl Chrome {
                 label: "My Credit",
                 items: vec![item("Usage", "/usage", Section::Usage), item("Calls", "/calls", Section::Calls)],
             }],
-            Section::Overview | Section::Usage | Section::Calls | Section::Transactions | Section::Limits => {
+            Section::Overview
+            | Section::Usage
+            | Section::Calls
+            | Section::Transactions
+            | Section::Limits
+            | Section::TopUp => {
                 vec![NavGroup {
                     label: "My Credit",
                     items: vec![
@@ -156,6 +163,7 @@ impl Chrome {
                         item("Calls", "/calls", Section::Calls),
                         item("Transactions", "/transactions", Section::Transactions),
                         item("Limits & agents", "/limits", Section::Limits),
+                        item("Top up", "/topup", Section::TopUp),
                     ],
                 }]
             }

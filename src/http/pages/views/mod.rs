@@ -19,6 +19,7 @@ mod rendering;
 pub mod samples;
 pub mod setup;
 pub mod sign_in;
+pub mod topup;
 pub mod transactions;
 pub mod usage;
 pub mod usage_day;
@@ -35,6 +36,7 @@ pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage}
 pub use overview::{BalanceParts, OverviewPage};
 pub use setup::SetupPage;
 pub use sign_in::SignInPage;
+pub use topup::{PaymentPage, PaymentRow, SandboxPage, TopUpPage};
 pub use transactions::{Draw, TransactionFilter, TransactionPage, TransactionRow, TransactionsPage};
 pub use usage::{Group, GroupRow, UsageFilter, UsagePage, UsageTotals};
 pub use usage_day::{PriceLine, RateShown, UsageDayPage, UsageItemPage, UsageItemRow};

@@ -1,0 +1,100 @@
+-- Work to be done outside of the database, and money coming in. Times in UTC milliseconds.
+
+-- Written in the transaction that causes it. Waiting work is taken by moving due_at to the end of a lease; the count of
+-- attempts says whose lease it is.
+CREATE TABLE outbox (
+    id          INTEGER PRIMARY KEY,
+    kind        TEXT    NOT NULL,
+    subject     TEXT    NOT NULL,               -- what it is about, as its kind understands it
+    state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    due_at      INTEGER NOT NULL,
+    last_error  TEXT,
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+CREATE INDEX outbox_due ON outbox (due_at) WHERE state = 'waiting';
+CREATE INDEX outbox_done ON outbox (finished_at) WHERE state = 'done';
+CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
+
+-- What is for sale at a fixed price. Prices in minor units, credit in micro-credits.
+CREATE TABLE packages (
+    code        TEXT    PRIMARY KEY,
+    name        TEXT    NOT NULL,
+    currency    TEXT    NOT NULL,
+    price_minor INTEGER NOT NULL CHECK (price_minor > 0),
+    credits     INTEGER NOT NULL CHECK (credits > 0),
+    bonus       INTEGER NOT NULL DEFAULT 0 CHECK (bonus >= 0),
+    position    INTEGER NOT NULL,
+    active      INTEGER NOT NULL DEFAULT 1 CHECK (active IN (0, 1))
+) STRICT;
+
+-- Money asked for, and what became of it. What was agreed never changes; where it stands does, until it is settled.
+CREATE TABLE payments (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    gateway         TEXT    NOT NULL,
+    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency        TEXT    NOT NULL,
+    credits         INTEGER NOT NULL CHECK (credits > 0),
+    bonus           INTEGER NOT NULL DEFAULT 0 CHECK (bonus >= 0),
+    package         TEXT,
+    actor           TEXT    NOT NULL,
+    intent_key      TEXT,                       -- the client's key and its owner
+    intent          BLOB,                       -- fingerprint of what was asked for under that key
+    created_at      INTEGER NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('created', 'pending', 'settled', 'failed')),
+    reference       TEXT,                       -- the provider's id for it
+    client_secret   TEXT,
+    checkout_url    TEXT,
+    progress        TEXT,                       -- of a pending one: open, processing, or why the last attempt was declined
+    reason          TEXT,                       -- of a failed one
+    ended_at        INTEGER,
+    grant_id        INTEGER,
+    bonus_grant_id  INTEGER,
+    ask_at          INTEGER,                    -- when the provider is asked about it next
+    CHECK ((state = 'settled') = (grant_id IS NOT NULL)),
+    CHECK ((state = 'failed') = (reason IS NOT NULL))
+) STRICT;
+CREATE INDEX payments_by_organization ON payments (organization_id, id);
+CREATE UNIQUE INDEX payments_by_reference ON payments (gateway, reference) WHERE reference IS NOT NULL;
+CREATE UNIQUE INDEX payments_by_intent ON payments (organization_id, intent_key) WHERE intent_key IS NOT NULL;
+CREATE UNIQUE INDEX payments_by_grant ON payments (grant_id) WHERE grant_id IS NOT NULL;
+CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
+CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, currency, credits, bonus,
+    package, actor, intent_key, intent, created_at ON payments
+    BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
+CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'
+    BEGIN SELECT raise(ABORT, 'settled payments are final'); END;
+CREATE TRIGGER payments_stay BEFORE DELETE ON payments BEGIN SELECT raise(ABORT, 'payments stay'); END;
+
+-- Every event that a provider told with a valid signature, whether or not it concerns anything known here.
+CREATE TABLE payment_events (
+    id          INTEGER PRIMARY KEY,
+    gateway     TEXT    NOT NULL,
+    event_id    TEXT    NOT NULL,
+    type        TEXT    NOT NULL,
+    reference   TEXT    NOT NULL,
+    body        BLOB    NOT NULL,               -- as first told
+    received_at INTEGER NOT NULL,
+    times       INTEGER NOT NULL DEFAULT 1,     -- how often it was told
+    outcome     TEXT,                           -- none: not dealt with yet
+    payment_id  INTEGER
+) STRICT;
+CREATE UNIQUE INDEX payment_events_by_id ON payment_events (gateway, event_id);
+
+-- The other side of the sandbox: what a payment provider would keep. Nothing else reads it.
+CREATE TABLE sandbox_checkouts (
+    reference     TEXT    PRIMARY KEY,
+    request_key   TEXT    NOT NULL UNIQUE,
+    client_secret TEXT    NOT NULL,
+    order_id      TEXT    NOT NULL,
+    amount_minor  INTEGER NOT NULL,
+    currency      TEXT    NOT NULL,
+    description   TEXT    NOT NULL,
+    return_url    TEXT    NOT NULL,
+    status        TEXT    NOT NULL CHECK (status IN ('open', 'confirming', 'processing', 'paid')),
+    decline       TEXT,
+    settles_at    INTEGER,
+    expires_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,243 @@
+//! Buying credit: packages and custom amounts, and what became of a payment.
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, web};
+
+use super::chrome::{self, html, redirect};
+use super::components::field::FormState;
+use super::components::{Notice, Tone};
+use super::views::{Crumb, PaymentPage, PaymentRow, Section, TopUpPage};
+use super::{format, forms};
+use crate::base::id::PaymentId;
+use crate::db::ReadTx;
+use crate::http::State;
+use crate::http::access::{Access, Admitted};
+use crate::http::error::{ApiError, Code};
+use crate::http::form::{Form, TOKEN_FIELD};
+use crate::http::params::PathId;
+use crate::http::route::Table;
+use crate::idempotency::Fingerprint;
+use crate::identity::{Scope, organizations};
+use crate::payments::gateway::Decline;
+use crate::payments::{
+    self, Intent, NewPayment, Package, Payment, Progress, Purchase, Reason, State as Standing, packages,
+};
+
+const READ: Access = Access::organization(Scope::BillingRead);
+const WRITE: Access = Access::session(Scope::BillingWrite);
+const FIELDS: [&str; 2] = ["package", "amount"];
+/// What is chosen for an amount of one's own.
+const CUSTOM: &str = "custom";
+/// Payments shown.
+const LATEST: u32 = 10;
+
+/// Adds the routes.
+pub fn register(table: &mut Table) {
+    table.page(Method::GET, "/topup", READ, page);
+    table.page(Method::POST, "/topup", WRITE, buy);
+    table.page(Method::GET, "/topup/{id}", READ, payment);
+}
+
+async fn page(state: web::Data<State>, admitted: Admitted) -> Result<HttpResponse, ApiError> {
+    let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, None))?;
+    html(StatusCode::OK, &page)
+}
+
+fn read(
+    tx: &ReadTx<'_>,
+    state: &State,
+    admitted: &Admitted,
+    form: Option<FormState>,
+) -> Result<TopUpPage, ApiError> {
+    let organization = admitted.organization()?;
+    let crumbs = vec![Crumb::link("My Credit", "/overview"), Crumb::here("Top up")];
+    let chrome = chrome::chrome(state, admitted, tx, Section::TopUp, crumbs)?;
+    let currency = chrome.show.face.currency;
+    let terms = &state.desk.terms;
+    let offered = packages::list(tx, currency)?;
+    let may = admitted.principal()?.may_in_session(Scope::BillingWrite, organization).is_ok();
+    let closed = |text: &str| Notice { tone: Tone::Neutral, text: text.into(), link: None };
+    let first = offered.first().map_or(CUSTOM, |package| package.code.as_str()).to_owned();
+    Ok(TopUpPage {
+        closed: match (state.desk.is_open(), may) {
+            (false, _) => Some(closed("Credit cannot be bought here: no payment provider is configured.")),
+            (true, false) => Some(closed("Credit is bought by owners and people with the billing role.")),
+            (true, true) => None,
+        },
+        packages: offered.iter().map(|package| (package.code.clone(), label(package))).collect(),
+        range: format!("{} to {}", format::money(terms.least(currency)), format::money(terms.most(currency))),
+        currency: currency.code(),
+        form: form.unwrap_or_else(|| FormState {
+            values: [("package".to_owned(), first)].into(),
+            ..FormState::default()
+        }),
+        payments: payments::list(tx, organization, LATEST)?.iter().map(row).collect(),
+        idempotency_key: forms::fresh_key(admitted),
+        chrome,
+    })
+}
+
+fn label(package: &Package) -> String {
+    let bonus = if package.bonus.is_positive() {
+        format!(" and {} free", format::credits(package.bonus))
+    } else {
+        String::new()
+    };
+    let (credits, price) = (format::credits(package.credits), format::money(package.price));
+    format!("{}: {credits} credits{bonus} for {price}", package.name)
+}
+
+fn row(payment: &Payment) -> PaymentRow {
+    PaymentRow {
+        href: format!("/topup/{}", payment.id),
+        at: payment.created_at,
+        credits: format::credits(payment.purchase.credits),
+        price: format::money(payment.purchase.price),
+        status: payment.state.name(),
+    }
+}
+
+async fn buy(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
+    let mut typed = forms::typed(&form, &FIELDS);
+    let error = match try_buy(&state, &admitted, &form).await {
+        Ok(to) => return Ok(redirect(&to)),
+        Err(error) => error,
+    };
+    let status = forms::explain(&mut typed, &FIELDS, error, &admitted.request_id.to_string())?;
+    let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, Some(typed)))?;
+    html(status, &page)
+}
+
+/// To the provider's page.
+async fn try_buy(state: &State, admitted: &Admitted, form: &Form) -> Result<String, ApiError> {
+    let organization = admitted.organization()?;
+    let purchase = state.db.read_blocking(|tx| chosen(tx, state, admitted, form))?;
+    let key = form.text(forms::KEY_FIELD);
+    if key.is_empty() {
+        return Err(ApiError::new(Code::CrossSite));
+    }
+    let sent = form.canonical(&[TOKEN_FIELD, forms::KEY_FIELD]);
+    let fingerprint = *Fingerprint::of(&[b"form", sent.as_bytes()]).bytes();
+    let new = NewPayment {
+        organization,
+        gateway: state.desk.gateway()?.name(),
+        purchase,
+        actor: admitted.by()?.actor.to_string(),
+        intent: Some(Intent { key: format!("form:{key}"), fingerprint }),
+    };
+    let payment = state.desk.start(new).await?;
+    Ok(match payment.state {
+        Standing::Pending { checkout, .. } => checkout.url,
+        Standing::Created | Standing::Settled { .. } | Standing::Failed { .. } => {
+            format!("/topup/{}", payment.id)
+        }
+    })
+}
+
+fn chosen(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, form: &Form) -> Result<Purchase, ApiError> {
+    let currency = organizations::get(tx, admitted.organization()?)?.currency;
+    match form.text("package") {
+        CUSTOM | "" => {
+            let bought = state.desk.terms.for_amount(form.text("amount"), currency);
+            bought.map_err(|error| payments::Error::Invalid(vec![error]).into())
+        }
+        code => {
+            let offered = packages::list(tx, currency)?;
+            let found = offered.iter().find(|package| package.code == code).map(Package::purchase);
+            found.ok_or_else(|| ApiError::field("package", "unknown", "is not for sale"))
+        }
+    }
+}
+
+/// Where customers come back to from paying: the provider is asked, for its webhook may be late.
+async fn payment(
+    state: web::Data<State>,
+    admitted: Admitted,
+    PathId(id): PathId<PaymentId>,
+) -> Result<HttpResponse, ApiError> {
+    let organization = admitted.organization()?;
+    let mut found = state.db.read_blocking(|tx| payments::get(tx, id))?;
+    if found.organization != organization {
+        return Err(payments::Error::NotFound.into());
+    }
+    match state.desk.ask(id).await {
+        Ok(asked) => found = asked,
+        // what is known already is shown; the schedule asks again
+        Err(error) => tracing::warn!(payment = %id, %error, "payment not asked about"),
+    }
+    let page = state.db.read_blocking(|tx| show(tx, &state, &admitted, &found))?;
+    html(StatusCode::OK, &page)
+}
+
+fn show(
+    tx: &ReadTx<'_>,
+    state: &State,
+    admitted: &Admitted,
+    payment: &Payment,
+) -> Result<PaymentPage, ApiError> {
+    let crumbs =
+        vec![Crumb::link("My Credit", "/overview"), Crumb::link("Top up", "/topup"), Crumb::here("Payment")];
+    let Purchase { price, credits, bonus, .. } = &payment.purchase;
+    Ok(PaymentPage {
+        chrome: chrome::chrome(state, admitted, tx, Section::TopUp, crumbs)?,
+        id: payment.id.to_string(),
+        notice: notice(&payment.state),
+        credits: format::credits(*credits),
+        bonus: if bonus.is_positive() { format::credits(*bonus) } else { String::new() },
+        price: format::money(*price),
+        at: payment.created_at,
+        waits: matches!(payment.state, Standing::Created | Standing::Pending { .. }),
+    })
+}
+
+/// How a payment stands, whether money moved, and what to do next.
+fn notice(state: &Standing) -> Notice {
+    let say = |tone, text: &str, link: Option<(&str, &str)>| Notice {
+        tone,
+        text: text.into(),
+        link: link.map(|(to, label)| (to.into(), label.into())),
+    };
+    match state {
+        Standing::Created => say(
+            Tone::Warn,
+            "The payment provider has not answered yet. Nothing was charged; look again in a moment.",
+            None,
+        ),
+        Standing::Pending { checkout, progress } => match progress {
+            Progress::Open => {
+                let pay = Some((checkout.url.as_str(), "Go on to pay"));
+                say(Tone::Warn, "Pending: nothing was paid yet.", pay)
+            }
+            Progress::Processing => say(
+                Tone::Warn,
+                "Pending: the bank has not settled it yet. The credit is given as soon as it has.",
+                None,
+            ),
+            Progress::Declined(decline) => {
+                say(Tone::Bad, declined(*decline), Some((&checkout.url, "Try another card")))
+            }
+        },
+        Standing::Settled { .. } => {
+            say(Tone::Good, "Paid, and the credit is there.", Some(("/transactions", "See it")))
+        }
+        Standing::Failed { reason: Reason::Abandoned, .. } => say(
+            Tone::Bad,
+            "It was not paid in time, and you were not charged.",
+            Some(("/topup", "Begin again")),
+        ),
+        Standing::Failed { reason: Reason::Refused, .. } => say(
+            Tone::Bad,
+            "The payment provider refused it, and you were not charged.",
+            Some(("/topup", "Begin again")),
+        ),
+    }
+}
+
+/// A decline, for people.
+pub(super) const fn declined(decline: Decline) -> &'static str {
+    match decline {
+        Decline::Declined => "The card was declined, and you were not charged.",
+        Decline::InsufficientFunds => "There is not enough on the account, and you were not charged.",
+        Decline::AuthenticationFailed => "It was not confirmed with the bank, and you were not charged.",
+    }
+}

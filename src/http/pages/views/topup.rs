@@ -1,0 +1,192 @@
+//! Buying credit, and what became of a payment; the sandbox's page for paying.
+
+use askama::Template;
+
+use super::chrome::Chrome;
+use crate::base::Timestamp;
+use crate::http::pages::components::Notice;
+use crate::http::pages::components::field::{Choice, Control, Field, FormState};
+
+/// A payment in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentRow {
+    /// Its page.
+    pub href: String,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// What was bought, in credits.
+    pub credits: String,
+    /// For how much.
+    pub price: String,
+    /// Where it stands.
+    pub status: &'static str,
+}
+
+/// `GET /topup`. The form posts to the same address.
+#[derive(Debug, Clone, Template)]
+#[template(path = "pages/topup.html")]
+pub struct TopUpPage {
+    /// What stands around it.
+    pub chrome: Chrome,
+    /// What is for sale: code and description.
+    pub packages: Vec<(String, String)>,
+    /// What a custom amount may be: `€5.00 to €10,000.00`.
+    pub range: String,
+    /// The code of the currency.
+    pub currency: &'static str,
+    /// Names: `package`, `amount`.
+    pub form: FormState,
+    /// Why nothing can be bought here.
+    pub closed: Option<Notice>,
+    /// Earlier payments.
+    pub payments: Vec<PaymentRow>,
+    /// Sent back as `idempotency_key`, so that a form sent twice pays once.
+    pub idempotency_key: String,
+}
+
+impl TopUpPage {
+    fn fields(&self) -> Vec<Field> {
+        let offered = self.packages.iter().map(|(code, label)| Choice::new(code.as_str(), label.as_str()));
+        let choices = offered.chain([Choice::new("custom", "Another amount")]).collect();
+        vec![
+            Field::new(&self.form, "package", "What to buy", Control::Radio(choices)),
+            Field::line(&self.form, "amount", "Amount")
+                .inputmode("decimal")
+                .autocomplete("off")
+                .suffix(self.currency)
+                .optional()
+                .hint(format!("For another amount: {}.", self.range)),
+        ]
+    }
+}
+
+/// `GET /topup/{id}`: where customers come back to from paying.
+#[derive(Debug, Clone, Template)]
+#[template(path = "pages/payment.html")]
+pub struct PaymentPage {
+    /// What stands around it.
+    pub chrome: Chrome,
+    /// Its id.
+    pub id: String,
+    /// How it stands, and what to do next.
+    pub notice: Notice,
+    /// What is bought, in credits.
+    pub credits: String,
+    /// Free credit on top; empty for none.
+    pub bonus: String,
+    /// For how much.
+    pub price: String,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// It may change any moment.
+    pub waits: bool,
+}
+
+/// `GET /sandbox/checkout/{id}`: what a payment provider would show. The form posts to the same address.
+#[derive(Debug, Clone, Template)]
+#[template(path = "pages/sandbox.html")]
+pub struct SandboxPage {
+    /// What stands around it.
+    pub chrome: Chrome,
+    /// The checkout.
+    pub reference: String,
+    /// What is to be paid.
+    pub price: String,
+    /// What for.
+    pub description: String,
+    /// What happened last.
+    pub notice: Option<Notice>,
+    /// A card can be given.
+    pub open: bool,
+    /// The bank asks.
+    pub confirming: bool,
+    /// The cards it knows: number and what is said of it.
+    pub cards: Vec<(&'static str, &'static str)>,
+    /// Name: `card`.
+    pub form: FormState,
+    /// Where to go back to.
+    pub back: String,
+}
+
+impl SandboxPage {
+    fn fields(&self) -> Vec<Field> {
+        let numbers = self.cards.iter().map(|(number, _)| (*number).to_owned()).collect();
+        vec![
+            Field::line(&self.form, "card", "Card number")
+                .inputmode("numeric")
+                .autocomplete("off")
+                .suggestions(numbers),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Section;
+    use super::super::samples::{self, at};
+    use super::*;
+    use crate::http::pages::components::Tone;
+
+    impl TopUpPage {
+        /// Two packages, and one payment before.
+        pub(crate) fn sample() -> Self {
+            let values = [("package".to_owned(), "growth".to_owned())].into();
+            Self {
+                chrome: samples::chrome(Section::TopUp, &[("My Credit", "/overview"), ("Top up", "")]),
+                packages: vec![
+                    ("starter".into(), "Starter: 1,000 credits for €10.00".into()),
+                    ("growth".into(), "Growth: 5,000 credits and 250 free for €50.00".into()),
+                ],
+                range: "€5.00 to €10,000.00".into(),
+                currency: "EUR",
+                form: FormState { values, ..FormState::default() },
+                closed: None,
+                payments: vec![PaymentRow {
+                    href: "/topup/pay_0".into(),
+                    at: at("2026-11-21T08:10:00Z"),
+                    credits: "1,000".into(),
+                    price: "€10.00".into(),
+                    status: "settled",
+                }],
+                idempotency_key: "req_1".into(),
+            }
+        }
+    }
+
+    impl PaymentPage {
+        /// One that waits for the bank.
+        pub(crate) fn sample() -> Self {
+            Self {
+                chrome: samples::chrome(
+                    Section::TopUp,
+                    &[("My Credit", "/overview"), ("Top up", "/topup"), ("Payment", "")],
+                ),
+                id: "pay_0".into(),
+                notice: Notice { tone: Tone::Warn, text: "Waiting for the bank.".into(), link: None },
+                credits: "5,000".into(),
+                bonus: "250".into(),
+                price: "€50.00".into(),
+                at: at("2026-11-21T08:10:00Z"),
+                waits: true,
+            }
+        }
+    }
+
+    impl SandboxPage {
+        /// After a decline.
+        pub(crate) fn sample() -> Self {
+            Self {
+                chrome: samples::chrome(Section::Outside, &[]),
+                reference: "cs_test_1".into(),
+                price: "€50.00".into(),
+                description: "5000 credits".into(),
+                notice: Some(Notice { tone: Tone::Bad, text: "The card was declined.".into(), link: None }),
+                open: true,
+                confirming: false,
+                cards: vec![("4242 4242 4242 4242", "pays")],
+                form: FormState::default(),
+                back: "/topup/pay_0".into(),
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The calls outside: what is written down before and after each.
+
+use std::sync::Arc;
+
+use super::events::Event;
+use super::gateway::{Gateway, Order, Trouble, sandbox, signature};
+use super::{
+    BEGIN, Error, NewPayment, Payment, Recorded, State, Terms, begun, create, get, next_ask, record,
+};
+use super::{refused, sql};
+use crate::base::id::PaymentId;
+use crate::base::time::SECOND_MS;
+use crate::db::Db;
+use crate::identity::Secret;
+use crate::identity::audit::{self, Actor, By, Difference};
+use crate::outbox::{self, Failure, Work};
+
+/// Work taken in one step.
+const STEP: u32 = 20;
+
+/// Where payments are taken.
+#[derive(Clone)]
+pub struct Desk {
+    db: Db,
+    gateway: Option<Arc<dyn Gateway>>,
+    /// What may be bought.
+    pub terms: Terms,
+    public_url: String,
+    tolerance_ms: i64,
+}
+
+/// Why a webhook is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// There is no such provider.
+    #[error("no such payment provider")]
+    NoGateway,
+    /// It is not believed.
+    #[error("the signature {0}")]
+    Signature(#[from] signature::SignatureError),
+    /// It is signed, but no event.
+    #[error("the body is no event: {0}")]
+    Malformed(String),
+    /// It was kept, but could not be dealt with now: to be told again.
+    #[error("{0}")]
+    Later(String),
+}
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It was dealt with.
+    Done,
+    /// It had been dealt with before.
+    Duplicate,
+    /// It is about nothing known here; it was kept and reported.
+    Unknown,
+    /// It is about something else than orders; it was kept.
+    Ignored,
+}
+
+impl Received {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Duplicate => "duplicate",
+            Self::Unknown => "unknown",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+impl Desk {
+    /// A desk that takes payments through `gateway`, if there is one. `tolerance_seconds`: how old a webhook's signature
+    /// may be.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        gateway: Option<Arc<dyn Gateway>>,
+        terms: Terms,
+        public_url: String,
+        tolerance_seconds: u32,
+    ) -> Self {
+        let tolerance_ms = i64::from(tolerance_seconds) * SECOND_MS;
+        Self { db, gateway, terms, public_url, tolerance_ms }
+    }
+
+    /// Through whom payments are taken.
+    ///
+    /// # Errors
+    /// [`Error::NoGateway`].
+    pub fn gateway(&self) -> Result<&dyn Gateway, Error> {
+        self.gateway.as_deref().ok_or(Error::NoGateway)
+    }
+
+    /// True when credit can be bought.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.gateway.is_some()
+    }
+
+    /// Where customers come back to from paying.
+    #[must_use]
+    pub fn return_url(&self, id: PaymentId) -> String {
+        format!("{}/topup/{id}", self.public_url)
+    }
+
+    /// Writes a payment down and has the provider make a checkout of it.
+    ///
+    /// # Errors
+    /// See [`Error`]. When the provider does not answer, the payment stands, and sending the same intent again goes on
+    /// with it.
+    pub async fn start(&self, new: NewPayment) -> Result<Payment, Error> {
+        let payment = self.db.write(move |tx| create(tx, &new)).await?;
+        self.begin(payment).await
+    }
+
+    /// Has the provider make a checkout of a payment that has none.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    async fn begin(&self, payment: Payment) -> Result<Payment, Error> {
+        if payment.state != State::Created {
+            return Ok(payment);
+        }
+        let id = payment.id;
+        let order = Order {
+            key: format!("tollbook_{id}"),
+            id: id.to_string(),
+            amount: payment.purchase.price,
+            description: format!("{} credits", payment.purchase.credits),
+            return_url: self.return_url(id),
+        };
+        match self.gateway()?.begin(order).await {
+            Ok(checkout) => self.db.write(move |tx| begun(tx, id, checkout)).await,
+            Err(Trouble::Refused(why)) => {
+                self.db.write(move |tx| refused(tx, id)).await?;
+                Err(Trouble::Refused(why).into())
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// Asks the provider how a payment stands, unless it is settled, and writes that down.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn ask(&self, id: PaymentId) -> Result<Payment, Error> {
+        let payment = self.db.read_blocking(|tx| get(tx, id))?;
+        let reference = match (&payment.state, payment.state.reference()) {
+            (State::Settled { .. }, _) | (_, None) => return Ok(payment),
+            (_, Some(reference)) => reference.to_owned(),
+        };
+        let gateway = self.gateway()?;
+        if gateway.name() != payment.gateway {
+            return Ok(payment);
+        }
+        let seen = gateway.look(&reference).await?;
+        let name = gateway.name();
+        self.db.write(move |tx| record(tx, name, &reference, &seen)).await?;
+        self.db.read_blocking(|tx| get(tx, id))
+    }
+
+    /// One step of the reconciliation: asks the provider about payments that are due to be asked about. Answers how many.
+    ///
+    /// # Errors
+    /// When the database fails. A provider that does not answer is asked again later.
+    pub async fn reconcile(&self) -> Result<usize, Error> {
+        let due = self.db.read_blocking(|tx| sql::to_ask(tx, tx.now(), STEP))?;
+        for id in due.iter().copied() {
+            // first, so that one that always fails does not come first for ever
+            let put_off = self.db.write(move |tx| -> Result<_, Error> {
+                let payment = get(tx.conn()?, id)?;
+                Ok(sql::set_ask_at(tx.conn()?, id, next_ask(payment.created_at, tx.now()))?)
+            });
+            put_off.await?;
+            if let Err(error) = self.ask(id).await {
+                tracing::warn!(payment = %id, %error, "payment not asked about");
+            }
+        }
+        Ok(due.len())
+    }
+
+    /// Takes a webhook in: believes it, keeps it, asks the provider about what it names, and writes that down.
+    ///
+    /// # Errors
+    /// See [`WebhookError`]; after [`WebhookError::Later`] it was kept.
+    pub async fn webhook(
+        &self,
+        gateway: &str,
+        header: &str,
+        body: Vec<u8>,
+    ) -> Result<Received, WebhookError> {
+        let gateway = self.gateway().ok().filter(|known| known.name() == gateway);
+        let gateway = gateway.ok_or(WebhookError::NoGateway)?;
+        let secrets = gateway.webhook_secrets().iter().map(Secret::expose);
+        signature::verify(secrets, header, &body, self.db.now(), self.tolerance_ms)?;
+        let event = Event::read(&body).map_err(WebhookError::Malformed)?;
+        let (name, kept) = (gateway.name(), event.clone());
+        let keep = self.db.write(move |tx| sql::keep_event(tx.conn()?, name, &kept, &body, tx.now()));
+        let (row, before) = keep.await.map_err(|error| WebhookError::Later(error.to_string()))?;
+        if before.is_some() {
+            return Ok(Received::Duplicate);
+        }
+        self.deal_with(gateway, event, row).await.map_err(|error| WebhookError::Later(error.to_string()))
+    }
+
+    /// An event that was kept.
+    async fn deal_with(&self, gateway: &dyn Gateway, event: Event, row: i64) -> Result<Received, Error> {
+        let seen = if gateway.concerns_orders(&event.kind) {
+            match gateway.look(&event.reference).await {
+                Ok(seen) => Some(seen),
+                Err(Trouble::Unknown) => None,
+                Err(trouble) => return Err(trouble.into()),
+            }
+        } else {
+            self.db
+                .write(move |tx| sql::close_event(tx.conn()?, row, Received::Ignored.name(), None))
+                .await?;
+            return Ok(Received::Ignored);
+        };
+        let name = gateway.name();
+        let dealt = self.db.write(move |tx| -> Result<_, Error> {
+            let recorded = match &seen {
+                Some(seen) => record(tx, name, &event.reference, seen)?,
+                None => Recorded::Unknown,
+            };
+            let (outcome, payment) = match recorded {
+                Recorded::Payment(payment) => (Received::Done, Some(payment.id)),
+                Recorded::Mismatch(id) => (Received::Done, Some(id)),
+                Recorded::Unknown => {
+                    tracing::warn!(gateway = name, event = event.id, "a payment that is not known here");
+                    let what = Difference::new()
+                        .with("gateway", name)
+                        .with("type", event.kind.as_str())
+                        .with("reference", event.reference.as_str());
+                    let by = By::actor(Actor::System);
+                    audit::record(tx, &by, "payment.unknown", &event.id, None, &what)?;
+                    (Received::Unknown, None)
+                }
+            };
+            sql::close_event(tx.conn()?, row, outcome.name(), payment)?;
+            Ok(outcome)
+        });
+        dealt.await
+    }
+
+    /// Carries out work of the outbox.
+    ///
+    /// # Errors
+    /// As [`outbox::step`] has it.
+    pub async fn carry_out(&self, work: Work) -> Result<(), Failure> {
+        let later = |error: &dyn std::fmt::Display| Failure::Later(error.to_string());
+        match work.kind.as_str() {
+            BEGIN => {
+                let number: i64 = work
+                    .subject
+                    .parse()
+                    .map_err(|_| Failure::Never(format!("no payment: {}", work.subject)))?;
+                let payment = self.db.read_blocking(|tx| get(tx, PaymentId::new(number)));
+                match self.begin(payment.map_err(|error| later(&error))?).await {
+                    Ok(_) => Ok(()),
+                    Err(Error::Gateway(Trouble::Refused(why))) => Err(Failure::Never(why)),
+                    Err(error) => Err(later(&error)),
+                }
+            }
+            sandbox::TELL => {
+                let now = self.db.now();
+                let body = sandbox::event(&work.subject, &work.id.to_string(), now)
+                    .map_err(|error| Failure::Never(error.to_string()))?;
+                let gateway = self.gateway().map_err(|error| Failure::Never(error.to_string()))?;
+                let secret = gateway.webhook_secrets().first().map(Secret::expose);
+                let header = signature::sign(secret.unwrap_or_default(), &body, now);
+                match self.webhook(sandbox::NAME, &header, body).await {
+                    Ok(_) => Ok(()),
+                    Err(WebhookError::Later(why)) => Err(Failure::Later(why)),
+                    Err(error) => Err(Failure::Never(error.to_string())),
+                }
+            }
+            other => Err(Failure::Never(format!("nobody carries out {other}"))),
+        }
+    }
+
+    /// Carries out all work that is due. Answers how much.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn work(&self) -> Result<usize, Error> {
+        let mut done = 0;
+        loop {
+            let count = outbox::step(&self.db, STEP, |work| self.carry_out(work)).await?;
+            if count == 0 {
+                return Ok(done);
+            }
+            done += count;
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Money coming in: what is for sale, payments, and the credit that follows from them.
+//!
+//! A payment is written down, then the provider is asked for a checkout, then what it answered is written down: no call
+//! goes outside from within a transaction, and whatever is cut off in between is taken up again. Credit is given when
+//! the provider says that the money is there, in the same transaction that settles the payment, so at most once; and who
+//! asks the provider (because of a webhook, of the customer coming back, or on schedule) makes no difference.
+
+mod desk;
+mod events;
+pub mod gateway;
+pub mod packages;
+pub mod rules;
+mod sql;
+pub mod verify;
+
+use rusqlite::Connection;
+
+pub use desk::{Desk, Received, WebhookError};
+use gateway::{Checkout, Seen};
+pub use packages::Package;
+pub use rules::{Progress, Purchase, Reason, State, Step, Terms};
+
+use crate::base::id::{OrganizationId, PaymentId};
+use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
+use crate::base::{FieldError, Timestamp};
+use crate::db::{DbError, WriteTx};
+use crate::grants::Class;
+use crate::identity::audit::{self, Actor, By, Difference};
+use crate::ledger::TransactionType;
+use crate::outbox;
+use crate::wallet::{self, NewCredit};
+
+/// The source of grants that were paid for.
+pub const SOURCE: &str = "purchase";
+/// The source of what comes on top of them.
+pub const BONUS_SOURCE: &str = "bonus";
+/// Work: have the provider make a checkout, should whoever asked for it have been cut off. The subject is the payment's
+/// number.
+pub const BEGIN: &str = "payment.begin";
+/// How long whoever asked for a checkout has for it alone.
+const BEGIN_AFTER_MS: i64 = MINUTE_MS;
+
+/// Why a payment is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(#[from] wallet::Error),
+    /// What was asked for.
+    #[error("the input is not valid")]
+    Invalid(Vec<FieldError>),
+    /// There is no such payment.
+    #[error("no such payment")]
+    NotFound,
+    /// The key was used for something else.
+    #[error("the key was used for something else")]
+    IntentConflict,
+    /// There is no payment provider.
+    #[error("no payment provider is configured")]
+    NoGateway,
+    /// The provider could not be asked, or refused.
+    #[error(transparent)]
+    Gateway(#[from] gateway::Trouble),
+}
+
+/// The same request sent again is the same payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// The client's key, with whose it is.
+    pub key: String,
+    /// What was asked for under it.
+    pub fingerprint: [u8; 32],
+}
+
+/// A payment about to be written down.
+#[derive(Debug, Clone)]
+pub struct NewPayment {
+    /// Who pays.
+    pub organization: OrganizationId,
+    /// Through whom.
+    pub gateway: &'static str,
+    /// What for.
+    pub purchase: Purchase,
+    /// Who asked for it.
+    pub actor: String,
+    /// What makes sending it again safe.
+    pub intent: Option<Intent>,
+}
+
+/// A payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its id.
+    pub id: PaymentId,
+    /// Who pays.
+    pub organization: OrganizationId,
+    /// Through whom.
+    pub gateway: String,
+    /// What for.
+    pub purchase: Purchase,
+    /// Who asked for it.
+    pub actor: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+    intent: Option<Vec<u8>>,
+}
+
+/// Writes a payment down, and the work of having the provider make a checkout, or finds the one that was made under the
+/// same intent.
+///
+/// # Errors
+/// See [`Error`].
+pub fn create(tx: &WriteTx<'_>, new: &NewPayment) -> Result<Payment, Error> {
+    let conn = tx.conn()?;
+    if let Some(intent) = &new.intent
+        && let Some(before) = sql::by_intent(conn, new.organization, &intent.key)?
+    {
+        let same = before.intent.as_deref() == Some(intent.fingerprint.as_slice());
+        return if same { Ok(before) } else { Err(Error::IntentConflict) };
+    }
+    let id = sql::insert(conn, new, tx.now())?;
+    outbox::enqueue(tx, BEGIN, &id.number().to_string(), tx.now().plus_ms(BEGIN_AFTER_MS))?;
+    get(conn, id)
+}
+
+/// One payment.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub fn get(conn: &Connection, id: PaymentId) -> Result<Payment, Error> {
+    sql::get(conn, id)?.ok_or(Error::NotFound)
+}
+
+/// An organization's payments, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(conn: &Connection, organization: OrganizationId, limit: u32) -> Result<Vec<Payment>, DbError> {
+    sql::of(conn, organization, limit)
+}
+
+/// Notes what the provider made of a payment.
+///
+/// # Errors
+/// See [`Error`].
+pub fn begun(tx: &WriteTx<'_>, id: PaymentId, checkout: Checkout) -> Result<Payment, Error> {
+    let conn = tx.conn()?;
+    let payment = get(conn, id)?;
+    if let Step::Become(state) = payment.state.begun(checkout) {
+        sql::set_state(conn, id, &state, Some(next_ask(payment.created_at, tx.now())))?;
+    }
+    get(conn, id)
+}
+
+/// Notes that the provider would not make anything of a payment.
+///
+/// # Errors
+/// See [`Error`].
+pub fn refused(tx: &WriteTx<'_>, id: PaymentId) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    if let Step::Become(state) = get(conn, id)?.state.refused(tx.now()) {
+        sql::set_state(conn, id, &state, None)?;
+    }
+    Ok(())
+}
+
+/// What became of something learned from a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is about this payment.
+    Payment(Box<Payment>),
+    /// It is about nothing known here.
+    Unknown,
+    /// The provider has another amount: nothing was credited, somebody has to look.
+    Mismatch(PaymentId),
+}
+
+/// Writes down how an order stands at the provider, as it was seen. Gives the credit when the money is there.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> Result<Recorded, Error> {
+    let conn = tx.conn()?;
+    let found = match sql::by_reference(conn, gateway, reference)? {
+        Some(found) => Some(found),
+        // told before the answer to our own call was written down: then it has our id, but we do not have its
+        None => match seen.order.parse::<PaymentId>() {
+            Ok(id) => sql::get(conn, id)?.filter(|p| p.gateway == gateway && p.state.reference().is_none()),
+            Err(_) => None,
+        },
+    };
+    let Some(payment) = found else { return Ok(Recorded::Unknown) };
+    match payment.state.clone().told(seen.status, tx.now()) {
+        Step::Stay(_) => {}
+        Step::Become(state) => {
+            let ask_at = next_ask(payment.created_at, tx.now());
+            let pending = matches!(state, State::Pending { .. });
+            sql::set_state(conn, payment.id, &state, pending.then_some(ask_at))?;
+        }
+        Step::Settle if seen.amount != payment.purchase.price => {
+            mismatch(tx, &payment, seen)?;
+            return Ok(Recorded::Mismatch(payment.id));
+        }
+        Step::Settle => settle(tx, &payment, reference)?,
+    }
+    Ok(Recorded::Payment(Box::new(get(conn, payment.id)?)))
+}
+
+/// The money is there: the grants, the ledgers' transfers, and the payment's end, together.
+fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str) -> Result<(), Error> {
+    let Purchase { price, credits, bonus, package } = &payment.purchase;
+    let bought = |amount, class, source, description: String| NewCredit {
+        amount,
+        class,
+        priority: None,
+        expires_at: None,
+        meters: None,
+        cost: None,
+        source,
+        kind: TransactionType::Purchase,
+        description,
+        actor: payment.actor.clone(),
+        metadata: Some(format!("{{\"payment_id\":\"{}\"}}", payment.id)),
+    };
+    let what = package.as_ref().map_or_else(|| "Top-up".to_owned(), |code| format!("Package {code}"));
+    let paid = NewCredit { cost: Some(*price), ..bought(*credits, Class::Paid, SOURCE, what.clone()) };
+    let (_, grant) = wallet::credit(tx, payment.organization, paid)?;
+    let bonus = if bonus.is_positive() {
+        let extra = bought(*bonus, Class::Free, BONUS_SOURCE, format!("{what}: bonus"));
+        Some(wallet::credit(tx, payment.organization, extra)?.1.id)
+    } else {
+        None
+    };
+    let state = State::Settled { reference: reference.to_owned(), at: tx.now(), grant: grant.id, bonus };
+    Ok(sql::set_state(tx.conn()?, payment.id, &state, None)?)
+}
+
+/// Money of another amount has come: that is told, and asked about again the next day.
+fn mismatch(tx: &WriteTx<'_>, payment: &Payment, seen: &Seen) -> Result<(), DbError> {
+    let (expected, paid) = (payment.purchase.price.to_string(), seen.amount.to_string());
+    tracing::error!(payment = %payment.id, expected, paid, "another amount was paid: nothing was credited");
+    let difference = Difference::new().with("expected", expected).with("paid", paid);
+    let by = By::actor(Actor::System);
+    audit::record(tx, &by, "payment.mismatch", payment.id, Some(payment.organization), &difference)?;
+    sql::set_ask_at(tx.conn()?, payment.id, tx.now().plus_ms(DAY_MS))
+}
+
+/// The provider is asked soon at first, then later and later: after half as long as the payment is old.
+fn next_ask(created_at: Timestamp, now: Timestamp) -> Timestamp {
+    let age_ms = now.millis().saturating_sub(created_at.millis());
+    now.plus_ms((age_ms / 2).clamp(30 * SECOND_MS, 6 * HOUR_MS))
+}

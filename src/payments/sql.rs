@@ -1,0 +1,420 @@
+//! Statements of payments, of what providers told, of packages, and of the sandbox's own table.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::events::Event;
+use super::gateway::sandbox::{Session, Standing};
+use super::gateway::{Checkout, Decline, Order};
+use super::packages::Package;
+use super::rules::{Progress, Purchase, Reason, State};
+use super::{NewPayment, Payment};
+use crate::base::id::{GrantId, OrganizationId, PaymentId};
+use crate::base::{Currency, Money, Timestamp};
+use crate::db::DbError;
+
+const SELECT: &str = "SELECT id, organization_id, gateway, amount_minor, currency, credits, bonus, package, actor, created_at,
+    state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent
+    FROM payments";
+
+fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
+    let id: PaymentId = row.get(0)?;
+    Ok(Payment {
+        id,
+        organization: row.get(1)?,
+        gateway: row.get(2)?,
+        purchase: Purchase {
+            price: Money { minor: row.get(3)?, currency: row.get(4)? },
+            credits: row.get(5)?,
+            bonus: row.get(6)?,
+            package: row.get(7)?,
+        },
+        actor: row.get(8)?,
+        created_at: row.get(9)?,
+        state: state(row)?.ok_or_else(|| DbError::bad_row("payments", id.number(), "state"))?,
+        intent: row.get(19)?,
+    })
+}
+
+fn state(row: &Row<'_>) -> Result<Option<State>, DbError> {
+    let reference: Option<String> = row.get(11)?;
+    let ended_at: Option<Timestamp> = row.get(16)?;
+    Ok(match row.get_ref(10)?.as_str().unwrap_or_default() {
+        "created" => Some(State::Created),
+        "pending" => {
+            let progress = row.get::<_, Option<String>>(14)?.and_then(|name| progress(&name));
+            match (reference, row.get(12)?, row.get(13)?, progress) {
+                (Some(reference), Some(client_secret), Some(url), Some(progress)) => {
+                    Some(State::Pending { checkout: Checkout { reference, client_secret, url }, progress })
+                }
+                _ => None,
+            }
+        }
+        "settled" => match (reference, ended_at, row.get::<_, Option<GrantId>>(17)?) {
+            (Some(reference), Some(at), Some(grant)) => {
+                Some(State::Settled { reference, at, grant, bonus: row.get(18)? })
+            }
+            _ => None,
+        },
+        "failed" => {
+            let reason = row.get::<_, Option<String>>(15)?.and_then(|name| Reason::from_name(&name));
+            reason.zip(ended_at).map(|(reason, at)| State::Failed { reference, at, reason })
+        }
+        _ => None,
+    })
+}
+
+const fn progress_name(progress: Progress) -> &'static str {
+    match progress {
+        Progress::Open => "open",
+        Progress::Processing => "processing",
+        Progress::Declined(decline) => decline.name(),
+    }
+}
+
+fn progress(name: &str) -> Option<Progress> {
+    match name {
+        "open" => Some(Progress::Open),
+        "processing" => Some(Progress::Processing),
+        other => Decline::from_name(other).map(Progress::Declined),
+    }
+}
+
+fn one(conn: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Option<Payment>, DbError> {
+    let mut statement = conn.prepare_cached(&format!("{SELECT} {tail}"))?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(from_row).transpose()
+}
+
+pub(super) fn get(conn: &Connection, id: PaymentId) -> Result<Option<Payment>, DbError> {
+    one(conn, "WHERE id = ?", [id])
+}
+
+pub(super) fn by_reference(
+    conn: &Connection,
+    gateway: &str,
+    reference: &str,
+) -> Result<Option<Payment>, DbError> {
+    one(conn, "WHERE gateway = ? AND reference = ?", [gateway, reference])
+}
+
+pub(super) fn by_intent(
+    conn: &Connection,
+    organization: OrganizationId,
+    key: &str,
+) -> Result<Option<Payment>, DbError> {
+    one(conn, "WHERE organization_id = ? AND intent_key = ?", params![organization, key])
+}
+
+/// Newest first.
+pub(super) fn of(
+    conn: &Connection,
+    organization: OrganizationId,
+    limit: u32,
+) -> Result<Vec<Payment>, DbError> {
+    let tail = "WHERE organization_id = ? ORDER BY id DESC LIMIT ?";
+    let mut statement = conn.prepare_cached(&format!("{SELECT} {tail}"))?;
+    let mut rows = statement.query(params![organization, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(from_row(row)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn insert(conn: &Connection, new: &NewPayment, now: Timestamp) -> Result<PaymentId, DbError> {
+    conn.prepare_cached(
+        "INSERT INTO payments (organization_id, gateway, amount_minor, currency, credits, bonus, package, actor,
+                               intent_key, intent, created_at, state)
+         VALUES (:organization, :gateway, :amount, :currency, :credits, :bonus, :package, :actor,
+                 :intent_key, :intent, :now, 'created')",
+    )?
+    .execute(named_params! {
+        ":organization": new.organization,
+        ":gateway": new.gateway,
+        ":amount": new.purchase.price.minor,
+        ":currency": new.purchase.price.currency,
+        ":credits": new.purchase.credits,
+        ":bonus": new.purchase.bonus,
+        ":package": new.purchase.package,
+        ":actor": new.actor,
+        ":intent_key": new.intent.as_ref().map(|intent| &intent.key),
+        ":intent": new.intent.as_ref().map(|intent| intent.fingerprint),
+        ":now": now,
+    })?;
+    Ok(PaymentId::new(conn.last_insert_rowid()))
+}
+
+/// Where it stands now. `ask_at`: when the provider is asked about it.
+pub(super) fn set_state(
+    conn: &Connection,
+    id: PaymentId,
+    state: &State,
+    ask_at: Option<Timestamp>,
+) -> Result<(), DbError> {
+    let (mut checkout, mut now_at, mut reason, mut ended_at) = (None, None, None, None);
+    let (mut grants, reference) = ((None, None), state.reference());
+    match state {
+        State::Created => {}
+        State::Pending { checkout: made, progress } => {
+            (checkout, now_at) = (Some(made), Some(progress_name(*progress)));
+        }
+        State::Settled { at, grant, bonus, .. } => (ended_at, grants) = (Some(*at), (Some(*grant), *bonus)),
+        State::Failed { at, reason: why, .. } => (ended_at, reason) = (Some(*at), Some(why.name())),
+    }
+    let changed = conn
+        .prepare_cached(
+            "UPDATE payments SET state = :state, reference = :reference, client_secret = :client_secret,
+                 checkout_url = :url, progress = :progress, reason = :reason, ended_at = :ended_at, grant_id = :grant,
+                 bonus_grant_id = :bonus, ask_at = :ask_at
+             WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":state": state.name(),
+            ":reference": reference,
+            ":client_secret": checkout.map(|made| &made.client_secret),
+            ":url": checkout.map(|made| &made.url),
+            ":progress": now_at,
+            ":reason": reason,
+            ":ended_at": ended_at,
+            ":grant": grants.0,
+            ":bonus": grants.1,
+            ":ask_at": ask_at,
+            ":id": id,
+        })?;
+    if changed == 1 { Ok(()) } else { Err(DbError::bad_row("payments", id.number(), "does not exist")) }
+}
+
+pub(super) fn set_ask_at(conn: &Connection, id: PaymentId, at: Timestamp) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE payments SET ask_at = ? WHERE id = ? AND ask_at IS NOT NULL")?
+        .execute(params![at, id])?;
+    Ok(())
+}
+
+pub(super) fn to_ask(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<PaymentId>, DbError> {
+    let mut statement =
+        conn.prepare_cached("SELECT id FROM payments WHERE ask_at <= ? ORDER BY ask_at, id LIMIT ?")?;
+    let rows = statement.query_map(params![now, limit], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Keeps an event, or counts that it was told again. Answers its row, and what became of it when it was dealt with.
+pub(super) fn keep_event(
+    conn: &Connection,
+    gateway: &str,
+    event: &Event,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(i64, Option<String>), DbError> {
+    Ok(conn
+        .prepare_cached(
+            "INSERT INTO payment_events (gateway, event_id, type, reference, body, received_at)
+             VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (gateway, event_id) DO UPDATE SET times = times + 1
+             RETURNING id, outcome",
+        )?
+        .query_row(params![gateway, event.id, event.kind, event.reference, body, now], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?)
+}
+
+pub(super) fn close_event(
+    conn: &Connection,
+    row: i64,
+    outcome: &str,
+    payment: Option<PaymentId>,
+) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE payment_events SET outcome = ?, payment_id = ? WHERE id = ?")?
+        .execute(params![outcome, payment, row])?;
+    Ok(())
+}
+
+const PACKAGES: &str = "SELECT code, name, currency, price_minor, credits, bonus FROM packages";
+
+fn package(row: &Row<'_>) -> rusqlite::Result<Package> {
+    Ok(Package {
+        code: row.get(0)?,
+        name: row.get(1)?,
+        price: Money { minor: row.get(3)?, currency: row.get(2)? },
+        credits: row.get(4)?,
+        bonus: row.get(5)?,
+    })
+}
+
+pub(super) fn packages(conn: &Connection, currency: Currency) -> Result<Vec<Package>, DbError> {
+    let mut statement = conn
+        .prepare_cached(&format!("{PACKAGES} WHERE active = 1 AND currency = ? ORDER BY position, code"))?;
+    let rows = statement.query_map([currency], package)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn has_packages(conn: &Connection) -> Result<bool, DbError> {
+    Ok(conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM packages)")?.query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn insert_package(conn: &Connection, package: &Package, position: i64) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO packages (code, name, currency, price_minor, credits, bonus, position)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        package.code,
+        package.name,
+        package.price.currency,
+        package.price.minor,
+        package.credits,
+        package.bonus,
+        position
+    ])?;
+    Ok(())
+}
+
+fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
+    let reference: String = row.get(0)?;
+    let standing = Standing::from_name(&row.get::<_, String>(8)?);
+    let decline: Option<String> = row.get(9)?;
+    Ok(Session {
+        order: Order {
+            key: row.get(1)?,
+            id: row.get(3)?,
+            amount: Money { minor: row.get(4)?, currency: row.get(5)? },
+            description: row.get(6)?,
+            return_url: row.get(7)?,
+        },
+        standing: standing.ok_or_else(|| DbError::bad_row("sandbox_checkouts", 0, &reference))?,
+        decline: decline.as_deref().and_then(Decline::from_name),
+        settles_at: row.get(10)?,
+        expires_at: row.get(11)?,
+        checkout: Checkout {
+            url: format!("{public_url}/sandbox/checkout/{reference}"),
+            client_secret: row.get(2)?,
+            reference,
+        },
+    })
+}
+
+const SANDBOX: &str =
+    "SELECT reference, request_key, client_secret, order_id, amount_minor, currency, description, return_url,
+    status, decline, settles_at, expires_at FROM sandbox_checkouts";
+
+fn one_sandbox(
+    conn: &Connection,
+    tail: &str,
+    value: &str,
+    public_url: &str,
+) -> Result<Option<Session>, DbError> {
+    let mut statement = conn.prepare_cached(&format!("{SANDBOX} {tail}"))?;
+    let mut rows = statement.query([value])?;
+    rows.next()?.map(|row| sandbox_row(row, public_url)).transpose()
+}
+
+pub(super) fn sandbox(
+    conn: &Connection,
+    reference: &str,
+    public_url: &str,
+) -> Result<Option<Session>, DbError> {
+    one_sandbox(conn, "WHERE reference = ?", reference, public_url)
+}
+
+pub(super) fn sandbox_by_key(
+    conn: &Connection,
+    key: &str,
+    public_url: &str,
+) -> Result<Option<Session>, DbError> {
+    one_sandbox(conn, "WHERE request_key = ?", key, public_url)
+}
+
+pub(super) fn insert_sandbox(conn: &Connection, session: &Session) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO sandbox_checkouts (reference, request_key, client_secret, order_id, amount_minor, currency,
+                                        description, return_url, status, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        session.checkout.reference,
+        session.order.key,
+        session.checkout.client_secret,
+        session.order.id,
+        session.order.amount.minor,
+        session.order.amount.currency,
+        session.order.description,
+        session.order.return_url,
+        session.standing.name(),
+        session.expires_at
+    ])?;
+    Ok(())
+}
+
+pub(super) fn update_sandbox(conn: &Connection, session: &Session) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "UPDATE sandbox_checkouts SET status = ?, decline = ?, settles_at = ? WHERE reference = ?",
+    )?
+    .execute(params![
+        session.standing.name(),
+        session.decline.map(Decline::name),
+        session.settles_at,
+        session.checkout.reference
+    ])?;
+    Ok(())
+}
+
+/// Settled payments and grants that do not belong together: each answers the row and what is wrong with it, and should
+/// answer nothing.
+pub(super) const MISFITS: [(&str, &str); 5] = [
+    (
+        "payments",
+        "SELECT p.id, 'was settled, but its grant is not what was paid for' FROM payments p
+         LEFT JOIN grants g ON g.account_id = p.grant_id
+         WHERE p.state = 'settled'
+           AND (g.organization_id IS NOT p.organization_id OR g.class IS NOT 'paid' OR g.source IS NOT 'purchase'
+                OR g.original IS NOT p.credits OR g.cost_minor IS NOT p.amount_minor
+                OR g.cost_currency IS NOT p.currency)
+         ORDER BY p.id LIMIT 1",
+    ),
+    (
+        "payments",
+        "SELECT p.id, 'was settled, but its bonus is not what was promised' FROM payments p
+         LEFT JOIN grants g ON g.account_id = p.bonus_grant_id
+         WHERE p.state = 'settled'
+           AND CASE p.bonus WHEN 0 THEN p.bonus_grant_id IS NOT NULL
+               ELSE g.organization_id IS NOT p.organization_id OR g.class IS NOT 'free' OR g.source IS NOT 'bonus'
+                    OR g.original IS NOT p.bonus OR g.cost_minor IS NOT NULL END
+         ORDER BY p.id LIMIT 1",
+    ),
+    (
+        "payments",
+        "SELECT id, 'has credit, but is not settled' FROM payments
+         WHERE state <> 'settled' AND (grant_id IS NOT NULL OR bonus_grant_id IS NOT NULL) ORDER BY id LIMIT 1",
+    ),
+    (
+        "grants",
+        "WITH given AS (
+             SELECT grant_id AS account FROM payments WHERE grant_id IS NOT NULL
+             UNION ALL SELECT bonus_grant_id FROM payments WHERE bonus_grant_id IS NOT NULL)
+         SELECT g.account_id, 'was bought, but belongs to ' || count(d.account) || ' payments' FROM grants g
+         LEFT JOIN given d ON d.account = g.account_id
+         WHERE g.source IN ('purchase', 'bonus') GROUP BY g.account_id HAVING count(d.account) <> 1
+         ORDER BY 1 LIMIT 1",
+    ),
+    // what credit cost was received for it, and nothing else was
+    (
+        "accounts",
+        "WITH received AS (
+             SELECT ledger, sum(debits_posted) AS minor FROM accounts WHERE kind = 'cash' GROUP BY ledger),
+         paid AS (
+             SELECT cost_currency AS ledger, sum(cost_minor) AS minor FROM grants
+             WHERE cost_minor IS NOT NULL GROUP BY cost_currency)
+         SELECT a.id, 'has received ' || coalesce(r.minor, 0) || ', but credit was sold for ' || coalesce(p.minor, 0)
+         FROM accounts a LEFT JOIN received r ON r.ledger = a.ledger LEFT JOIN paid p ON p.ledger = a.ledger
+         WHERE a.kind = 'cash' AND coalesce(r.minor, 0) <> coalesce(p.minor, 0) ORDER BY 1 LIMIT 1",
+    ),
+];
+
+/// Settled payments.
+pub(super) fn count_settled(conn: &Connection) -> Result<u64, DbError> {
+    let count: i64 = conn
+        .prepare_cached("SELECT count(*) FROM payments WHERE state = 'settled'")?
+        .query_row([], |row| row.get(0))
+        .optional()?
+        .unwrap_or_default();
+    Ok(u64::try_from(count).unwrap_or_default())
+}

@@ -1,0 +1,103 @@
+//! Buying credit on the pages, with the sandbox's own page for paying.
+
+use tollbook::identity::Role;
+
+use super::browsing::{Browser, Page};
+use crate::helpers::TestApp;
+
+fn path(app: &TestApp, location: &str) -> String {
+    location.strip_prefix(&app.app.url()).unwrap_or(location).to_owned()
+}
+
+/// Chooses on the page and goes on to pay; answers the path of the sandbox's page.
+async fn choose(app: &TestApp, browser: &Browser<'_>, fields: &[(&str, &str)]) -> String {
+    let page = browser.get("/topup").await.expect(200);
+    let chosen = browser.fill(&page, "/topup", fields).await.expect(303);
+    let checkout = path(app, chosen.location());
+    assert!(checkout.starts_with("/sandbox/checkout/cs_test_"), "{checkout}");
+    checkout
+}
+
+async fn pay(browser: &Browser<'_>, checkout: &str, card: &str) -> Page {
+    let page = browser.get(checkout).await.expect(200);
+    browser.fill(&page, checkout, &[("card", card)]).await
+}
+
+#[actix_web::test]
+async fn a_customer_buys_a_package_and_sees_it_settle() {
+    let app = TestApp::start().await;
+    let acme = app.organization("Acme").await;
+    let (_, owner) = app.member(acme, Role::Owner).await;
+    let browser = Browser::with_session(&app, &owner);
+    let page = browser.get("/topup").await.expect(200);
+    page.says("Growth: 5,000.00 credits and 250.00 free for \u{20ac}50.00");
+    let checkout = choose(&app, &browser, &[("package", "growth")]).await;
+    browser.get(&checkout).await.expect(200).says("Pay \u{20ac}50.00");
+    // the bank takes a minute
+    let back = path(&app, pay(&browser, &checkout, "4000 0000 0000 0077").await.expect(303).location());
+    let pending = browser.get(&back).await.expect(200);
+    pending.says("Pending: the bank has not settled it yet");
+    browser.get(&checkout).await.expect(200).says("The bank is at it.");
+    app.clock.advance(60_000);
+    let settled = browser.get(&back).await.expect(200);
+    settled.says("Paid, and the credit is there.");
+    settled.says("5,250");
+    browser.get(&back).await.expect(200).says("5,250");
+    browser.get("/topup").await.expect(200).says("settled");
+    let (_, other) = app.member(app.organization("Other").await, Role::Owner).await;
+    Browser::with_session(&app, &other).get(&back).await.expect(404);
+}
+
+#[actix_web::test]
+async fn a_decline_says_that_nothing_was_charged_and_another_card_will_do() {
+    let app = TestApp::start().await;
+    let acme = app.organization("Acme").await;
+    let (_, owner) = app.member(acme, Role::Billing).await;
+    let browser = Browser::with_session(&app, &owner);
+    let checkout = choose(&app, &browser, &[("package", "custom"), ("amount", "12.50")]).await;
+    pay(&browser, &checkout, "1234").await.expect(422).says("is not one of the test cards");
+    for (card, what) in [
+        ("4000 0000 0000 0002", "The card was declined, and you were not charged."),
+        ("4000 0000 0000 9995", "There is not enough on the account, and you were not charged."),
+    ] {
+        let again = pay(&browser, &checkout, card).await.expect(303);
+        browser.get(again.location()).await.expect(200).says(what);
+    }
+    let page = browser.get(&checkout).await.expect(200);
+    let back = page.links("http").pop().map(|link| path(&app, &link)).unwrap();
+    let declined = browser.get(&back).await.expect(200);
+    declined.says("you were not charged");
+    declined.says("Try another card");
+    for (answer, location) in [("no", "/sandbox/"), ("yes", "/topup/")] {
+        let asked = pay(&browser, &checkout, "4000002500003155").await.expect(303);
+        let question = browser.get(asked.location()).await.expect(200);
+        question.says("Your bank asks");
+        let answered = browser.fill(&question, &checkout, &[("confirm", answer)]).await.expect(303);
+        assert!(path(&app, answered.location()).starts_with(location), "{}", answered.location());
+    }
+    browser.get(&back).await.expect(200).says("Paid, and the credit is there.");
+    browser.get(&checkout).await.expect(200).says("Paid.");
+    // a page that was left open
+    browser.fill(&page, &checkout, &[("card", "4242424242424242")]).await.expect(409);
+    browser.get("/overview").await.expect(200).says("1,250.00");
+}
+
+#[actix_web::test]
+async fn what_cannot_be_bought_is_said_beside_the_field() {
+    let app = TestApp::start().await;
+    let acme = app.organization("Acme").await;
+    let (_, owner) = app.member(acme, Role::Owner).await;
+    let browser = Browser::with_session(&app, &owner);
+    let page = browser.get("/topup").await.expect(200);
+    for (amount, what) in
+        [("4.99", "must be worth at least"), ("", "is not a decimal number"), ("1.234", "decimals")]
+    {
+        let refused = browser.fill(&page, "/topup", &[("package", "custom"), ("amount", amount)]).await;
+        refused.expect(422).says(what);
+    }
+    browser.fill(&page, "/topup", &[("package", "gold")]).await.expect(422).says("is not for sale");
+    // the same page sent twice is one payment
+    let first = browser.fill(&page, "/topup", &[("package", "starter")]).await.expect(303);
+    let second = browser.fill(&page, "/topup", &[("package", "starter")]).await.expect(303);
+    assert_eq!(first.location(), second.location());
+}
