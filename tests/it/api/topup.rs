@@ -150,5 +150,6 @@ async fn no_key_can_buy_credit_and_live_mode_has_no_sandbox() {
     let (_, owner) = app.member(organization, Role::Owner).await;
     let refused = app.post(TOPUP, r#"{"amount":10}"#).bearer(&owner).send().await.expect(409);
     assert_eq!(refused.code(), "payments_unavailable");
+    assert_eq!(app.app.state.settings.topup_url, None, "no link to where no credit is sold");
     app.call("POST", "/webhooks/sandbox").body(b"{}".to_vec()).send().await.expect(404);
 }

@@ -103,7 +103,7 @@ async fn work_not_yet_done_is_refused_and_work_done_is_charged() {
     let refused = desk.report(&event(&json!({ "mode": "enforce" }))).await.expect(402);
     assert_eq!(refused.code(), "insufficient_credits");
     let details = &refused.json["error"]["details"];
-    assert_eq!(names(details), ["available", "required"], "no link to where no credit is sold");
+    assert_eq!(names(details), ["available", "required", "topup_url"]);
     assert_eq!(
         (number(&refused.text, "available"), number(&refused.text, "required")),
         ("5".into(), "9.8".into())
