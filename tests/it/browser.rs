@@ -270,6 +270,7 @@ async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
 /// Every page there is, with long names and odd amounts on it; first those of the customer, then the operator's.
 async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let id = customer(app).await;
+    credit(app, id, 10_000, Class::Paid, None).await;
     let long = "an-agent-with-a-very-long-name-that-the-platform-made-up-0123456789abcdef";
     let used = |id, meter| Use {
         id,
@@ -306,6 +307,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/limits".into(),
         first("/limits", "/limits/agent").await,
         "/docs".into(),
+        "/topup".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),
