@@ -9,7 +9,7 @@ use tollbook::app::{self, Clocks, RunningApp};
 use tollbook::base::id::{OrganizationId, UserId};
 use tollbook::base::{TestClock, Timestamp, Zone};
 use tollbook::config::Config;
-use tollbook::db::Db;
+use tollbook::db::{Db, DbError};
 use tollbook::identity::{
     Actor, By, Issuer, KeyOwner, NewKey, NewOrganization, NewUser, PasswordHash, Role, Scope, Scopes,
     SessionPolicy, keys, sessions, users,
@@ -61,11 +61,15 @@ impl TestApp {
         Self { app, clock, client, _dir: dir }
     }
 
-    /// Moves the clock on to a later time.
+    /// Moves the clock on to a later time. What is asked for from now on happens then: a commit that began before, with its
+    /// time, has ended.
     pub fn it_becomes(&self, later: &str) {
         let by_ms = at(later).millis() - self.db().now().millis();
         assert!(by_ms >= 0, "{later} is over");
         self.clock.advance(by_ms);
+        let db = self.db().clone();
+        let ended = std::thread::spawn(move || db.write_blocking(|_| Ok::<_, DbError>(())));
+        ended.join().expect("thread").expect("writes");
     }
 
     pub fn db(&self) -> &Db {
