@@ -63,14 +63,30 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
+/// A JSON body that changes a thing although the method does not say so: it must be there.
+pub struct Change<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Change<T> {
+    type Error = ApiError;
+    type Future = Extracting<Self>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = bytes_of(req, payload, true);
+        Box::pin(async move { decode(&bytes.await?).map(Self) })
+    }
+}
+
 /// The bytes of a JSON body within the limit for ordinary ones; `{}` where there is none at all. What replaces or changes
 /// a thing must say what it becomes: taking nothing for `{}` would clear it.
 pub(super) fn json_bytes(req: &HttpRequest, payload: &mut Payload) -> Extracting<Bytes> {
+    bytes_of(req, payload, req.method() == Method::PUT || req.method() == Method::PATCH)
+}
+
+fn bytes_of(req: &HttpRequest, payload: &mut Payload, required: bool) -> Extracting<Bytes> {
     let media_type = media_type(req);
     let declared = content_length(req);
     let payload = payload.take();
     let limit = State::of(req).map_or(0, |state| state.settings.body_limit);
-    let required = req.method() == Method::PUT || req.method() == Method::PATCH;
     Box::pin(async move {
         let bytes = read(declared, payload, limit).await?;
         if bytes.is_empty() {

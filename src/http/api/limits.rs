@@ -10,7 +10,7 @@ use crate::base::{Credits, Timestamp, Zone};
 use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
-use crate::http::body::Json;
+use crate::http::body::{self, Json};
 use crate::http::error::ApiError;
 use crate::http::input::present;
 use crate::http::reply::{Answer, Reply};
@@ -162,7 +162,11 @@ fn read(tx: &ReadTx<'_>, organization: OrganizationId) -> Result<Limits, ApiErro
     request_body(content = LimitChanges, example = json!({
         "monthly_limit": 100_000, "daily_limit": 5_000, "per_agent_limit": 10_000, "action_on_limit": "pause" })),
     responses((status = 200, description = "The limits.", body = Limits)))]
-async fn set(state: web::Data<State>, admitted: Admitted, Json(input): Json<LimitChanges>) -> Answer<Limits> {
+async fn set(
+    state: web::Data<State>,
+    admitted: Admitted,
+    body::Change(input): body::Change<LimitChanges>,
+) -> Answer<Limits> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let change = limits::Change {
         daily: input.daily_limit,

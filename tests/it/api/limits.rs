@@ -94,6 +94,10 @@ async fn limits_are_set_and_shown_to_the_letter() {
 async fn every_wrong_field_of_a_limit_is_named() {
     let desk = Desk::new().await;
     let pair = |field: &str, code: &str| (field.to_owned(), code.to_owned());
+    // nothing at all is not a change of nothing
+    let nothing = desk.app.call("POST", "/api/v1/billing/limits").bearer(&desk.operator);
+    let nothing = nothing.organization(desk.organization).send().await.expect(400);
+    assert_eq!(nothing.code(), "invalid_body");
     let bad = r#"{"monthly_limit":-1,"daily_limit":100000000001,"per_agent_limit":-0.000001}"#;
     assert_eq!(
         desk.set_limits(bad).await.expect(422).wrong(),
