@@ -22,9 +22,12 @@ pub fn record(
     fallback: Option<OrganizationId>,
     events: &[EventIn],
 ) -> Result<Vec<Outcome>, DbError> {
-    let of_calls = |input: &EventIn| input.event.mode == Mode::Enforce || is_late_cost(&input.event);
-    if !events.iter().any(of_calls) {
-        return metering::record(tx, caller, fallback, events);
+    if !events.iter().any(|input| is_late_cost(&input.event)) {
+        return if events.iter().any(|input| input.event.mode == Mode::Enforce) {
+            beside(tx, caller, fallback, events, OfCall::default())
+        } else {
+            metering::record(tx, caller, fallback, events)
+        };
     }
     let mut outcomes = Vec::with_capacity(events.len());
     for input in events {
