@@ -23,30 +23,23 @@ pub const HEADER: &str = "idempotency-key";
 pub const REPLAYED: &str = "idempotency-replayed";
 
 /// A JSON body with the key that makes sending it again safe. Without a key the request is refused.
-pub struct Keyed<T> {
-    /// The body.
-    pub value: T,
-    key: Key,
-    fingerprint: Fingerprint,
-}
+pub struct Keyed<T>(Intended<T>);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Keyed<T> {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let key = key(req);
-        let bytes = body::json_bytes(req, payload);
-        let (method, path) = (req.method().clone(), req.path().to_owned());
-        Box::pin(async move {
-            let key =
-                key?.ok_or_else(|| ApiError::new(Code::IdempotencyKeyRequired).param("Idempotency-Key"))?;
-            let bytes = bytes.await?;
-            let value = body::decode(&bytes)?;
-            let fingerprint = Fingerprint::of(&[method.as_str().as_bytes(), path.as_bytes(), &bytes]);
-            Ok(Self { value, key, fingerprint })
-        })
+        if !req.headers().contains_key(HEADER) {
+            return Box::pin(std::future::ready(Err(required())));
+        }
+        let intended = Intended::from_request(req, payload);
+        Box::pin(async move { intended.await.map(Self) })
     }
+}
+
+fn required() -> ApiError {
+    ApiError::new(Code::IdempotencyKeyRequired).param("Idempotency-Key")
 }
 
 /// The key of a request, if it has one.
@@ -61,6 +54,11 @@ fn key(req: &HttpRequest) -> Result<Option<Key>, ApiError> {
 }
 
 impl<T: Send + 'static> Keyed<T> {
+    /// The body.
+    pub const fn value(&self) -> &T {
+        &self.0.value
+    }
+
     /// Carries `operation` out once: its change and its answer are stored together, and the same request gets the
     /// same answer again.
     ///
@@ -77,11 +75,8 @@ impl<T: Send + 'static> Keyed<T> {
         A: Serialize,
         F: FnOnce(&WriteTx<'_>, T) -> Result<Reply<A>, ApiError> + Send + 'static,
     {
-        let operator = admitted.principal()?.is_operator();
-        let owner = Owner::of(operator, admitted.organization_if_named())
-            .ok_or_else(|| ApiError::new(Code::OrganizationRequired))?;
-        let Self { value, key, fingerprint } = self;
-        let request = Request { owner, key, fingerprint };
+        let request = self.0.request(admitted)?.ok_or_else(required)?;
+        let value = self.0.value;
         let done = state.db.write(move |tx| -> Result<_, ApiError> {
             match idempotency::begin(tx, &request)? {
                 Begin::Replay { status, body } => return Ok((status, body, true)),

@@ -114,7 +114,7 @@ async fn credit(
     request: Keyed<CreditInput>,
 ) -> Result<HttpResponse, ApiError> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
-    check(&request.value)?;
+    check(request.value())?;
     let done = request.once(&state, &admitted, move |tx, input| {
         Ok(Reply(StatusCode::CREATED, perform(tx, &by, organization, input)?))
     });

@@ -4,7 +4,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::chrome::{self, html};
-use super::csv::Csv;
+use super::csv::{Csv, too_many};
 use super::filter::{Filter, instants};
 use super::format::{self, Show};
 use super::views::calls::{
@@ -318,9 +318,7 @@ async fn csv(
         let filter = wanted.calls(tx, organization, &show, &admitted.reach)?;
         let (calls, next) = found(tx, organization, filter.as_ref(), None, CSV_ROWS, CSV_LOOKS)?;
         if next.is_some() {
-            let message =
-                format!("makes more than {CSV_ROWS} rows, or too many to look through: take fewer days");
-            return Err(ApiError::field("from", "too_many", message));
+            return Err(too_many(CSV_ROWS));
         }
         Ok(table(&calls, &catalog, &show, tx.now()))
     });

@@ -3,6 +3,14 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_DISPOSITION;
 
+use crate::http::error::ApiError;
+
+/// Says that what is filtered does not fit into a file of `rows`.
+pub fn too_many(rows: usize) -> ApiError {
+    let message = format!("makes more than {rows} rows, or too many to look through: take fewer days");
+    ApiError::field("from", "too_many", message)
+}
+
 /// A CSV file being written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Csv {

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use rusqlite::Connection;
 
 use super::chrome::{self, html};
-use super::csv::Csv;
+use super::csv::{Csv, too_many};
 use super::customer::{Grants, actor, attached};
 use super::filter::{Filter, instants};
 use super::format::{self, Show};
@@ -173,9 +173,7 @@ async fn csv(
         let catalog = shared.catalog.get(tx)?;
         let found = rows(tx, organization, &wanted, &show, &catalog, CSV_ROWS)?;
         if found.next.is_some() {
-            let message =
-                format!("makes more than {CSV_ROWS} rows, or too many to look through: take fewer days");
-            return Err(ApiError::field("from", "too_many", message));
+            return Err(too_many(CSV_ROWS));
         }
         Ok(table(&found.items, &show))
     });
