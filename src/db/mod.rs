@@ -22,7 +22,7 @@ pub use error::DbError;
 pub use lock::DirLock;
 pub use migrate::SCHEMA_VERSION;
 pub use part::{Part, Parts};
-pub use read::ReadTx;
+pub use read::{ReadTx, collect};
 pub use writer::{WriteTx, WriterStats};
 
 use crate::base::{Clock, Timestamp};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Params, Row};
 
 use super::connection::prepare_reader;
 use super::error::DbError;
@@ -68,6 +68,25 @@ impl Drop for Snapshot<'_> {
             tracing::error!(%error, "a snapshot could not be ended");
         }
     }
+}
+
+/// The rows of a statement, which is kept prepared, as what they stand for.
+///
+/// # Errors
+/// When the database fails or a row does not make sense.
+pub fn collect<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    from_row: impl Fn(&Row<'_>) -> Result<T, DbError>,
+) -> Result<Vec<T>, DbError> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(from_row(row)?);
+    }
+    Ok(found)
 }
 
 /// One consistent view of the database.

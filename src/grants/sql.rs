@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, named_params, params};
 use super::rules::{Class, DrawOrder, Terms};
 use crate::base::id::{GrantId, MeterId, OrganizationId, TransactionId};
 use crate::base::{Credits, Money, Timestamp};
-use crate::db::DbError;
+use crate::db::{self, DbError};
 use crate::ledger::Canon;
 use crate::ledger::verify::VerifyError;
 
@@ -111,13 +111,7 @@ fn from_row(row: &Row<'_>) -> Result<GrantRow, DbError> {
 }
 
 fn collect(conn: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<GrantRow>, DbError> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} {tail}"))?;
-    let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(from_row(row)?);
-    }
-    Ok(found)
+    db::collect(conn, &format!("{SELECT} {tail}"), params, from_row)
 }
 
 /// The organization's grants that something can still be drawn from, in draw order.

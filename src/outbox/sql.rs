@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::base::Timestamp;
 use crate::base::id::WorkId;
-use crate::db::DbError;
+use crate::db::{self, DbError};
 
 /// Where work stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +76,7 @@ fn from_row(row: &Row<'_>) -> Result<Work, DbError> {
 }
 
 fn collect(conn: &Connection, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Work>, DbError> {
-    let mut statement = conn.prepare_cached(&format!("{SELECT} {tail}"))?;
-    let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(from_row(row)?);
-    }
-    Ok(found)
+    db::collect(conn, &format!("{SELECT} {tail}"), params, from_row)
 }
 
 /// One row.

@@ -10,7 +10,7 @@ use super::rules::{Progress, Purchase, Reason, State};
 use super::{NewPayment, Payment};
 use crate::base::id::{GrantId, OrganizationId, PaymentId};
 use crate::base::{Currency, Money, Timestamp};
-use crate::db::DbError;
+use crate::db::{self, DbError};
 
 const SELECT: &str = "SELECT id, organization_id, gateway, amount_minor, currency, credits, bonus, package, actor, created_at,
     state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent
@@ -112,13 +112,7 @@ pub(super) fn of(
     limit: u32,
 ) -> Result<Vec<Payment>, DbError> {
     let tail = "WHERE organization_id = ? ORDER BY id DESC LIMIT ?";
-    let mut statement = conn.prepare_cached(&format!("{SELECT} {tail}"))?;
-    let mut rows = statement.query(params![organization, limit])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(from_row(row)?);
-    }
-    Ok(found)
+    db::collect(conn, &format!("{SELECT} {tail}"), params![organization, limit], from_row)
 }
 
 pub(super) fn insert(conn: &Connection, new: &NewPayment, now: Timestamp) -> Result<PaymentId, DbError> {
