@@ -93,6 +93,8 @@ CREATE TABLE sandbox_checkouts (
     currency      TEXT    NOT NULL,
     description   TEXT    NOT NULL,
     return_url    TEXT    NOT NULL,
+    cancel_url    TEXT    NOT NULL,
+    customer      TEXT,
     status        TEXT    NOT NULL CHECK (status IN ('open', 'confirming', 'processing', 'paid')),
     decline       TEXT,
     settles_at    INTEGER,

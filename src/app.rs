@@ -35,14 +35,16 @@ use crate::onboarding::Welcome;
 use crate::payments::gateway::Gateway;
 use crate::payments::gateway::sandbox::Sandbox;
 use crate::payments::{self, Desk};
-use crate::scheduler;
+use crate::scheduler::{self, Worker};
 use crate::tax::{self, VatId};
 use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
-/// How often calls that are not heard of any more are ended, and work outside is done.
+/// How often calls that are not heard of any more are ended.
 const CALL_TICK: Duration = Duration::from_secs(5);
+/// How often it is looked whether there is work to be done outside.
+const WORK_TICK: Duration = Duration::from_secs(2);
 /// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
 const TICKS: u32 = 12;
 
@@ -84,7 +86,7 @@ pub struct RunningApp {
     pub setup_token: Option<String>,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
-    ticker: JoinHandle<()>,
+    tickers: [JoinHandle<()>; 2],
     // last: the next server may have the data when everything else has gone
     _lock: DirLock,
 }
@@ -241,9 +243,10 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let server = serve(&config, listener, &state, &table).map_err(|e| StartError::Listen(addr, e))?;
     let handle = server.handle();
     let server = actix_web::rt::spawn(server);
-    let ticker = actix_web::rt::spawn(tick(state.clone()));
+    let worker = actix_web::rt::spawn(work(state.worker.clone()));
+    let tickers = [actix_web::rt::spawn(tick(state.clone())), worker];
     let setup_token = setup_token.map(|secret| secret.expose().to_owned());
-    Ok(RunningApp { addr, state, table, setup_token, handle, server, ticker, _lock: lock })
+    Ok(RunningApp { addr, state, table, setup_token, handle, server, tickers, _lock: lock })
 }
 
 impl RunningApp {
@@ -255,7 +258,7 @@ impl RunningApp {
 
     /// Stops at once; requests that run are cut off. For tests.
     pub fn kill(&self) {
-        self.ticker.abort();
+        self.tickers.iter().for_each(JoinHandle::abort);
         // the command is sent now; the answer to it may come when nobody waits any more
         drop(self.handle.stop(false));
     }
@@ -266,7 +269,7 @@ impl RunningApp {
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "server");
         }
-        self.ticker.abort();
+        self.tickers.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.state.door.flush_used().await {
             tracing::warn!(%error, "uses of keys not noted");
         }
@@ -341,6 +344,7 @@ fn state(
         clock: clocks.clock,
         test_clock: clocks.test,
         door: opened.door(config),
+        worker: Worker::new(opened.db.clone(), desk.clone()),
         desk,
         catalog: crate::catalog::SnapshotCache::default(),
         limits: RateLimits::new(&settings.rates),
@@ -452,17 +456,27 @@ async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Calls are ended often, everything else in here now and then.
 async fn tick(state: web::Data<State>) {
-    let mut interval = tokio::time::interval(CALL_TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for count in (0..TICKS).cycle() {
-        interval.tick().await;
-        let done = match count {
-            0 => scheduler::tick(&state.db, &state.door, &state.desk).await,
-            _ => scheduler::often(&state.db, &state.desk).await,
-        };
-        if let Err(error) = done {
+        if let Err(error) = scheduler::end_calls(&state.db).await {
+            tracing::warn!(%error, "calls not ended");
+        }
+        if count == 0
+            && let Err(error) = scheduler::tidy(&state.db, &state.door).await
+        {
             tracing::warn!(%error, "scheduled work");
         }
+        tokio::time::sleep(CALL_TICK).await;
+    }
+}
+
+/// Apart from the rest: whoever is called outside may take its time.
+async fn work(worker: Worker) {
+    loop {
+        if let Err(error) = worker.work().await {
+            tracing::warn!(%error, "work outside");
+        }
+        tokio::time::sleep(WORK_TICK).await;
     }
 }

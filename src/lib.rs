@@ -21,6 +21,7 @@ pub mod limits;
 pub mod metering;
 pub mod onboarding;
 pub mod outbox;
+pub mod outside;
 pub mod payments;
 pub mod scheduler;
 pub mod tax;

@@ -42,6 +42,7 @@ use crate::db::Db;
 use crate::identity::{Authenticator, SellerTerms};
 use crate::onboarding::Welcome;
 use crate::payments::Desk;
+use crate::scheduler::Worker;
 use assets::Looks;
 use error::ApiError;
 use metrics::Metrics;
@@ -99,6 +100,8 @@ pub struct State {
     pub door: Authenticator,
     /// Takes payments.
     pub desk: Desk,
+    /// Who carries out what is done outside.
+    pub worker: Worker,
     /// The catalog as readers see it.
     pub catalog: SnapshotCache,
     /// The edge's settings.

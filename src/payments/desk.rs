@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::events::Event;
-use super::gateway::{Gateway, Order, Trouble, sandbox, signature};
+use super::gateway::{Form, Gateway, Order, Subject, Trouble, sandbox, signature};
 use super::{
     BEGIN, Error, NewPayment, Payment, Recorded, State, Terms, begun, create, get, next_ask, record,
 };
@@ -13,9 +13,9 @@ use crate::base::time::SECOND_MS;
 use crate::db::Db;
 use crate::identity::Secret;
 use crate::identity::audit::{self, Actor, By, Difference};
-use crate::outbox::{self, Failure, Work};
+use crate::outbox::{Failure, Work};
 
-/// Work taken in one step.
+/// Payments asked about in one step.
 const STEP: u32 = 20;
 
 /// Where payments are taken.
@@ -129,7 +129,10 @@ impl Desk {
             id: id.to_string(),
             amount: payment.purchase.price,
             description: format!("{} credits", payment.purchase.credits),
+            customer: None,
+            form: Form::Hosted,
             return_url: self.return_url(id),
+            cancel_url: self.return_url(id),
         };
         match self.gateway()?.begin(order).await {
             Ok(checkout) => self.db.write(move |tx| begun(tx, id, checkout)).await,
@@ -207,7 +210,7 @@ impl Desk {
 
     /// An event that was kept.
     async fn deal_with(&self, gateway: &dyn Gateway, event: Event, row: i64) -> Result<Received, Error> {
-        let seen = if gateway.concerns_orders(&event.kind) {
+        let seen = if gateway.subject(&event.kind, &event.reference) == Subject::Order {
             match gateway.look(&event.reference).await {
                 Ok(seen) => Some(seen),
                 Err(Trouble::Unknown) => None,
@@ -278,21 +281,6 @@ impl Desk {
                 }
             }
             other => Err(Failure::Never(format!("nobody carries out {other}"))),
-        }
-    }
-
-    /// Carries out all work that is due. Answers how much.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn work(&self) -> Result<usize, Error> {
-        let mut done = 0;
-        loop {
-            let count = outbox::step(&self.db, STEP, |work| self.carry_out(work)).await?;
-            if count == 0 {
-                return Ok(done);
-            }
-            done += count;
         }
     }
 }

@@ -317,8 +317,11 @@ mod tests {
 
     fn states() -> Vec<State> {
         let at = Timestamp::from_millis(1);
-        let checkout =
-            Checkout { reference: "cs".into(), client_secret: "secret".into(), url: "https://x".into() };
+        let checkout = Checkout {
+            reference: "cs".into(),
+            client_secret: Some("secret".into()),
+            url: Some("https://x".into()),
+        };
         let pending = |progress| State::Pending { checkout: checkout.clone(), progress };
         vec![
             State::Created,

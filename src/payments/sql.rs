@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::events::Event;
 use super::gateway::sandbox::{Session, Standing};
-use super::gateway::{Checkout, Decline, Order};
+use super::gateway::{Checkout, Decline, Form, Order};
 use super::packages::Package;
 use super::rules::{Progress, Purchase, Reason, State};
 use super::{NewPayment, Payment};
@@ -42,8 +42,9 @@ fn state(row: &Row<'_>) -> Result<Option<State>, DbError> {
         "created" => Some(State::Created),
         "pending" => {
             let progress = row.get::<_, Option<String>>(14)?.and_then(|name| progress(&name));
-            match (reference, row.get(12)?, row.get(13)?, progress) {
-                (Some(reference), Some(client_secret), Some(url), Some(progress)) => {
+            let (client_secret, url) = (row.get(12)?, row.get(13)?);
+            match (reference, progress) {
+                (Some(reference), Some(progress)) => {
                     Some(State::Pending { checkout: Checkout { reference, client_secret, url }, progress })
                 }
                 _ => None,
@@ -165,8 +166,8 @@ pub(super) fn set_state(
         .execute(named_params! {
             ":state": state.name(),
             ":reference": reference,
-            ":client_secret": checkout.map(|made| &made.client_secret),
-            ":url": checkout.map(|made| &made.url),
+            ":client_secret": checkout.and_then(|made| made.client_secret.as_ref()),
+            ":url": checkout.and_then(|made| made.url.as_ref()),
             ":progress": now_at,
             ":reason": reason,
             ":ended_at": ended_at,
@@ -273,14 +274,17 @@ fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
             amount: Money { minor: row.get(4)?, currency: row.get(5)? },
             description: row.get(6)?,
             return_url: row.get(7)?,
+            cancel_url: row.get(12)?,
+            customer: row.get(13)?,
+            form: Form::Hosted,
         },
         standing: standing.ok_or_else(|| DbError::bad_row("sandbox_checkouts", 0, &reference))?,
         decline: decline.as_deref().and_then(Decline::from_name),
         settles_at: row.get(10)?,
         expires_at: row.get(11)?,
         checkout: Checkout {
-            url: format!("{public_url}/sandbox/checkout/{reference}"),
-            client_secret: row.get(2)?,
+            url: Some(format!("{public_url}/sandbox/checkout/{reference}")),
+            client_secret: Some(row.get(2)?),
             reference,
         },
     })
@@ -288,7 +292,7 @@ fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
 
 const SANDBOX: &str =
     "SELECT reference, request_key, client_secret, order_id, amount_minor, currency, description, return_url,
-    status, decline, settles_at, expires_at FROM sandbox_checkouts";
+    status, decline, settles_at, expires_at, cancel_url, customer FROM sandbox_checkouts";
 
 fn one_sandbox(
     conn: &Connection,
@@ -320,8 +324,8 @@ pub(super) fn sandbox_by_key(
 pub(super) fn insert_sandbox(conn: &Connection, session: &Session) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO sandbox_checkouts (reference, request_key, client_secret, order_id, amount_minor, currency,
-                                        description, return_url, status, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                        description, return_url, status, expires_at, cancel_url, customer)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         session.checkout.reference,
@@ -333,7 +337,9 @@ pub(super) fn insert_sandbox(conn: &Connection, session: &Session) -> Result<(),
         session.order.description,
         session.order.return_url,
         session.standing.name(),
-        session.expires_at
+        session.expires_at,
+        session.order.cancel_url,
+        session.order.customer
     ])?;
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! What is due from time to time. Every step is small, so that requests in between do not wait, and may be cut off
 //! anywhere: what is due lives in rows, and the next tick goes on.
 
+mod worker;
+
 use crate::base::time::DAY_MS;
 use crate::calls;
 use crate::db::{Db, DbError};
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
 use crate::outbox;
-use crate::payments::{self, Desk};
+use crate::payments;
 use crate::wallet;
+
+pub use worker::Worker;
 
 /// Rows handled in one transaction.
 const STEP: u32 = 500;
@@ -33,25 +37,23 @@ pub enum Error {
 ///
 /// # Errors
 /// The first that fails; the rest is tried again at the next tick.
-pub async fn tick(db: &Db, door: &Authenticator, desk: &Desk) -> Result<(), Error> {
+pub async fn tick(db: &Db, door: &Authenticator, worker: &Worker) -> Result<(), Error> {
+    end_calls(db).await?;
+    worker.work().await?;
+    tidy(db, door).await
+}
+
+/// Notes used keys, moves credit that has expired, and forgets what is kept for a while only.
+///
+/// # Errors
+/// The first that fails; the rest is tried again the next time.
+pub async fn tidy(db: &Db, door: &Authenticator) -> Result<(), Error> {
     let full = usize::try_from(STEP).unwrap_or(usize::MAX);
     door.flush_used().await?;
-    often(db, desk).await?;
     while db.write(|tx| wallet::expire_due(tx, STEP)).await? >= full {}
     while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
     while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
     while db.write(|tx| outbox::purge(tx, STEP)).await? >= full {}
-    Ok(())
-}
-
-/// Does what cannot wait for the next [`tick`]: ends calls, does work outside, and asks about payments.
-///
-/// # Errors
-/// The first that fails; the rest is tried again the next time.
-pub async fn often(db: &Db, desk: &Desk) -> Result<(), Error> {
-    end_calls(db).await?;
-    desk.work().await?;
-    while desk.reconcile().await? > 0 {}
     Ok(())
 }
 

@@ -11,11 +11,15 @@ use tollbook::grants::{self, Class};
 use tollbook::identity::{Secret, audit};
 use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card, Sandbox};
-use tollbook::payments::gateway::{Called, Checkout, Decline, Gateway, Order, Seen, Trouble, signature};
+use tollbook::payments::gateway::{
+    Called, Checkout, Decline, Form, Gateway, Order, Seen, Subject, Trouble, signature,
+};
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
     packages,
 };
+
+use tollbook::scheduler::Worker;
 
 use crate::ledger_kit::Kit;
 
@@ -63,8 +67,8 @@ impl Gateway for Line {
         self.sandbox.webhook_secrets()
     }
 
-    fn concerns_orders(&self, event_type: &str) -> bool {
-        self.sandbox.concerns_orders(event_type)
+    fn subject(&self, event_type: &str, reference: &str) -> Subject {
+        self.sandbox.subject(event_type, reference)
     }
 
     fn begin(&self, order: Order) -> Called<'_, Checkout> {
@@ -117,6 +121,10 @@ impl Shop {
         kit.restart();
         let (desk, line) = open(&kit);
         Self { kit, desk, line, customer }
+    }
+
+    fn worker(&self) -> Worker {
+        Worker::new(self.kit.db().clone(), self.desk.clone())
     }
 
     fn wanted(&self, key: &str, amount: &str) -> NewPayment {
@@ -178,7 +186,7 @@ impl Shop {
     }
 
     async fn drain(&self) {
-        self.desk.work().await.unwrap();
+        self.worker().work().await.unwrap();
     }
 
     fn later(&self, ms: i64) {
@@ -334,7 +342,8 @@ async fn credited_twice() {
     for _ in 0..2 {
         let told = join_all(["1", "1", "2", "1", "3"].map(|event| shop.tell(event, reference)));
         let asked = join_all([payment.id; 5].map(|id| shop.desk.ask(id)));
-        let (told, asked, due, worked) = tokio::join!(told, asked, shop.desk.reconcile(), shop.desk.work());
+        let outside = shop.worker();
+        let (told, asked, due, worked) = tokio::join!(told, asked, shop.desk.reconcile(), outside.work());
         assert!(told.into_iter().all(|told| matches!(told, Ok(Received::Done | Received::Duplicate))));
         assert!(asked.into_iter().all(|asked| asked.unwrap().state.name() == "settled"));
         due.unwrap();
@@ -375,7 +384,10 @@ async fn what_is_unknown_is_kept_and_reported() {
         id: "pay_of_somebody_else".into(),
         amount: Money { minor: 1_000, currency: Currency::EUR },
         description: String::new(),
+        customer: None,
+        form: Form::Hosted,
         return_url: String::new(),
+        cancel_url: String::new(),
     };
     let checkout = shop.line.begin(order).await.unwrap();
     assert_eq!(shop.tell("foreign", &checkout.reference).await.unwrap(), Received::Unknown);

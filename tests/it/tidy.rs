@@ -8,6 +8,7 @@ const RANKS: &[(&str, u32)] = &[
     ("base", 0),
     ("config", 0),
     ("db", 1),
+    ("outside", 1),
     ("tax", 1),
     ("ledger", 2),
     ("identity", 2),

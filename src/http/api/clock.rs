@@ -90,6 +90,6 @@ async fn advance(state: web::Data<State>, admitted: Admitted, Json(input): Json<
     clock.advance(by_ms);
     // a commit that began before has the time of before: it ends first
     state.db.write(|_| Ok::<_, DbError>(())).await?;
-    scheduler::tick(&state.db, &state.door, &state.desk).await?;
+    scheduler::tick(&state.db, &state.door, &state.worker).await?;
     Ok(Reply::ok(Time { now: state.clock.now(), mode: state.settings.mode.name() }))
 }

@@ -92,7 +92,8 @@ impl From<Payment> for TopUp {
             Standing::Pending { checkout, .. } => Some(checkout),
             Standing::Created | Standing::Settled { .. } | Standing::Failed { .. } => None,
         };
-        let (client_secret, checkout_url) = checkout.map(|made| (made.client_secret, made.url)).unzip();
+        let (client_secret, checkout_url) =
+            checkout.map_or((None, None), |made| (made.client_secret, made.url));
         Self {
             payment_id: payment.id,
             client_secret,

@@ -18,7 +18,7 @@ use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::idempotency::Fingerprint;
 use crate::identity::{Scope, organizations};
-use crate::payments::gateway::Decline;
+use crate::payments::gateway::{Checkout, Decline};
 use crate::payments::{
     self, Intent, NewPayment, Package, Payment, Progress, Purchase, Reason, State as Standing, packages,
 };
@@ -127,8 +127,8 @@ async fn try_buy(state: &State, admitted: &Admitted, form: &Form) -> Result<Stri
     };
     let payment = state.desk.start(new).await?;
     Ok(match payment.state {
-        Standing::Pending { checkout, .. } => checkout.url,
-        Standing::Created | Standing::Settled { .. } | Standing::Failed { .. } => {
+        Standing::Pending { checkout: Checkout { url: Some(url), .. }, .. } => url,
+        Standing::Pending { .. } | Standing::Created | Standing::Settled { .. } | Standing::Failed { .. } => {
             format!("/topup/{}", payment.id)
         }
     })
@@ -205,7 +205,7 @@ fn notice(state: &Standing) -> Notice {
         ),
         Standing::Pending { checkout, progress } => match progress {
             Progress::Open => {
-                let pay = Some((checkout.url.as_str(), "Go on to pay"));
+                let pay = checkout.url.as_deref().map(|url| (url, "Go on to pay"));
                 say(Tone::Warn, "Pending: nothing was paid yet.", pay)
             }
             Progress::Processing => say(
@@ -214,7 +214,8 @@ fn notice(state: &Standing) -> Notice {
                 None,
             ),
             Progress::Declined(decline) => {
-                say(Tone::Bad, declined(*decline), Some((&checkout.url, "Try another card")))
+                let again = checkout.url.as_deref().map(|url| (url, "Try another card"));
+                say(Tone::Bad, declined(*decline), again)
             }
         },
         Standing::Settled { .. } => {
@@ -239,5 +240,7 @@ pub(super) const fn declined(decline: Decline) -> &'static str {
         Decline::Declined => "The card was declined, and you were not charged.",
         Decline::InsufficientFunds => "There is not enough on the account, and you were not charged.",
         Decline::AuthenticationFailed => "It was not confirmed with the bank, and you were not charged.",
+        Decline::AuthenticationRequired => "The bank wants you to confirm it, and you were not charged.",
+        Decline::ExpiredCard => "The card has expired, and you were not charged.",
     }
 }

@@ -1,7 +1,7 @@
 //! The sandbox: a payment provider inside this process, for test mode. It keeps its own table, as a provider would, has a
 //! page of its own for paying, and tells what happened through the same signed webhooks. No money is involved.
 
-use super::{Called, Checkout, Decline, Gateway, Order, Seen, Status, Trouble};
+use super::{Called, Checkout, Decline, Gateway, Order, Seen, Status, Subject, Trouble};
 use crate::base::Timestamp;
 use crate::base::time::{DAY_MS, MINUTE_MS, SECOND_MS};
 use crate::db::{Db, DbError, WriteTx};
@@ -147,8 +147,11 @@ impl Gateway for Sandbox {
         &self.secrets
     }
 
-    fn concerns_orders(&self, event_type: &str) -> bool {
-        event_type.starts_with("checkout.session.") || event_type.starts_with("payment_intent.")
+    fn subject(&self, event_type: &str, _: &str) -> Subject {
+        match event_type.split_once('.').map_or("", |(object, _)| object) {
+            "checkout" | "payment_intent" => Subject::Order,
+            _ => Subject::Other,
+        }
     }
 
     fn begin(&self, order: Order) -> Called<'_, Checkout> {
@@ -159,7 +162,7 @@ impl Gateway for Sandbox {
             let reference = Secret::mint("cs_test_").expose().to_owned();
             let url = format!("{}/sandbox/checkout/{reference}", self.public_url);
             let client_secret = Secret::mint(&format!("{reference}_secret_")).expose().to_owned();
-            let checkout = Checkout { reference, client_secret, url };
+            let checkout = Checkout { reference, client_secret: Some(client_secret), url: Some(url) };
             let public_url = self.public_url.clone();
             let made = self.db.write(move |tx| -> Result<_, DbError> {
                 let conn = tx.conn()?;
@@ -188,7 +191,13 @@ impl Gateway for Sandbox {
                 Ok((sql::sandbox(tx, reference, &self.public_url)?, tx.now()))
             })?;
             let (Some(session), now) = found else { return Err(Trouble::Unknown) };
-            Ok(Seen { status: session.status(now), amount: session.order.amount, order: session.order.id })
+            Ok(Seen {
+                status: session.status(now),
+                amount: session.order.amount,
+                order: session.order.id,
+                charge: None,
+                card: None,
+            })
         })
     }
 }
