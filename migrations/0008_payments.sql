@@ -34,7 +34,9 @@ CREATE TABLE payments (
     id              INTEGER PRIMARY KEY,
     organization_id INTEGER NOT NULL,
     gateway         TEXT    NOT NULL,
-    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0), -- without tax
+    tax_minor       INTEGER NOT NULL CHECK (tax_minor >= 0),
+    quote           TEXT    NOT NULL,           -- JSON: what was agreed on, for the invoice
     currency        TEXT    NOT NULL,
     credits         INTEGER NOT NULL CHECK (credits > 0),
     bonus           INTEGER NOT NULL DEFAULT 0 CHECK (bonus >= 0),
@@ -52,16 +54,20 @@ CREATE TABLE payments (
     ended_at        INTEGER,
     grant_id        INTEGER,
     bonus_grant_id  INTEGER,
+    charge          TEXT,                       -- the provider's id of the money itself
+    invoice_id      INTEGER,
     ask_at          INTEGER,                    -- when the provider is asked about it next
-    CHECK ((state = 'settled') = (grant_id IS NOT NULL)),
+    CHECK ((state = 'settled') = (grant_id IS NOT NULL AND charge IS NOT NULL AND invoice_id IS NOT NULL)),
     CHECK ((state = 'failed') = (reason IS NOT NULL))
 ) STRICT;
 CREATE INDEX payments_by_organization ON payments (organization_id, id);
 CREATE UNIQUE INDEX payments_by_reference ON payments (gateway, reference) WHERE reference IS NOT NULL;
 CREATE UNIQUE INDEX payments_by_intent ON payments (organization_id, intent_key) WHERE intent_key IS NOT NULL;
 CREATE UNIQUE INDEX payments_by_grant ON payments (grant_id) WHERE grant_id IS NOT NULL;
+CREATE UNIQUE INDEX payments_by_invoice ON payments (invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE UNIQUE INDEX payments_by_charge ON payments (gateway, charge) WHERE charge IS NOT NULL;
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
-CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, currency, credits, bonus,
+CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus,
     package, actor, intent_key, intent, created_at ON payments
     BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
 CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'

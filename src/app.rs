@@ -372,7 +372,14 @@ fn desk(config: &Config, db: &Db, public_url: &str) -> Desk {
         Mode::Live => None,
     };
     let tolerance_seconds = config.payments.webhook_tolerance_seconds;
-    Desk::new(db.clone(), gateway, payment_terms(config), public_url.to_owned(), tolerance_seconds)
+    Desk::new(
+        db.clone(),
+        gateway,
+        payment_terms(config),
+        seller_terms(config),
+        public_url.to_owned(),
+        tolerance_seconds,
+    )
 }
 
 /// How the pages are to look.

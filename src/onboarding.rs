@@ -142,6 +142,7 @@ fn welcome_credit(by: &By, welcome: Welcome, now: Timestamp) -> NewCredit {
         expires_at,
         meters: None,
         cost: None,
+        tax: None,
         source: "welcome",
         kind: TransactionType::WelcomeBonus,
         description: "Welcome credit".into(),

@@ -6,6 +6,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::rules::Problems;
 use crate::grants::Class;
 use crate::identity::Error as IdentityError;
+use crate::invoices::Error as InvoiceError;
 use crate::limits::Error as LimitsError;
 use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
@@ -136,11 +137,27 @@ impl From<LimitsError> for ApiError {
     }
 }
 
+impl From<InvoiceError> for ApiError {
+    fn from(error: InvoiceError) -> Self {
+        match error {
+            InvoiceError::Db(error) => error.into(),
+            InvoiceError::Identity(error) => error.into(),
+            InvoiceError::NotFound => Self::new(Code::NotFound).message("There is no such invoice."),
+            InvoiceError::SellerUnknown => Self::new(Code::SellerUnknown),
+            InvoiceError::Money(error) => Self::internal(error),
+            InvoiceError::Invalid(why) => Self::internal(why),
+            error @ (InvoiceError::Conflict(_) | InvoiceError::Exceeds { .. }) => Self::internal(error),
+        }
+    }
+}
+
 impl From<PaymentError> for ApiError {
     fn from(error: PaymentError) -> Self {
         match error {
             PaymentError::Db(error) => error.into(),
             PaymentError::Wallet(error) => error.into(),
+            PaymentError::Identity(error) => error.into(),
+            PaymentError::Invoice(error) => error.into(),
             PaymentError::Invalid(errors) => errors.into(),
             PaymentError::NotFound => Self::new(Code::NotFound).message("There is no such payment."),
             PaymentError::IntentConflict => Self::new(Code::IdempotencyConflict).param("Idempotency-Key"),

@@ -83,6 +83,8 @@ codes! {
     HoldExpired = "hold_expired", CONFLICT,
         "The call was not heard of in time, and nothing is set aside for it any more. Capture what it lasted.";
     PaymentsUnavailable = "payments_unavailable", CONFLICT, "No payment provider is configured.";
+    SellerUnknown = "seller_unknown", CONFLICT,
+        "Nothing can be bought until the operator has said who sells: legal name and country.";
     PaymentProvider = "payment_provider", BAD_GATEWAY,
         "The payment provider did not take the payment, and nothing was charged.";
     NotTestMode = "not_test_mode", CONFLICT, "This works only in test mode.";

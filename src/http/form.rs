@@ -111,6 +111,8 @@ impl FromRequest for Form {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(req.extensions_mut().remove::<Self>().unwrap_or_default()))
+        // one that only asks is in the address
+        let asked = || Self::of(req.query_string().as_bytes());
+        ready(Ok(req.extensions_mut().remove::<Self>().unwrap_or_else(asked)))
     }
 }

@@ -3,6 +3,7 @@
 //! A number is taken in the transaction that issues the document, so what fails takes none. What is printed on a document is
 //! stored with it: seller, buyer, rate and words stay as they were.
 
+mod quote;
 mod rules;
 mod sql;
 pub mod verify;
@@ -10,12 +11,14 @@ pub mod verify;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+pub use quote::Quote;
+
 use crate::base::id::{InvoiceId, OrganizationId};
 use crate::base::{Currency, Day, Money, MoneyError, Page, Quantity, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
 use crate::identity::audit::{self, Difference};
-use crate::identity::{self, BillingDetails, By, Organization, Seller, organizations};
-use crate::tax::{Amounts, Country, Kind as TaxKind, Prices, Rate};
+use crate::identity::{self, BillingDetails, By};
+use crate::tax::{Amounts, Country, Kind as TaxKind, Rate};
 
 /// What kind of document it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +55,7 @@ pub struct NewLine {
     pub description: String,
     /// How much of it.
     pub quantity: Quantity,
-    /// Its price altogether, with or without tax as [`NewInvoice::prices`] says. Minor units, not negative.
+    /// Its price altogether, with or without tax as [`Quote::of`] is told. Minor units, not negative.
     pub price: i64,
 }
 
@@ -72,11 +75,9 @@ pub struct NewInvoice {
     pub organization: OrganizationId,
     /// What is invoiced, such as a payment's id. There is one invoice for each.
     pub reference: String,
-    /// What was sold; at least one line.
-    pub lines: Vec<NewLine>,
-    /// Whether the prices of the lines hold the tax.
-    pub prices: Prices,
-    /// What says where the buyer is, besides its billing address.
+    /// What was agreed on.
+    pub quote: Quote,
+    /// What has been learned since about where the buyer is.
     pub evidence: Vec<Evidence>,
     /// Since when it is paid, and with what.
     pub paid: Option<Paid>,
@@ -107,7 +108,7 @@ pub struct NewCreditNote {
 }
 
 /// A line as it was issued.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// What was sold.
     pub description: String,
@@ -219,47 +220,40 @@ pub enum Error {
 ///
 /// # Errors
 /// See [`Error`]; nothing is left behind, and no number is taken.
-pub fn issue(tx: &WriteTx<'_>, by: &By, seller: &Seller, new: &NewInvoice) -> Result<Invoice, Error> {
+pub fn issue(tx: &WriteTx<'_>, by: &By, new: &NewInvoice) -> Result<Invoice, Error> {
     rules::check_reference(&new.reference)?;
-    rules::check_lines(&new.lines)?;
     let conn = tx.conn()?;
-    let buyer = organizations::get(conn, new.organization)?;
+    let quote = new.quote.clone();
     if let Some(issued) = sql::by_reference(conn, Kind::Invoice, &new.reference)? {
-        return if rules::is_same_sale(&issued, new)? {
-            Ok(issued)
-        } else {
-            Err(Error::Conflict(new.reference.clone()))
-        };
+        let same = issued.organization == new.organization
+            && issued.amounts == quote.amounts
+            && issued.lines == quote.lines;
+        return if same { Ok(issued) } else { Err(Error::Conflict(new.reference.clone())) };
     }
     let issue_day = Zone::UTC.day_of(tx.now());
-    let treatment = seller.treatment(&buyer, issue_day).ok_or(Error::SellerUnknown)?;
-    if seller.details.company_name.is_empty() {
-        return Err(Error::SellerUnknown);
-    }
-    let (amounts, lines) = rules::priced(&new.lines, treatment.rate, new.prices, buyer.currency)?;
     let draft = Invoice {
         id: sql::next_id(conn)?,
         kind: Kind::Invoice,
         series: series(Kind::Invoice, issue_day),
         number: 0,
-        organization: buyer.id,
+        organization: new.organization,
         corrects: None,
         reference: new.reference.clone(),
         issued_at: tx.now(),
         issue_day,
-        amounts,
-        treatment: treatment.kind,
-        rate: treatment.rate,
-        tax_country: treatment.country,
-        note: treatment.note(buyer.details.locale).unwrap_or_default().to_owned(),
+        amounts: quote.amounts,
+        treatment: quote.treatment,
+        rate: quote.rate,
+        tax_country: quote.tax_country,
+        note: quote.note,
         reason: String::new(),
-        seller: seller.details.clone(),
-        vat_id_status: buyer.vat.name().to_owned(),
-        vat_id_evidence: buyer.vat.evidence().map(|(at, answer)| (at, answer.to_owned())),
-        buyer: as_buyer(&buyer),
-        evidence: new.evidence.clone(),
+        seller: quote.seller,
+        buyer: quote.buyer,
+        vat_id_status: quote.vat_id_status,
+        vat_id_evidence: quote.vat_id_evidence,
+        evidence: quote.evidence.into_iter().chain(new.evidence.iter().cloned()).collect(),
         paid: new.paid.clone(),
-        lines,
+        lines: quote.lines,
     };
     number_and_store(tx, by, draft, "invoice.issued")
 }
@@ -302,15 +296,6 @@ pub fn credit_note(tx: &WriteTx<'_>, by: &By, new: &NewCreditNote) -> Result<Inv
 
 fn series(kind: Kind, day: Day) -> String {
     format!("{}-{}", kind.series_prefix(), day.date().year())
-}
-
-/// The buyer as the document names it: somebody who gave no legal name is known by the organization's.
-fn as_buyer(buyer: &Organization) -> BillingDetails {
-    let mut details = buyer.details.clone();
-    if details.company_name.is_empty() {
-        details.company_name.clone_from(&buyer.name);
-    }
-    details
 }
 
 fn number_and_store(tx: &WriteTx<'_>, by: &By, draft: Invoice, action: &str) -> Result<Invoice, Error> {

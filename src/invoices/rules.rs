@@ -1,6 +1,6 @@
 //! What an invoice comes to, and what of it can be given back. Pure.
 
-use super::{Error, Invoice, Line, NewInvoice, NewLine};
+use super::{Error, Line, NewLine};
 use crate::base::{Currency, DecimalError, Money};
 use crate::tax::{Amounts, Prices, Rate, share};
 
@@ -54,15 +54,6 @@ fn amounts(lines: &[NewLine], rate: Rate, prices: Prices, currency: Currency) ->
         price = price.checked_add(Money { minor: line.price, currency })?;
     }
     Ok(Amounts::of(price, rate, prices)?)
-}
-
-/// Whether an invoice was issued for this very sale. Its own rate counts: the rate of today may be another.
-pub(super) fn is_same_sale(issued: &Invoice, new: &NewInvoice) -> Result<bool, Error> {
-    if issued.organization != new.organization {
-        return Ok(false);
-    }
-    let (amounts, lines) = priced(&new.lines, issued.rate, new.prices, issued.currency())?;
-    Ok(amounts == issued.amounts && lines == issued.lines)
 }
 
 /// What is left after net and tax were given back.

@@ -72,6 +72,8 @@ pub enum AccountKind {
     DeferredRevenue,
     /// Money: kept for paid credit that expired or was taken back.
     Breakage,
+    /// Money: received as tax, owed to the state.
+    TaxPayable,
 }
 
 impl AccountKind {
@@ -92,6 +94,7 @@ impl AccountKind {
             Self::Cash => "cash",
             Self::DeferredRevenue => "deferred_revenue",
             Self::Breakage => "breakage",
+            Self::TaxPayable => "tax_payable",
         }
     }
 }

@@ -20,12 +20,11 @@ pub enum Error {
     Http(#[from] reqwest::Error),
 }
 
-/// A client whose calls end after `timeout`. It follows no redirect: who is told is who was configured. In live mode it
-/// speaks to nobody without TLS.
+/// What all clients have in common. They follow no redirect: who is told is who was configured.
 ///
 /// # Errors
-/// When the libraries cannot be set up.
-pub fn client(mode: Mode, timeout: Duration) -> Result<reqwest::Client, Error> {
+/// When the TLS library cannot be set up.
+pub fn builder() -> Result<reqwest::ClientBuilder, Error> {
     let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let provider = rustls::crypto::ring::default_provider();
     let tls = rustls::ClientConfig::builder_with_provider(provider.into())
@@ -34,10 +33,15 @@ pub fn client(mode: Mode, timeout: Duration) -> Result<reqwest::Client, Error> {
         .with_no_client_auth();
     Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .https_only(mode == Mode::Live)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)
-        .timeout(timeout)
-        .user_agent(AGENT)
-        .build()?)
+        .user_agent(AGENT))
+}
+
+/// A client whose calls end after `timeout`. In live mode it speaks to nobody without TLS.
+///
+/// # Errors
+/// When the libraries cannot be set up.
+pub fn client(mode: Mode, timeout: Duration) -> Result<reqwest::Client, Error> {
+    Ok(builder()?.https_only(mode == Mode::Live).timeout(timeout).build()?)
 }

@@ -11,8 +11,8 @@ use super::{refused, sql};
 use crate::base::id::PaymentId;
 use crate::base::time::SECOND_MS;
 use crate::db::Db;
-use crate::identity::Secret;
 use crate::identity::audit::{self, Actor, By, Difference};
+use crate::identity::{Secret, SellerTerms};
 use crate::outbox::{Failure, Work};
 
 /// Payments asked about in one step.
@@ -25,6 +25,8 @@ pub struct Desk {
     gateway: Option<Arc<dyn Gateway>>,
     /// What may be bought.
     pub terms: Terms,
+    /// Who sells it.
+    pub seller: SellerTerms,
     public_url: String,
     tolerance_ms: i64,
 }
@@ -78,11 +80,12 @@ impl Desk {
         db: Db,
         gateway: Option<Arc<dyn Gateway>>,
         terms: Terms,
+        seller: SellerTerms,
         public_url: String,
         tolerance_seconds: u32,
     ) -> Self {
         let tolerance_ms = i64::from(tolerance_seconds) * SECOND_MS;
-        Self { db, gateway, terms, public_url, tolerance_ms }
+        Self { db, gateway, terms, seller, public_url, tolerance_ms }
     }
 
     /// Through whom payments are taken.
@@ -111,7 +114,8 @@ impl Desk {
     /// See [`Error`]. When the provider does not answer, the payment stands, and sending the same intent again goes on
     /// with it.
     pub async fn start(&self, new: NewPayment) -> Result<Payment, Error> {
-        let payment = self.db.write(move |tx| create(tx, &new)).await?;
+        let seller = self.seller.clone();
+        let payment = self.db.write(move |tx| create(tx, &seller, &new)).await?;
         self.begin(payment).await
     }
 
@@ -127,8 +131,8 @@ impl Desk {
         let order = Order {
             key: format!("tollbook_{id}"),
             id: id.to_string(),
-            amount: payment.purchase.price,
-            description: format!("{} credits", payment.purchase.credits),
+            amount: payment.quote.amounts.total,
+            description: payment.purchase.description(),
             customer: None,
             form: Form::Hosted,
             return_url: self.return_url(id),
@@ -151,7 +155,7 @@ impl Desk {
     pub async fn ask(&self, id: PaymentId) -> Result<Payment, Error> {
         let payment = self.db.read_blocking(|tx| get(tx, id))?;
         let reference = match (&payment.state, payment.state.reference()) {
-            (State::Settled { .. }, _) | (_, None) => return Ok(payment),
+            (State::Settled(_), _) | (_, None) => return Ok(payment),
             (_, Some(reference)) => reference.to_owned(),
         };
         let gateway = self.gateway()?;

@@ -16,18 +16,22 @@ pub mod verify;
 use rusqlite::Connection;
 
 pub use desk::{Desk, Received, WebhookError};
-use gateway::{Checkout, Seen};
+use gateway::{Card, Checkout, Seen};
 pub use packages::Package;
-pub use rules::{Progress, Purchase, Reason, State, Step, Terms};
+pub use rules::{Progress, Purchase, Reason, Settled, State, Step, Terms};
 
+use crate::base::decimal::MICROS;
 use crate::base::id::{OrganizationId, PaymentId};
 use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::base::{FieldError, Timestamp};
+use crate::base::{FieldError, Quantity, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
 use crate::grants::Class;
 use crate::identity::audit::{self, Actor, By, Difference};
+use crate::identity::{self, Seller, SellerTerms};
+use crate::invoices::{self, Evidence, NewInvoice, NewLine, Paid, Quote};
 use crate::ledger::TransactionType;
 use crate::outbox;
+use crate::tax::Prices;
 use crate::wallet::{self, NewCredit};
 
 /// The source of grants that were paid for.
@@ -49,6 +53,12 @@ pub enum Error {
     /// The wallet.
     #[error(transparent)]
     Wallet(#[from] wallet::Error),
+    /// The organization, or the seller as it is stored.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The invoice.
+    #[error(transparent)]
+    Invoice(#[from] invoices::Error),
     /// What was asked for.
     #[error("the input is not valid")]
     Invalid(Vec<FieldError>),
@@ -101,6 +111,8 @@ pub struct Payment {
     pub gateway: String,
     /// What for.
     pub purchase: Purchase,
+    /// What was agreed on: what is paid with its tax, and what the invoice will say.
+    pub quote: Quote,
     /// Who asked for it.
     pub actor: String,
     /// When.
@@ -115,7 +127,7 @@ pub struct Payment {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn create(tx: &WriteTx<'_>, new: &NewPayment) -> Result<Payment, Error> {
+pub fn create(tx: &WriteTx<'_>, seller: &SellerTerms, new: &NewPayment) -> Result<Payment, Error> {
     let conn = tx.conn()?;
     if let Some(intent) = &new.intent
         && let Some(before) = sql::by_intent(conn, new.organization, &intent.key)?
@@ -123,9 +135,31 @@ pub fn create(tx: &WriteTx<'_>, new: &NewPayment) -> Result<Payment, Error> {
         let same = before.intent.as_deref() == Some(intent.fingerprint.as_slice());
         return if same { Ok(before) } else { Err(Error::IntentConflict) };
     }
-    let id = sql::insert(conn, new, tx.now())?;
+    let quote = quote(conn, seller, new.organization, &new.purchase, tx.now())?;
+    let id = sql::insert(conn, new, &quote, tx.now())?;
     outbox::enqueue(tx, BEGIN, &id.number().to_string(), tx.now().plus_ms(BEGIN_AFTER_MS))?;
     get(conn, id)
+}
+
+/// What an organization is asked for when it buys something now: its price, the tax on it, and the total.
+///
+/// # Errors
+/// [`invoices::Error::SellerUnknown`], and those of the database.
+pub fn quote(
+    conn: &Connection,
+    seller: &SellerTerms,
+    organization: OrganizationId,
+    purchase: &Purchase,
+    now: Timestamp,
+) -> Result<Quote, Error> {
+    let seller = Seller::now(conn, seller)?;
+    let line = NewLine {
+        description: purchase.description(),
+        quantity: Quantity::from_micros(MICROS),
+        price: purchase.price.minor,
+    };
+    let on = Zone::UTC.day_of(now);
+    Ok(Quote::of(conn, &seller, organization, &[line], Prices::ExcludeTax, on)?)
 }
 
 /// One payment.
@@ -202,18 +236,19 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
             let pending = matches!(state, State::Pending { .. });
             sql::set_state(conn, payment.id, &state, pending.then_some(ask_at))?;
         }
-        Step::Settle if seen.amount != payment.purchase.price => {
+        Step::Settle if seen.amount != payment.quote.amounts.total => {
             mismatch(tx, &payment, seen)?;
             return Ok(Recorded::Mismatch(payment.id));
         }
-        Step::Settle => settle(tx, &payment, reference)?,
+        Step::Settle => settle(tx, &payment, reference, seen)?,
     }
     Ok(Recorded::Payment(Box::new(get(conn, payment.id)?)))
 }
 
-/// The money is there: the grants, the ledgers' transfers, and the payment's end, together.
-fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str) -> Result<(), Error> {
-    let Purchase { price, credits, bonus, package } = &payment.purchase;
+/// The money is there: the grants, the ledgers' transfers, the invoice and the payment's end, together.
+fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> Result<(), Error> {
+    let Purchase { credits, bonus, .. } = &payment.purchase;
+    let amounts = payment.quote.amounts;
     let bought = |amount, class, source, description: String| NewCredit {
         amount,
         class,
@@ -221,14 +256,19 @@ fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str) -> Result<(), Er
         expires_at: None,
         meters: None,
         cost: None,
+        tax: None,
         source,
         kind: TransactionType::Purchase,
         description,
         actor: payment.actor.clone(),
         metadata: Some(format!("{{\"payment_id\":\"{}\"}}", payment.id)),
     };
-    let what = package.as_ref().map_or_else(|| "Top-up".to_owned(), |code| format!("Package {code}"));
-    let paid = NewCredit { cost: Some(*price), ..bought(*credits, Class::Paid, SOURCE, what.clone()) };
+    let what = payment.purchase.name();
+    let paid = NewCredit {
+        cost: Some(amounts.net),
+        tax: Some(amounts.tax),
+        ..bought(*credits, Class::Paid, SOURCE, what.clone())
+    };
     let (_, grant) = wallet::credit(tx, payment.organization, paid)?;
     let bonus = if bonus.is_positive() {
         let extra = bought(*bonus, Class::Free, BONUS_SOURCE, format!("{what}: bonus"));
@@ -236,13 +276,32 @@ fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str) -> Result<(), Er
     } else {
         None
     };
-    let state = State::Settled { reference: reference.to_owned(), at: tx.now(), grant: grant.id, bonus };
-    Ok(sql::set_state(tx.conn()?, payment.id, &state, None)?)
+    let card_country = seen.card.as_ref().and_then(|card| card.country);
+    let new = NewInvoice {
+        organization: payment.organization,
+        reference: payment.id.to_string(),
+        quote: payment.quote.clone(),
+        evidence: card_country
+            .map(|country| Evidence { source: "card_country".into(), country })
+            .into_iter()
+            .collect(),
+        paid: Some(Paid { at: tx.now(), with: seen.card.as_ref().map(Card::label).unwrap_or_default() }),
+    };
+    let invoice = invoices::issue(tx, &By::actor(Actor::System), &new)?.id;
+    let settled = Settled {
+        reference: reference.to_owned(),
+        charge: seen.charge.clone().unwrap_or_else(|| reference.to_owned()),
+        at: tx.now(),
+        grant: grant.id,
+        bonus,
+        invoice,
+    };
+    Ok(sql::set_state(tx.conn()?, payment.id, &State::Settled(settled), None)?)
 }
 
 /// Money of another amount has come: that is told, and asked about again the next day.
 fn mismatch(tx: &WriteTx<'_>, payment: &Payment, seen: &Seen) -> Result<(), DbError> {
-    let (expected, paid) = (payment.purchase.price.to_string(), seen.amount.to_string());
+    let (expected, paid) = (payment.quote.amounts.total.to_string(), seen.amount.to_string());
     tracing::error!(payment = %payment.id, expected, paid, "another amount was paid: nothing was credited");
     let difference = Difference::new().with("expected", expected).with("paid", paid);
     let by = By::actor(Actor::System);

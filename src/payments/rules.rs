@@ -2,7 +2,7 @@
 
 use super::gateway::{Checkout, Decline, Status};
 use crate::base::decimal::MICROS;
-use crate::base::id::GrantId;
+use crate::base::id::{GrantId, InvoiceId};
 use crate::base::{Credits, Currency, FieldError, Money, Timestamp};
 
 /// What may be bought freely.
@@ -27,6 +27,21 @@ pub struct Purchase {
     pub bonus: Credits,
     /// The package it is, unless it is a custom amount.
     pub package: Option<String>,
+}
+
+impl Purchase {
+    /// What it is called in a list.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.package.as_ref().map_or_else(|| "Top-up".to_owned(), |code| format!("Package {code}"))
+    }
+
+    /// What it is, on an invoice and at the provider.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let bonus = if self.bonus.is_positive() { format!(" + {}", self.bonus) } else { String::new() };
+        format!("{}: {}{bonus} credits", self.name(), self.credits)
+    }
 }
 
 impl Terms {
@@ -130,6 +145,23 @@ impl Reason {
     }
 }
 
+/// A payment whose money has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The provider's id.
+    pub reference: String,
+    /// The provider's id of the money itself, under which it is given back or disputed.
+    pub charge: String,
+    /// When.
+    pub at: Timestamp,
+    /// The credit that was paid for.
+    pub grant: GrantId,
+    /// The credit on top.
+    pub bonus: Option<GrantId>,
+    /// What was issued for it.
+    pub invoice: InvoiceId,
+}
+
 /// Where a payment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -143,16 +175,7 @@ pub enum State {
         progress: Progress,
     },
     /// The money has come and the credit was given. The end.
-    Settled {
-        /// The provider's id.
-        reference: String,
-        /// When.
-        at: Timestamp,
-        /// The credit that was paid for.
-        grant: GrantId,
-        /// The credit on top.
-        bonus: Option<GrantId>,
-    },
+    Settled(Settled),
     /// It came to nothing. Should the money come all the same, it is settled.
     Failed {
         /// The provider's id, if it gave one.
@@ -182,7 +205,7 @@ impl State {
         match self {
             Self::Created => "created",
             Self::Pending { .. } => "pending",
-            Self::Settled { .. } => "settled",
+            Self::Settled(_) => "settled",
             Self::Failed { .. } => "failed",
         }
     }
@@ -193,7 +216,7 @@ impl State {
         match self {
             Self::Created => None,
             Self::Pending { checkout, .. } => Some(&checkout.reference),
-            Self::Settled { reference, .. } => Some(reference),
+            Self::Settled(Settled { reference, .. }) => Some(reference),
             Self::Failed { reference, .. } => reference.as_deref(),
         }
     }
@@ -204,7 +227,7 @@ impl State {
         match self {
             Self::Created => Step::Become(Self::Pending { checkout, progress: Progress::Open }),
             // told before the answer to our own call arrived
-            Self::Pending { .. } | Self::Settled { .. } | Self::Failed { .. } => Step::Stay(self),
+            Self::Pending { .. } | Self::Settled(_) | Self::Failed { .. } => Step::Stay(self),
         }
     }
 
@@ -213,7 +236,7 @@ impl State {
     pub fn refused(self, at: Timestamp) -> Step {
         match self {
             Self::Created => Step::Become(Self::Failed { reference: None, at, reason: Reason::Refused }),
-            Self::Pending { .. } | Self::Settled { .. } | Self::Failed { .. } => Step::Stay(self),
+            Self::Pending { .. } | Self::Settled(_) | Self::Failed { .. } => Step::Stay(self),
         }
     }
 
@@ -222,9 +245,7 @@ impl State {
     #[must_use]
     pub fn told(self, status: Status, at: Timestamp) -> Step {
         match (self, status) {
-            (Self::Settled { reference, at, grant, bonus }, _) => {
-                Step::Stay(Self::Settled { reference, at, grant, bonus })
-            }
+            (Self::Settled(settled), _) => Step::Stay(Self::Settled(settled)),
             (Self::Created | Self::Pending { .. } | Self::Failed { .. }, Status::Paid) => Step::Settle,
             (Self::Pending { checkout, progress }, Status::Open(decline)) => {
                 let after = decline.map_or(Progress::Open, Progress::Declined);
@@ -328,7 +349,14 @@ mod tests {
             pending(Progress::Open),
             pending(Progress::Processing),
             pending(Progress::Declined(Decline::Declined)),
-            State::Settled { reference: "cs".into(), at, grant: GrantId::new(1), bonus: None },
+            State::Settled(Settled {
+                reference: "cs".into(),
+                charge: "pi".into(),
+                at,
+                grant: GrantId::new(1),
+                bonus: None,
+                invoice: InvoiceId::new(1),
+            }),
             State::Failed { reference: None, at, reason: Reason::Refused },
             State::Failed { reference: Some("cs".into()), at, reason: Reason::Abandoned },
         ]
@@ -338,7 +366,7 @@ mod tests {
     fn money_that_has_come_settles_whatever_was_told_before_and_nothing_undoes_it() {
         let now = Timestamp::from_millis(2);
         for state in states() {
-            let settled = matches!(state, State::Settled { .. });
+            let settled = matches!(state, State::Settled(_));
             let step = state.clone().told(Status::Paid, now);
             assert_eq!(step == Step::Settle, !settled, "{state:?}");
             for status in [Status::Open(None), Status::Processing, Status::Ended] {

@@ -6,14 +6,16 @@ use super::events::Event;
 use super::gateway::sandbox::{Session, Standing};
 use super::gateway::{Checkout, Decline, Form, Order};
 use super::packages::Package;
-use super::rules::{Progress, Purchase, Reason, State};
+use super::rules::{Progress, Purchase, Reason, Settled, State};
 use super::{NewPayment, Payment};
-use crate::base::id::{GrantId, OrganizationId, PaymentId};
+use crate::base::id::{GrantId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Currency, Money, Timestamp};
 use crate::db::{self, DbError};
+use crate::invoices::Quote;
 
 const SELECT: &str = "SELECT id, organization_id, gateway, amount_minor, currency, credits, bonus, package, actor, created_at,
-    state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent
+    state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent, quote,
+    charge, invoice_id
     FROM payments";
 
 fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
@@ -28,6 +30,8 @@ fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
             bonus: row.get(6)?,
             package: row.get(7)?,
         },
+        quote: serde_json::from_str(&row.get::<_, String>(20)?)
+            .map_err(|error| DbError::bad_row("payments", id.number(), error))?,
         actor: row.get(8)?,
         created_at: row.get(9)?,
         state: state(row)?.ok_or_else(|| DbError::bad_row("payments", id.number(), "state"))?,
@@ -50,12 +54,22 @@ fn state(row: &Row<'_>) -> Result<Option<State>, DbError> {
                 _ => None,
             }
         }
-        "settled" => match (reference, ended_at, row.get::<_, Option<GrantId>>(17)?) {
-            (Some(reference), Some(at), Some(grant)) => {
-                Some(State::Settled { reference, at, grant, bonus: row.get(18)? })
+        "settled" => {
+            let made: (Option<GrantId>, Option<InvoiceId>) = (row.get(17)?, row.get(22)?);
+            match (reference, row.get(21)?, ended_at, made) {
+                (Some(reference), Some(charge), Some(at), (Some(grant), Some(invoice))) => {
+                    Some(State::Settled(Settled {
+                        reference,
+                        charge,
+                        at,
+                        grant,
+                        bonus: row.get(18)?,
+                        invoice,
+                    }))
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         "failed" => {
             let reason = row.get::<_, Option<String>>(15)?.and_then(|name| Reason::from_name(&name));
             reason.zip(ended_at).map(|(reason, at)| State::Failed { reference, at, reason })
@@ -116,17 +130,25 @@ pub(super) fn of(
     db::collect(conn, &format!("{SELECT} {tail}"), params![organization, limit], from_row)
 }
 
-pub(super) fn insert(conn: &Connection, new: &NewPayment, now: Timestamp) -> Result<PaymentId, DbError> {
+pub(super) fn insert(
+    conn: &Connection,
+    new: &NewPayment,
+    quote: &Quote,
+    now: Timestamp,
+) -> Result<PaymentId, DbError> {
+    let agreed = serde_json::to_string(quote).map_err(|error| DbError::bad_row("payments", 0, error))?;
     conn.prepare_cached(
-        "INSERT INTO payments (organization_id, gateway, amount_minor, currency, credits, bonus, package, actor,
+        "INSERT INTO payments (organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus, package, actor,
                                intent_key, intent, created_at, state)
-         VALUES (:organization, :gateway, :amount, :currency, :credits, :bonus, :package, :actor,
+         VALUES (:organization, :gateway, :amount, :tax, :quote, :currency, :credits, :bonus, :package, :actor,
                  :intent_key, :intent, :now, 'created')",
     )?
     .execute(named_params! {
         ":organization": new.organization,
         ":gateway": new.gateway,
-        ":amount": new.purchase.price.minor,
+        ":amount": quote.amounts.net.minor,
+        ":tax": quote.amounts.tax.minor,
+        ":quote": agreed,
         ":currency": new.purchase.price.currency,
         ":credits": new.purchase.credits,
         ":bonus": new.purchase.bonus,
@@ -147,20 +169,20 @@ pub(super) fn set_state(
     ask_at: Option<Timestamp>,
 ) -> Result<(), DbError> {
     let (mut checkout, mut now_at, mut reason, mut ended_at) = (None, None, None, None);
-    let (mut grants, reference) = ((None, None), state.reference());
+    let (mut made, reference) = (None, state.reference());
     match state {
         State::Created => {}
         State::Pending { checkout: made, progress } => {
             (checkout, now_at) = (Some(made), Some(progress_name(*progress)));
         }
-        State::Settled { at, grant, bonus, .. } => (ended_at, grants) = (Some(*at), (Some(*grant), *bonus)),
+        State::Settled(settled) => (ended_at, made) = (Some(settled.at), Some(settled)),
         State::Failed { at, reason: why, .. } => (ended_at, reason) = (Some(*at), Some(why.name())),
     }
     let changed = conn
         .prepare_cached(
             "UPDATE payments SET state = :state, reference = :reference, client_secret = :client_secret,
                  checkout_url = :url, progress = :progress, reason = :reason, ended_at = :ended_at, grant_id = :grant,
-                 bonus_grant_id = :bonus, ask_at = :ask_at
+                 bonus_grant_id = :bonus, charge = :charge, invoice_id = :invoice, ask_at = :ask_at
              WHERE id = :id",
         )?
         .execute(named_params! {
@@ -171,8 +193,10 @@ pub(super) fn set_state(
             ":progress": now_at,
             ":reason": reason,
             ":ended_at": ended_at,
-            ":grant": grants.0,
-            ":bonus": grants.1,
+            ":grant": made.map(|settled| settled.grant),
+            ":bonus": made.and_then(|settled| settled.bonus),
+            ":charge": made.map(|settled| &settled.charge),
+            ":invoice": made.map(|settled| settled.invoice),
             ":ask_at": ask_at,
             ":id": id,
         })?;
@@ -359,7 +383,7 @@ pub(super) fn update_sandbox(conn: &Connection, session: &Session) -> Result<(),
 
 /// Settled payments and grants that do not belong together: each answers the row and what is wrong with it, and should
 /// answer nothing.
-pub(super) const MISFITS: [(&str, &str); 5] = [
+pub(super) const MISFITS: [(&str, &str); 7] = [
     (
         "payments",
         "SELECT p.id, 'was settled, but its grant is not what was paid for' FROM payments p
@@ -395,14 +419,31 @@ pub(super) const MISFITS: [(&str, &str); 5] = [
          WHERE g.source IN ('purchase', 'bonus') GROUP BY g.account_id HAVING count(d.account) <> 1
          ORDER BY 1 LIMIT 1",
     ),
-    // what credit cost was received for it, and nothing else was
+    (
+        "payments",
+        "SELECT p.id, 'was settled, but its invoice does not say what was paid' FROM payments p
+         LEFT JOIN invoices i ON i.id = p.invoice_id
+         WHERE p.state = 'settled'
+           AND (i.kind IS NOT 'invoice' OR i.organization_id IS NOT p.organization_id OR i.net IS NOT p.amount_minor
+                OR i.tax IS NOT p.tax_minor OR i.currency IS NOT p.currency)
+         ORDER BY p.id LIMIT 1",
+    ),
+    (
+        "invoices",
+        "SELECT i.id, 'was issued for ' || count(p.id) || ' payments' FROM invoices i
+         LEFT JOIN payments p ON p.invoice_id = i.id
+         WHERE i.kind = 'invoice' AND i.reference GLOB 'pay_?????????????' GROUP BY i.id HAVING count(p.id) <> 1
+         ORDER BY 1 LIMIT 1",
+    ),
+    // what credit cost was received for it with its tax, and nothing else was
     (
         "accounts",
         "WITH received AS (
              SELECT ledger, sum(debits_posted) AS minor FROM accounts WHERE kind = 'cash' GROUP BY ledger),
-         paid AS (
-             SELECT cost_currency AS ledger, sum(cost_minor) AS minor FROM grants
-             WHERE cost_minor IS NOT NULL GROUP BY cost_currency)
+         sold AS (
+             SELECT cost_currency AS ledger, cost_minor AS minor FROM grants WHERE cost_minor IS NOT NULL
+             UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'),
+         paid AS (SELECT ledger, sum(minor) AS minor FROM sold GROUP BY ledger)
          SELECT a.id, 'has received ' || coalesce(r.minor, 0) || ', but credit was sold for ' || coalesce(p.minor, 0)
          FROM accounts a LEFT JOIN received r ON r.ledger = a.ledger LEFT JOIN paid p ON p.ledger = a.ledger
          WHERE a.kind = 'cash' AND coalesce(r.minor, 0) <> coalesce(p.minor, 0) ORDER BY 1 LIMIT 1",

@@ -85,7 +85,7 @@ pub enum Prices {
 }
 
 /// Net and tax of one currency; their sum is the total, always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amounts {
     /// Without tax.
     pub net: Money,

@@ -73,6 +73,8 @@ pub struct NewCredit {
     pub meters: Option<Vec<MeterId>>,
     /// The money received for it.
     pub cost: Option<Money>,
+    /// The tax that was received with it, which is owed to the state.
+    pub tax: Option<Money>,
     /// Where it comes from: `welcome`, `operator`, …
     pub source: &'static str,
     /// The line it makes.
@@ -179,13 +181,15 @@ fn credit_moves(
         Move { debit: source, credit: account, amount: new.amount.micros() },
         Move { debit: account, credit: overdraft, amount: repaid.micros() },
     ];
-    if let Some(cost) = new.cost {
-        let book = Book::Money(cost.currency);
-        moves.push(Move {
-            debit: ledger::ensure_account(conn, book, AccountKind::Cash)?,
-            credit: ledger::ensure_account(conn, book, AccountKind::DeferredRevenue)?,
-            amount: cost.minor,
-        });
+    for (received, to) in [(new.cost, AccountKind::DeferredRevenue), (new.tax, AccountKind::TaxPayable)] {
+        if let Some(money) = received.filter(|money| money.minor != 0) {
+            let book = Book::Money(money.currency);
+            moves.push(Move {
+                debit: ledger::ensure_account(conn, book, AccountKind::Cash)?,
+                credit: ledger::ensure_account(conn, book, to)?,
+                amount: money.minor,
+            });
+        }
     }
     Ok(moves)
 }

@@ -82,7 +82,7 @@ impl Browser {
             format!("--window-size={width},1000"),
             format!("--user-data-dir={}", profile.path().display()),
         ];
-        let client = Client::new();
+        let client = tollbook::outside::builder().unwrap().build().unwrap();
         let mut options = json!({ "args": arguments });
         if scripts == With::NoScript {
             options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
@@ -308,6 +308,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         first("/limits", "/limits/agent").await,
         "/docs".into(),
         "/topup".into(),
+        "/topup/review?package=growth".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),

@@ -71,7 +71,7 @@ async fn the_first_minutes_from_a_shell_beside_the_server() {
     assert!(key.starts_with("tb_test_"));
 
     // the running server knows them all
-    let client = reqwest::Client::new();
+    let client = tollbook::outside::builder().unwrap().build().unwrap();
     let get = |path: String| client.get(format!("{}{path}", server.url)).bearer_auth(&key).send();
     let found = get(format!("/api/v1/admin/organizations/{organization}")).await.unwrap();
     assert_eq!(found.status(), 200);

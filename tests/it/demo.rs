@@ -46,7 +46,10 @@ async fn the_demo_has_a_past_and_goes_on_with_it() {
     assert!(key.starts_with("tb_test_"), "{key}");
     // what the documents say to try with it, limits too
     let url = format!("http://{}/api/v1/billing/limits", demo.after("listening on http://"));
-    let set = reqwest::Client::new()
+    let set = tollbook::outside::builder()
+        .unwrap()
+        .build()
+        .unwrap()
         .post(url)
         .bearer_auth(&key)
         .header("Tollbook-Organization", "ext:brightline")

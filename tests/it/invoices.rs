@@ -1,9 +1,12 @@
 //! Invoices: numbers without gaps, documents that stay as they were issued, credit notes within.
 
 use tollbook::base::id::{InvoiceId, OrganizationId};
-use tollbook::base::{Currency, Money, Quantity};
+use tollbook::base::{Currency, Money, Quantity, Zone};
+use tollbook::db::WriteTx;
 use tollbook::identity::{Actor, BillingDetails, By, Seller, SellerTerms, VatAnswer, organizations};
-use tollbook::invoices::{self, Error, Evidence, Invoice, Kind, NewCreditNote, NewInvoice, NewLine, Paid};
+use tollbook::invoices::{
+    self, Error, Evidence, Invoice, Kind, NewCreditNote, NewInvoice, NewLine, Paid, Quote,
+};
 use tollbook::tax::Prices;
 
 use crate::ledger_kit::Kit;
@@ -28,26 +31,43 @@ fn line(description: &str, price: i64) -> NewLine {
     NewLine { description: description.into(), quantity: Quantity::from_micros(1_000_000), price }
 }
 
-fn sale(organization: OrganizationId, reference: &str, price: i64) -> NewInvoice {
-    NewInvoice {
+struct Sale {
+    organization: OrganizationId,
+    reference: String,
+    lines: Vec<NewLine>,
+    prices: Prices,
+    paid: Option<Paid>,
+}
+
+fn sale(organization: OrganizationId, reference: &str, price: i64) -> Sale {
+    Sale {
         organization,
         reference: reference.into(),
         lines: vec![line("1,000 credits", price)],
         prices: Prices::ExcludeTax,
-        evidence: vec![Evidence { source: "card_country".into(), country: "DE".parse().unwrap() }],
         paid: None,
     }
 }
 
-async fn issue_as(kit: &Kit, terms: SellerTerms, new: NewInvoice) -> Result<Invoice, Error> {
-    kit.write(move |tx| {
-        let seller = Seller::now(tx.conn()?, &terms)?;
-        invoices::issue(tx, &BY, &seller, &new)
-    })
-    .await
+impl Sale {
+    fn invoice(&self, tx: &WriteTx<'_>, terms: &SellerTerms) -> Result<NewInvoice, Error> {
+        let seller = Seller::now(tx.conn()?, terms)?;
+        let on = Zone::UTC.day_of(tx.now());
+        Ok(NewInvoice {
+            organization: self.organization,
+            reference: self.reference.clone(),
+            quote: Quote::of(tx.conn()?, &seller, self.organization, &self.lines, self.prices, on)?,
+            evidence: vec![Evidence { source: "card_country".into(), country: "DE".parse().unwrap() }],
+            paid: self.paid.clone(),
+        })
+    }
 }
 
-async fn issue(kit: &Kit, new: NewInvoice) -> Result<Invoice, Error> {
+async fn issue_as(kit: &Kit, terms: SellerTerms, sale: Sale) -> Result<Invoice, Error> {
+    kit.write(move |tx| invoices::issue(tx, &BY, &sale.invoice(tx, &terms)?)).await
+}
+
+async fn issue(kit: &Kit, new: Sale) -> Result<Invoice, Error> {
     issue_as(kit, terms(), new).await
 }
 
@@ -86,7 +106,7 @@ async fn an_invoice_is_as_things_were_when_it_was_issued() {
     let kit = Kit::at("2026-11-21T09:00:00Z").await;
     let acme = german(&kit, "acme").await;
     let paid = Some(Paid { at: kit.now(), with: "Visa •••• 4242".into() });
-    let first = issue(&kit, NewInvoice { paid, ..sale(acme, "pay_1", 1_000) }).await.unwrap();
+    let first = issue(&kit, Sale { paid, ..sale(acme, "pay_1", 1_000) }).await.unwrap();
     assert_eq!((first.label(), minor(&first)), ("INV-2026-000001".into(), (1_000, 190, 1_190)));
     assert_eq!(
         (first.treatment.name(), &*first.note, &*first.vat_id_status),
@@ -168,7 +188,7 @@ async fn nothing_is_sold_by_nobody() {
     let acme = german(&kit, "acme").await;
     let unknown = issue_as(&kit, SellerTerms::default(), sale(acme, "pay_1", 1)).await;
     assert!(matches!(unknown, Err(Error::SellerUnknown)), "{unknown:?}");
-    let empty = issue(&kit, NewInvoice { lines: Vec::new(), ..sale(acme, "pay_1", 1) }).await;
+    let empty = issue(&kit, Sale { lines: Vec::new(), ..sale(acme, "pay_1", 1) }).await;
     assert!(matches!(empty, Err(Error::Invalid(_))), "{empty:?}");
     assert_eq!(issue(&kit, sale(acme, "pay_1", 1)).await.unwrap().number, 1);
 }
@@ -185,8 +205,7 @@ async fn numbers_have_no_gaps_whoever_fails_and_whenever_it_restarts() {
             let (db, new) = (kit.db().clone(), sale(acme, &format!("pay_{round}_{n}"), 100 + n));
             tasks.push(tokio::spawn(async move {
                 db.write(move |tx| {
-                    let seller = Seller::now(tx.conn()?, &terms())?;
-                    let invoice = invoices::issue(tx, &BY, &seller, &new)?;
+                    let invoice = invoices::issue(tx, &BY, &new.invoice(tx, &terms())?)?;
                     if n % 3 == 0 { Err(Error::Invalid("on purpose")) } else { Ok(invoice) }
                 })
                 .await

@@ -45,7 +45,11 @@ struct Platform {
 
 impl Platform {
     fn new(url: &str, key: &str) -> Self {
-        let client = Client::builder().timeout(Duration::from_secs(30)).build().expect("client");
+        let client = tollbook::outside::builder()
+            .expect("tls")
+            .timeout(Duration::from_secs(30))
+            .build()
+            .expect("client");
         Self { client, url: format!("{url}/api/v1"), key: key.to_owned() }
     }
 

@@ -223,6 +223,7 @@ pub fn grant(amount: &str, class: Class) -> NewCredit {
         expires_at: None,
         meters: None,
         cost: None,
+        tax: None,
         source: "operator",
         kind: TransactionType::Adjustment,
         description: "given".to_owned(),

@@ -8,15 +8,15 @@ use tollbook::base::id::OrganizationId;
 use tollbook::base::{Currency, Money};
 use tollbook::db::{Db, DbError};
 use tollbook::grants::{self, Class};
-use tollbook::identity::{Secret, audit};
+use tollbook::identity::{BillingDetails, Secret, SellerTerms, audit};
 use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card, Sandbox};
 use tollbook::payments::gateway::{
     Called, Checkout, Decline, Form, Gateway, Order, Seen, Subject, Trouble, signature,
 };
 use tollbook::payments::{
-    self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
-    packages,
+    self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, Settled, State, Terms,
+    WebhookError, packages,
 };
 
 use tollbook::scheduler::Worker;
@@ -99,10 +99,19 @@ struct Shop {
     customer: OrganizationId,
 }
 
+fn seller() -> SellerTerms {
+    let details = BillingDetails {
+        company_name: "Vozia Telecom S.L.".into(),
+        country: "ES".into(),
+        ..BillingDetails::default()
+    };
+    SellerTerms { details, ..SellerTerms::default() }
+}
+
 fn open(kit: &Kit) -> (Desk, Arc<Line>) {
     let line = Line::new(kit.db());
     let gateway: Arc<dyn Gateway> = line.clone();
-    (Desk::new(kit.db().clone(), Some(gateway), TERMS, "https://desk.example".into(), 300), line)
+    (Desk::new(kit.db().clone(), Some(gateway), TERMS, seller(), "https://desk.example".into(), 300), line)
 }
 
 impl Shop {
@@ -166,13 +175,15 @@ impl Shop {
     #[track_caller]
     fn assert_credited_once(&self, payment: &Payment) {
         let payment = self.payment(payment);
-        let State::Settled { grant, bonus, .. } = payment.state else { panic!("{payment:?}") };
+        let State::Settled(Settled { grant, bonus, .. }) = payment.state else { panic!("{payment:?}") };
         let given = self.kit.db().read_blocking(|tx| grants::all_of(tx, self.customer, None, 100)).unwrap();
         assert_eq!(given.len(), 1 + usize::from(bonus.is_some()), "{given:#?}");
         let paid = given.iter().find(|g| g.id == grant).unwrap();
         assert_eq!((paid.terms.order.class, paid.original), (Class::Paid, payment.purchase.credits));
         assert_eq!(paid.cost, Some(payment.purchase.price));
-        assert_eq!(self.money("cash"), payment.purchase.price.minor);
+        assert_eq!(payment.quote.amounts.net, payment.purchase.price);
+        assert_eq!(self.money("cash"), payment.quote.amounts.total.minor);
+        assert_eq!(self.money("tax_payable"), -payment.quote.amounts.tax.minor);
         assert_eq!(self.money("deferred_revenue"), -payment.purchase.price.minor);
         self.kit.assert_sound();
     }
@@ -474,6 +485,8 @@ async fn what_nobody_pays_ends_and_what_the_provider_refuses_too() {
 async fn verify_finds_payments_and_credit_that_do_not_belong_together() {
     for (change, found) in [
         ("UPDATE payments SET state = 'pending', grant_id = NULL WHERE id = 1", "belongs to 0 payments"),
+        ("UPDATE payments SET tax_minor = 1 WHERE id = 1", "its invoice does not say what was paid"),
+        ("UPDATE payments SET invoice_id = 7 WHERE id = 1", "its invoice does not say what was paid"),
         ("UPDATE payments SET credits = credits + 1 WHERE id = 1", "is not what was paid for"),
         ("UPDATE payments SET amount_minor = 1 WHERE id = 1", "is not what was paid for"),
         ("UPDATE payments SET bonus = 1 WHERE id = 1", "is not what was promised"),

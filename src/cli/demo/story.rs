@@ -311,6 +311,7 @@ fn blank() -> NewCredit {
         expires_at: None,
         meters: None,
         cost: None,
+        tax: None,
         source: "operator",
         kind: TransactionType::Purchase,
         description: String::new(),

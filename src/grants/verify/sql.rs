@@ -44,7 +44,8 @@ pub(super) const MISFITS: [&str; 7] = [
      ORDER BY 1 LIMIT 1",
     "WITH received AS (
          SELECT t.transaction_id, t.amount, d.ledger FROM transfers t
-         JOIN accounts d ON d.id = t.debit_account_id AND d.kind = 'cash')
+         JOIN accounts d ON d.id = t.debit_account_id AND d.kind = 'cash'
+         JOIN accounts c ON c.id = t.credit_account_id AND c.kind = 'deferred_revenue')
      SELECT g.account_id, 'was not paid for as it says' FROM grants g
      LEFT JOIN received r ON r.transaction_id = g.transaction_id
      GROUP BY g.account_id

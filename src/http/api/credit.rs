@@ -200,6 +200,7 @@ fn give(
         expires_at: input.expires_at,
         meters: input.meters.as_deref().map(|codes| meters(codes, catalog)).transpose()?,
         cost: input.cost.filter(|cost| cost.minor > 0),
+        tax: None,
         source: "operator",
         kind: TransactionType::Adjustment,
         description: input.reason.trim().to_owned(),

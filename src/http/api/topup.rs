@@ -81,8 +81,12 @@ struct TopUp {
     status: &'static str,
     /// The credit that is bought.
     credits: Credits,
-    /// What it costs.
+    /// What it costs, without tax.
     amount: Money,
+    /// The tax on it.
+    tax: Money,
+    /// What is paid: both.
+    total: Money,
 }
 
 impl From<Payment> for TopUp {
@@ -90,7 +94,7 @@ impl From<Payment> for TopUp {
         let status = payment.state.name();
         let checkout = match payment.state {
             Standing::Pending { checkout, .. } => Some(checkout),
-            Standing::Created | Standing::Settled { .. } | Standing::Failed { .. } => None,
+            Standing::Created | Standing::Settled(_) | Standing::Failed { .. } => None,
         };
         let (client_secret, checkout_url) =
             checkout.map_or((None, None), |made| (made.client_secret, made.url));
@@ -100,7 +104,9 @@ impl From<Payment> for TopUp {
             checkout_url,
             status,
             credits: payment.purchase.credits,
-            amount: payment.purchase.price,
+            amount: payment.quote.amounts.net,
+            tax: payment.quote.amounts.tax,
+            total: payment.quote.amounts.total,
         }
     }
 }
@@ -113,7 +119,7 @@ impl From<Payment> for TopUp {
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters, new for each top-up.")),
     request_body(content = TopUpInput, example = json!({"amount": 10})),
     responses((status = 201, description = "The payment, for the customer to pay.", body = TopUp),
-        (status = 409, description = "`payments_unavailable`, or the key was used for another request: \
+        (status = 409, description = "`payments_unavailable`, `seller_unknown`, or the key was used for another request: \
             `idempotency_conflict`."),
         (status = 502, description = "The provider did not take it: `payment_provider`.")))]
 async fn top_up(

@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, web};
 use super::chrome::{self, html, redirect};
 use super::components::field::FormState;
 use super::components::{Notice, Tone};
-use super::views::{Crumb, PaymentPage, PaymentRow, Section, TopUpPage};
+use super::views::{Crumb, PaymentPage, PaymentRow, ReviewPage, Section, TopUpPage};
 use super::{format, forms};
-use crate::base::id::PaymentId;
+use crate::base::id::{OrganizationId, PaymentId};
 use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
@@ -18,10 +18,12 @@ use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::idempotency::Fingerprint;
 use crate::identity::{Scope, organizations};
+use crate::invoices::Quote;
 use crate::payments::gateway::{Checkout, Decline};
 use crate::payments::{
     self, Intent, NewPayment, Package, Payment, Progress, Purchase, Reason, State as Standing, packages,
 };
+use crate::wallet;
 
 const READ: Access = Access::organization(Scope::BillingRead);
 const WRITE: Access = Access::session(Scope::BillingWrite);
@@ -35,6 +37,8 @@ const LATEST: u32 = 10;
 pub fn register(table: &mut Table) {
     table.page(Method::GET, "/topup", READ, page);
     table.page(Method::POST, "/topup", WRITE, buy);
+    // before the payments, whose ids are in the same place
+    table.page(Method::GET, "/topup/review", READ, review);
     table.page(Method::GET, "/topup/{id}", READ, payment);
 }
 
@@ -57,14 +61,28 @@ fn read(
     let offered = packages::list(tx, currency)?;
     let may = admitted.principal()?.may_in_session(Scope::BillingWrite, organization).is_ok();
     let closed = |text: &str| Notice { tone: Tone::Neutral, text: text.into(), link: None };
+    let mut sold = true;
+    let mut labels = Vec::with_capacity(offered.len());
+    for package in &offered {
+        match quote(tx, state, organization, &package.purchase()) {
+            Ok(quote) => labels.push((package.code.clone(), label(package, &quote))),
+            Err(error) if error.code() == Code::SellerUnknown => sold = false,
+            Err(error) => return Err(error),
+        }
+    }
     let first = offered.first().map_or(CUSTOM, |package| package.code.as_str()).to_owned();
     Ok(TopUpPage {
-        closed: match (state.desk.is_open(), may) {
-            (false, _) => Some(closed("Credit cannot be bought here: no payment provider is configured.")),
-            (true, false) => Some(closed("Credit is bought by owners and people with the billing role.")),
-            (true, true) => None,
+        closed: match (state.desk.is_open(), sold, may) {
+            (false, ..) => Some(closed("Credit cannot be bought here: no payment provider is configured.")),
+            (true, false, _) => {
+                Some(closed("Credit cannot be bought yet: the seller's details are missing."))
+            }
+            (true, true, false) => {
+                Some(closed("Credit is bought by owners and people with the billing role."))
+            }
+            (true, true, true) => None,
         },
-        packages: offered.iter().map(|package| (package.code.clone(), label(package))).collect(),
+        packages: labels,
         range: format!("{} to {}", format::money(terms.least(currency)), format::money(terms.most(currency))),
         currency: currency.code(),
         form: form.unwrap_or_else(|| FormState {
@@ -72,19 +90,37 @@ fn read(
             ..FormState::default()
         }),
         payments: payments::list(tx, organization, LATEST)?.iter().map(row).collect(),
-        idempotency_key: forms::fresh_key(admitted),
         chrome,
     })
 }
 
-fn label(package: &Package) -> String {
+fn quote(
+    tx: &ReadTx<'_>,
+    state: &State,
+    organization: OrganizationId,
+    purchase: &Purchase,
+) -> Result<Quote, ApiError> {
+    Ok(payments::quote(tx, &state.desk.seller, organization, purchase, tx.now())?)
+}
+
+/// `21 % tax`.
+fn tax_label(quote: &Quote) -> String {
+    format!("{} % tax", quote.rate)
+}
+
+fn label(package: &Package, quote: &Quote) -> String {
     let bonus = if package.bonus.is_positive() {
         format!(" and {} free", format::credits(package.bonus))
     } else {
         String::new()
     };
     let (credits, price) = (format::credits(package.credits), format::money(package.price));
-    format!("{}: {credits} credits{bonus} for {price}", package.name)
+    let with_tax = if quote.amounts.tax.minor == 0 {
+        String::new()
+    } else {
+        format!(" ({} with tax)", format::money(quote.amounts.total))
+    };
+    format!("{}: {credits} credits{bonus} for {price}{with_tax}", package.name)
 }
 
 fn row(payment: &Payment) -> PaymentRow {
@@ -92,20 +128,69 @@ fn row(payment: &Payment) -> PaymentRow {
         href: format!("/topup/{}", payment.id),
         at: payment.created_at,
         credits: format::credits(payment.purchase.credits),
-        price: format::money(payment.purchase.price),
+        price: format::money(payment.quote.amounts.total),
         status: payment.state.name(),
     }
 }
 
-async fn buy(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
-    let mut typed = forms::typed(&form, &FIELDS);
-    let error = match try_buy(&state, &admitted, &form).await {
-        Ok(to) => return Ok(redirect(&to)),
-        Err(error) => error,
+/// What is asked for altogether, before it is paid.
+async fn review(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
+    let read_review = |tx: &ReadTx<'_>| -> Result<ReviewPage, ApiError> {
+        let purchase = chosen(tx, &state, &admitted, &form)?;
+        let organization = admitted.organization()?;
+        let quote = quote(tx, &state, organization, &purchase)?;
+        let crumbs = vec![
+            Crumb::link("My Credit", "/overview"),
+            Crumb::link("Top up", "/topup"),
+            Crumb::here("Review and pay"),
+        ];
+        let balance = wallet::summary(tx, organization, tx.now())?.balance;
+        let after = [purchase.credits, purchase.bonus]
+            .into_iter()
+            .try_fold(balance, crate::base::Credits::checked_add)
+            .ok_or_else(|| ApiError::field("amount", "too_large", "is too large for the balance"))?;
+        Ok(ReviewPage {
+            chrome: chrome::chrome(&state, &admitted, tx, Section::TopUp, crumbs)?,
+            credits: format::credits(purchase.credits),
+            bonus: bonus(&purchase),
+            net: format::money(quote.amounts.net),
+            tax_label: tax_label(&quote),
+            tax: format::money(quote.amounts.tax),
+            total: format::money(quote.amounts.total),
+            note: quote.note,
+            balance: format::credits(after),
+            package: form.text("package").to_owned(),
+            amount: form.text("amount").to_owned(),
+            idempotency_key: forms::fresh_key(&admitted),
+        })
     };
+    match state.db.read_blocking(read_review) {
+        Ok(page) => html(StatusCode::OK, &page),
+        Err(error) => choose_again(&state, &admitted, &form, error),
+    }
+}
+
+fn bonus(purchase: &Purchase) -> String {
+    if purchase.bonus.is_positive() { format::credits(purchase.bonus) } else { String::new() }
+}
+
+fn choose_again(
+    state: &State,
+    admitted: &Admitted,
+    form: &Form,
+    error: ApiError,
+) -> Result<HttpResponse, ApiError> {
+    let mut typed = forms::typed(form, &FIELDS);
     let status = forms::explain(&mut typed, &FIELDS, error, &admitted.request_id.to_string())?;
-    let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, Some(typed)))?;
+    let page = state.db.read_blocking(|tx| read(tx, state, admitted, Some(typed)))?;
     html(status, &page)
+}
+
+async fn buy(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
+    match try_buy(&state, &admitted, &form).await {
+        Ok(to) => Ok(redirect(&to)),
+        Err(error) => choose_again(&state, &admitted, &form, error),
+    }
 }
 
 /// To the provider's page.
@@ -128,7 +213,7 @@ async fn try_buy(state: &State, admitted: &Admitted, form: &Form) -> Result<Stri
     let payment = state.desk.start(new).await?;
     Ok(match payment.state {
         Standing::Pending { checkout: Checkout { url: Some(url), .. }, .. } => url,
-        Standing::Pending { .. } | Standing::Created | Standing::Settled { .. } | Standing::Failed { .. } => {
+        Standing::Pending { .. } | Standing::Created | Standing::Settled(_) | Standing::Failed { .. } => {
             format!("/topup/{}", payment.id)
         }
     })
@@ -177,14 +262,17 @@ fn show(
 ) -> Result<PaymentPage, ApiError> {
     let crumbs =
         vec![Crumb::link("My Credit", "/overview"), Crumb::link("Top up", "/topup"), Crumb::here("Payment")];
-    let Purchase { price, credits, bonus, .. } = &payment.purchase;
+    let (purchase, amounts) = (&payment.purchase, payment.quote.amounts);
     Ok(PaymentPage {
         chrome: chrome::chrome(state, admitted, tx, Section::TopUp, crumbs)?,
         id: payment.id.to_string(),
         notice: notice(&payment.state),
-        credits: format::credits(*credits),
-        bonus: if bonus.is_positive() { format::credits(*bonus) } else { String::new() },
-        price: format::money(*price),
+        credits: format::credits(purchase.credits),
+        bonus: bonus(purchase),
+        price: format::money(amounts.net),
+        tax_label: tax_label(&payment.quote),
+        tax: format::money(amounts.tax),
+        total: format::money(amounts.total),
         at: payment.created_at,
         waits: matches!(payment.state, Standing::Created | Standing::Pending { .. }),
     })
@@ -218,7 +306,7 @@ fn notice(state: &Standing) -> Notice {
                 say(Tone::Bad, declined(*decline), again)
             }
         },
-        Standing::Settled { .. } => {
+        Standing::Settled(_) => {
             say(Tone::Good, "Paid, and the credit is there.", Some(("/transactions", "See it")))
         }
         Standing::Failed { reason: Reason::Abandoned, .. } => say(

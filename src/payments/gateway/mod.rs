@@ -193,6 +193,17 @@ pub struct Card {
     pub country: Option<Country>,
 }
 
+impl Card {
+    /// For people: `Visa •••• 4242`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let mut letters = self.brand.chars();
+        let brand: String =
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+        format!("{brand} \u{2022}\u{2022}\u{2022}\u{2022} {}", self.last4)
+    }
+}
+
 /// What a provider knows of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {

@@ -50,11 +50,16 @@ async fn a_top_up_answers_to_the_letter_and_is_credited_when_the_money_is_there(
     let answer = buyer.buy(r#"{"amount":10}"#).await.expect(201);
     let mut fields: Vec<&str> = answer.json.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["amount", "checkout_url", "clientSecret", "credits", "payment_id", "status"]);
+    assert_eq!(
+        fields,
+        ["amount", "checkout_url", "clientSecret", "credits", "payment_id", "status", "tax", "total"]
+    );
     assert!(answer.json["payment_id"].as_str().unwrap().starts_with("pay_"));
     assert!(answer.json["clientSecret"].as_str().unwrap().contains("_secret_"));
     assert_eq!((&answer.json["status"], &answer.json["credits"]), (&"pending".into(), &1000.into()));
     assert_eq!(answer.json["amount"], serde_json::json!({"amount": "10.00", "currency": "EUR"}));
+    assert_eq!(answer.json["tax"], serde_json::json!({"amount": "2.10", "currency": "EUR"}));
+    assert_eq!(answer.json["total"], serde_json::json!({"amount": "12.10", "currency": "EUR"}));
     let same = buyer.buy(r#"{"credits":1000}"#).await.expect(201);
     assert_eq!(same.json["amount"], answer.json["amount"]);
     assert_eq!(buyer.balance().await, "0");

@@ -54,10 +54,12 @@ impl TestApp {
         let limits = &mut config.limits;
         (limits.organization_key_per_second, limits.session_per_second, limits.anonymous_per_second) =
             (0, 0, 0);
+        config.seller.name = Some("Vozia Telecom S.L.".into());
+        config.seller.country = Some("ES".into());
         change(&mut config);
         let clock = Arc::new(TestClock::frozen(at(START)));
         let app = app::start(config, Clocks::test(clock.clone())).await.unwrap();
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = tollbook::outside::builder().unwrap().build().unwrap();
         Self { app, clock, client, _dir: dir }
     }
 

@@ -358,6 +358,7 @@ fn give(tx: &WriteTx<'_>, to: usize, credit: &Credit) -> Result<String, Failure>
         expires_at: credit.expires.map(Timestamp::from_millis),
         meters,
         cost: credit.cost_minor.map(|minor| Money { minor, currency: "EUR".parse().expect("currency") }),
+        tax: None,
         source: "operator",
         kind: TransactionType::Adjustment,
         description: "given".into(),

@@ -47,6 +47,7 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/limits/agent", Change),
     ("GET", "/topup", Money),
     ("POST", "/topup", Change),
+    ("GET", "/topup/review", Money),
     ("GET", "/topup/{id}", Money),
     ("GET", "/sandbox/checkout/{id}", Anyone),
     ("POST", "/sandbox/checkout/{id}", Anyone),

@@ -87,6 +87,7 @@ impl<'a> Browser<'a> {
     /// Fills in the form of a page that is sent to `path`, and sends it with all that stands in it.
     pub async fn fill(&self, page: &Page, path: &str, fields: &[(&str, &str)]) -> Page {
         let mut all = page.hidden(path);
+        all.retain(|(hidden, _)| fields.iter().all(|(name, _)| name != hidden));
         all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (&**name, &**value)).collect();
         self.send(path, &all).await
@@ -210,6 +211,7 @@ pub async fn credit(app: &TestApp, id: OrganizationId, whole: i64, class: Class,
         expires_at: expires,
         meters: None,
         cost: None,
+        tax: None,
         source: "operator",
         kind: TransactionType::Purchase,
         description: format!("Top-up of {whole}"),

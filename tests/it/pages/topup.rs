@@ -11,8 +11,9 @@ fn path(app: &TestApp, location: &str) -> String {
 
 /// Chooses on the page and goes on to pay; answers the path of the sandbox's page.
 async fn choose(app: &TestApp, browser: &Browser<'_>, fields: &[(&str, &str)]) -> String {
-    let page = browser.get("/topup").await.expect(200);
-    let chosen = browser.fill(&page, "/topup", fields).await.expect(303);
+    let query: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let page = browser.get(&format!("/topup/review?{}", query.join("&"))).await.expect(200);
+    let chosen = browser.fill(&page, "/topup", &[]).await.expect(303);
     let checkout = path(app, chosen.location());
     assert!(checkout.starts_with("/sandbox/checkout/cs_test_"), "{checkout}");
     checkout
@@ -30,9 +31,13 @@ async fn a_customer_buys_a_package_and_sees_it_settle() {
     let (_, owner) = app.member(acme, Role::Owner).await;
     let browser = Browser::with_session(&app, &owner);
     let page = browser.get("/topup").await.expect(200);
-    page.says("Growth: 5,000.00 credits and 250.00 free for \u{20ac}50.00");
+    page.says("Growth: 5,000.00 credits and 250.00 free for \u{20ac}50.00 (\u{20ac}60.50 with tax)");
+    let review = browser.get("/topup/review?package=growth").await.expect(200);
+    for said in ["5,000.00", "21 % tax", "\u{20ac}10.50", "Pay \u{20ac}60.50", "5,250.00 credits"] {
+        review.says(said);
+    }
     let checkout = choose(&app, &browser, &[("package", "growth")]).await;
-    browser.get(&checkout).await.expect(200).says("Pay \u{20ac}50.00");
+    browser.get(&checkout).await.expect(200).says("Pay \u{20ac}60.50");
     // the bank takes a minute
     let back = path(&app, pay(&browser, &checkout, "4000 0000 0000 0077").await.expect(303).location());
     let pending = browser.get(&back).await.expect(200);
@@ -88,13 +93,14 @@ async fn what_cannot_be_bought_is_said_beside_the_field() {
     let acme = app.organization("Acme").await;
     let (_, owner) = app.member(acme, Role::Owner).await;
     let browser = Browser::with_session(&app, &owner);
-    let page = browser.get("/topup").await.expect(200);
     for (amount, what) in
         [("4.99", "must be worth at least"), ("", "is not a decimal number"), ("1.234", "decimals")]
     {
-        let refused = browser.fill(&page, "/topup", &[("package", "custom"), ("amount", amount)]).await;
+        let refused = browser.get(&format!("/topup/review?package=custom&amount={amount}")).await;
         refused.expect(422).says(what);
     }
+    browser.get("/topup/review?package=gold").await.expect(422).says("is not for sale");
+    let page = browser.get("/topup/review?package=starter").await.expect(200);
     browser.fill(&page, "/topup", &[("package", "gold")]).await.expect(422).says("is not for sale");
     // the same page sent twice is one payment
     let first = browser.fill(&page, "/topup", &[("package", "starter")]).await.expect(303);

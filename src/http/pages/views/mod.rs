@@ -36,7 +36,7 @@ pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage}
 pub use overview::{BalanceParts, OverviewPage};
 pub use setup::SetupPage;
 pub use sign_in::SignInPage;
-pub use topup::{PaymentPage, PaymentRow, SandboxPage, TopUpPage};
+pub use topup::{PaymentPage, PaymentRow, ReviewPage, SandboxPage, TopUpPage};
 pub use transactions::{Draw, TransactionFilter, TransactionPage, TransactionRow, TransactionsPage};
 pub use usage::{Group, GroupRow, UsageFilter, UsagePage, UsageTotals};
 pub use usage_day::{PriceLine, RateShown, UsageDayPage, UsageItemPage, UsageItemRow};

@@ -29,6 +29,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("limits", html(&LimitsPage::sample())),
         ("limits-none", html(&LimitsPage::sample_none())),
         ("topup", html(&TopUpPage::sample())),
+        ("topup_review", html(&ReviewPage::sample())),
         ("payment", html(&PaymentPage::sample())),
         ("sandbox", html(&SandboxPage::sample())),
         ("agent-limit", html(&AgentLimitPage::sample())),

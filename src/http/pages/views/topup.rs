@@ -16,13 +16,13 @@ pub struct PaymentRow {
     pub at: Timestamp,
     /// What was bought, in credits.
     pub credits: String,
-    /// For how much.
+    /// For how much, with tax.
     pub price: String,
     /// Where it stands.
     pub status: &'static str,
 }
 
-/// `GET /topup`. The form posts to the same address.
+/// `GET /topup`. The form goes on to [`ReviewPage`].
 #[derive(Debug, Clone, Template)]
 #[template(path = "pages/topup.html")]
 pub struct TopUpPage {
@@ -40,8 +40,6 @@ pub struct TopUpPage {
     pub closed: Option<Notice>,
     /// Earlier payments.
     pub payments: Vec<PaymentRow>,
-    /// Sent back as `idempotency_key`, so that a form sent twice pays once.
-    pub idempotency_key: String,
 }
 
 impl TopUpPage {
@@ -60,6 +58,36 @@ impl TopUpPage {
     }
 }
 
+/// `GET /topup/review`: everything that is asked for, before it is paid. The form posts to `/topup`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "pages/topup_review.html")]
+pub struct ReviewPage {
+    /// What stands around it.
+    pub chrome: Chrome,
+    /// What is bought, in credits.
+    pub credits: String,
+    /// Free credit on top; empty for none.
+    pub bonus: String,
+    /// For how much, without tax.
+    pub net: String,
+    /// `21 % tax`.
+    pub tax_label: String,
+    /// How much tax.
+    pub tax: String,
+    /// What is paid.
+    pub total: String,
+    /// What the law wants said about the tax; may be empty.
+    pub note: String,
+    /// In credits, when it has settled.
+    pub balance: String,
+    /// The code of the package, or `custom`.
+    pub package: String,
+    /// What was typed for a custom amount.
+    pub amount: String,
+    /// Sent back as `idempotency_key`, so that a form sent twice pays once.
+    pub idempotency_key: String,
+}
+
 /// `GET /topup/{id}`: where customers come back to from paying.
 #[derive(Debug, Clone, Template)]
 #[template(path = "pages/payment.html")]
@@ -74,8 +102,14 @@ pub struct PaymentPage {
     pub credits: String,
     /// Free credit on top; empty for none.
     pub bonus: String,
-    /// For how much.
+    /// For how much, without tax.
     pub price: String,
+    /// `21 % tax`.
+    pub tax_label: String,
+    /// How much tax.
+    pub tax: String,
+    /// What is paid.
+    pub total: String,
     /// When it was begun.
     pub at: Timestamp,
     /// It may change any moment.
@@ -148,6 +182,28 @@ mod tests {
                     price: "€10.00".into(),
                     status: "settled",
                 }],
+            }
+        }
+    }
+
+    impl ReviewPage {
+        /// A package.
+        pub(crate) fn sample() -> Self {
+            Self {
+                chrome: samples::chrome(
+                    Section::TopUp,
+                    &[("My Credit", "/overview"), ("Top up", "/topup"), ("Review", "")],
+                ),
+                credits: "5,000".into(),
+                bonus: "250".into(),
+                net: "€50.00".into(),
+                tax_label: "21 % tax".into(),
+                tax: "€10.50".into(),
+                total: "€60.50".into(),
+                note: String::new(),
+                balance: "9,761.00".into(),
+                package: "growth".into(),
+                amount: String::new(),
                 idempotency_key: "req_1".into(),
             }
         }
@@ -166,6 +222,9 @@ mod tests {
                 credits: "5,000".into(),
                 bonus: "250".into(),
                 price: "€50.00".into(),
+                tax_label: "21 % tax".into(),
+                tax: "€10.50".into(),
+                total: "€60.50".into(),
                 at: at("2026-11-21T08:10:00Z"),
                 waits: true,
             }
