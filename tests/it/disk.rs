@@ -1,8 +1,8 @@
 //! A disk without room: what cannot be kept is refused, and said, until there is room again.
 
-use reqwest::Client;
 use serde_json::json;
 use tollbook::base::{Clock, SystemClock};
+use tollbook::outside;
 
 use crate::process::Installation;
 
@@ -20,7 +20,7 @@ async fn a_full_disk_is_not_ready_and_recovers_without_a_restart() {
         "--scopes",
         "usage:write",
     ]);
-    let client = tollbook::outside::builder().unwrap().build().unwrap();
+    let client = outside::builder().unwrap().build().unwrap();
     let ready = async || client.get(format!("{}/readyz", server.url)).send().await.unwrap().status().as_u16();
     let at = SystemClock.now().to_string();
     let report = async |id: &str| {
