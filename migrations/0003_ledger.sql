@@ -69,10 +69,13 @@ CREATE TABLE grants (
     transaction_id  INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
     expired         INTEGER NOT NULL DEFAULT 0, -- moved to expiry so far
-    open            INTEGER NOT NULL DEFAULT 1  -- 0 once nothing can be drawn from it any more
+    withdrawn       INTEGER NOT NULL DEFAULT 0, -- taken back, refunded, clawed back or sent on so far
+    open            INTEGER NOT NULL DEFAULT 1, -- 0 once nothing can be drawn from it any more
+    settled         INTEGER NOT NULL DEFAULT 0  -- 1 once it is closed and all the money paid for it has left deferred revenue
 ) STRICT;
 CREATE INDEX grants_open ON grants (organization_id, account_id) WHERE open = 1;
 CREATE INDEX grants_expiring ON grants (expires_at) WHERE open = 1 AND expires_at IS NOT NULL;
+CREATE INDEX grants_to_settle ON grants (account_id) WHERE cost_minor > 0 AND settled = 0;
 CREATE INDEX grants_by_organization ON grants (organization_id, account_id);
 
 -- What is known of an organization's balance without adding anything up.
@@ -94,6 +97,33 @@ CREATE TABLE wallet_days (
     last_line       INTEGER NOT NULL,
     PRIMARY KEY (day, organization_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Money moved per UTC day of the commit, from one account to another: what the transfers of money add up to.
+CREATE TABLE money_days (
+    day               INTEGER NOT NULL,
+    debit_account_id  INTEGER NOT NULL,
+    credit_account_id INTEGER NOT NULL,
+    amount            INTEGER NOT NULL CHECK (amount > 0),
+    PRIMARY KEY (day, debit_account_id, credit_account_id)
+) STRICT, WITHOUT ROWID;
+
+-- Where the money paid for a grant is, in minor units: what is in no column is deferred. The first two say what the figures
+-- were worked out from, in micro-credits.
+CREATE TABLE grant_money (
+    grant_id INTEGER PRIMARY KEY,
+    gone     INTEGER NOT NULL CHECK (gone >= 0),     -- left the grant in whatever way
+    consumed INTEGER NOT NULL CHECK (consumed >= 0), -- of that, by being used
+    earned   INTEGER NOT NULL CHECK (earned >= 0),
+    breakage INTEGER NOT NULL CHECK (breakage >= 0),
+    returned INTEGER NOT NULL CHECK (returned >= 0)  -- given back for a refund or a dispute
+) STRICT;
+
+-- The daily run over all grants: one row.
+CREATE TABLE revenue_run (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    done    INTEGER,                            -- the UTC day it was last finished on
+    reached INTEGER NOT NULL                    -- the grant that the unfinished one has come to
+) STRICT;
 
 CREATE TRIGGER commits_are_final_u BEFORE UPDATE ON commits BEGIN SELECT raise(ABORT, 'commits are final'); END;
 CREATE TRIGGER commits_are_final_d BEFORE DELETE ON commits BEGIN SELECT raise(ABORT, 'commits are final'); END;

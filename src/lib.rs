@@ -23,6 +23,7 @@ pub mod onboarding;
 pub mod outbox;
 pub mod outside;
 pub mod payments;
+pub mod revenue;
 pub mod scheduler;
 pub mod tax;
 pub mod wallet;

@@ -5,5 +5,7 @@ mod sql;
 mod verify;
 
 pub use rules::{Class, DrawOrder, Terms};
-pub use sql::{GrantRow, REVERSAL, all_of, close, expiring, get, insert, open_of, reopen, set_expired};
+pub use sql::{
+    GrantRow, REVERSAL, add_withdrawn, all_of, close, expiring, get, insert, open_of, reopen, set_expired,
+};
 pub use verify::verify;

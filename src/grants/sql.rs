@@ -232,12 +232,23 @@ pub fn close(conn: &Connection, id: GrantId) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Credit has come back to it.
+/// Credit has come back to it: what was paid for it has to be looked at again.
 ///
 /// # Errors
 /// When the database fails.
 pub fn reopen(conn: &Connection, id: GrantId) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE grants SET open = 1 WHERE account_id = ?")?.execute([id])?;
+    conn.prepare_cached("UPDATE grants SET open = 1, settled = 0 WHERE account_id = ?")?.execute([id])?;
+    Ok(())
+}
+
+/// Adds to how much of it was taken back, refunded, clawed back or sent on. Call it with every transfer that takes credit out
+/// of a grant other than for usage, to the overdraft or to expiry: what is not in here and has not expired was used.
+///
+/// # Errors
+/// When the database fails.
+pub fn add_withdrawn(conn: &Connection, id: GrantId, amount: Credits) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE grants SET withdrawn = withdrawn + ? WHERE account_id = ?")?
+        .execute(params![amount, id])?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::canon::Canon;
 use super::{Move, Transaction, TransactionType, sql};
 use crate::base::id::{AccountId, GrantId, OrganizationId, TransactionId};
-use crate::base::{Credits, Timestamp};
+use crate::base::{Credits, Timestamp, Zone};
 use crate::db::{DbError, Part};
 
 /// Gathers what one commit moves.
@@ -47,14 +47,33 @@ struct Pending {
     moves: Vec<(TransactionId, Move)>,
     /// Of usage: (debit, credit) to amount.
     gathered: BTreeMap<(AccountId, AccountId), i64>,
+    /// Of money that no line is about: (debit, credit) to amount.
+    money: BTreeMap<(AccountId, AccountId), i64>,
 }
 
 impl Pending {
+    /// Adds what moved in money to the sums of the day.
+    fn count_money(&self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
+        if self.moves.is_empty() && self.money.is_empty() {
+            return Ok(());
+        }
+        let day = Zone::UTC.day_of(now);
+        let mut add = sql::money_day_writer(conn, day)?;
+        for (_, m) in &self.moves {
+            if sql::is_money(conn, m.debit)? {
+                add(*m)?;
+            }
+        }
+        let gathered = self.money.iter().filter(|(_, minor)| **minor != 0);
+        gathered.map(|(&(debit, credit), &minor)| net(debit, credit, minor)).try_for_each(add)
+    }
+
     fn clear(&mut self) {
         self.lines.clear();
         self.transactions.clear();
         self.moves.clear();
         self.gathered.clear();
+        self.money.clear();
     }
 }
 
@@ -140,6 +159,24 @@ impl Journal {
         *self.pending.gathered.entry((debit, credit)).or_insert(0) += amount.micros();
     }
 
+    /// Moves money that no customer's line is about (`minor` units; below zero the other way); gathered per pair of accounts
+    /// until the commit.
+    ///
+    /// # Errors
+    /// When the journal cannot read its place, or the sum leaves the range of 64 bits.
+    pub fn gather_money(
+        &mut self,
+        conn: &Connection,
+        debit: AccountId,
+        credit: AccountId,
+        minor: i64,
+    ) -> Result<(), DbError> {
+        self.progress(conn)?;
+        let sum = self.pending.money.entry((debit, credit)).or_insert(0);
+        *sum = super::within_range(sum.checked_add(minor))?;
+        Ok(())
+    }
+
     /// Posts a transaction with its transfers.
     ///
     /// # Errors
@@ -176,7 +213,7 @@ impl Journal {
 }
 
 impl Part for Journal {
-    fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
+    fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
         let Some(progress) = self.current.as_mut() else { return Ok(()) };
         progress.lines.update(self.pending.lines.bytes());
         for transaction in &self.pending.transactions {
@@ -190,6 +227,7 @@ impl Part for Journal {
             .pending
             .gathered
             .iter()
+            .chain(&self.pending.money)
             .filter(|(_, amount)| **amount != 0)
             .map(|(&(debit, credit), &amount)| (None, net(debit, credit, amount)));
         for (transaction, m) in own.chain(gathered) {
@@ -207,6 +245,7 @@ impl Part for Journal {
         for (account, (debits, credits)) in deltas {
             add(account, debits, credits)?;
         }
+        self.pending.count_money(conn, now)?;
         self.pending.clear();
         Ok(())
     }

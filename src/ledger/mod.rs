@@ -14,8 +14,8 @@ use std::fmt;
 pub use canon::Canon;
 pub use journal::{Journal, NewTransaction};
 pub use sql::{
-    account_balance, changes_of, commit_of, ensure_account, new_grant_account, set_pending,
-    transaction_by_id, transaction_from_row,
+    MoneyMoved, account_balance, changes_of, commit_of, ensure_account, money_moved, new_grant_account,
+    set_pending, transaction_by_id, transaction_from_row,
 };
 
 use crate::base::id::MeterKind;
@@ -70,10 +70,16 @@ pub enum AccountKind {
     Cash,
     /// Money: received for credit that is not used yet.
     DeferredRevenue,
+    /// Money: earned by credit being used.
+    Revenue,
     /// Money: kept for paid credit that expired or was taken back.
     Breakage,
     /// Money: received as tax, owed to the state.
     TaxPayable,
+    /// Money: given back for credit that was not used.
+    Refunds,
+    /// Money: taken back by a customer's bank.
+    Disputes,
 }
 
 impl AccountKind {
@@ -93,8 +99,11 @@ impl AccountKind {
             Self::Transferred => "transferred",
             Self::Cash => "cash",
             Self::DeferredRevenue => "deferred_revenue",
+            Self::Revenue => "revenue",
             Self::Breakage => "breakage",
             Self::TaxPayable => "tax_payable",
+            Self::Refunds => "refunds",
+            Self::Disputes => "disputes",
         }
     }
 }

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::journal::CommitRow;
 use super::{AccountKind, Book, Change, Commit, Move, Transaction, TransactionType};
-use crate::base::Credits;
 use crate::base::id::{AccountId, TransactionId};
+use crate::base::{Credits, Currency, Day};
 use crate::db::DbError;
 
 /// Number, hash, last line and last transfer of the newest commit; zeros before the first.
@@ -172,6 +172,77 @@ pub(super) fn transfer_writer(
         Ok(())
     })
 }
+
+/// Adds transfers of money to the sums of a day, one by one.
+pub(super) fn money_day_writer(conn: &Connection, day: Day) -> Result<impl FnMut(Move) -> Written, DbError> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO money_days (day, debit_account_id, credit_account_id, amount) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+    )?;
+    Ok(move |m: Move| {
+        statement.execute(params![day, m.debit, m.credit, m.amount])?;
+        Ok(())
+    })
+}
+
+/// The account counts minor units, not micro-credits.
+pub(super) fn is_money(conn: &Connection, account: AccountId) -> Result<bool, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT ledger <> 'credits' FROM accounts WHERE id = ?")?
+        .query_row([account], |row| row.get(0))?)
+}
+
+/// Money that moved between two kinds of account, before a period or within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoneyMoved {
+    /// Of what.
+    pub currency: Currency,
+    /// The kind of account that gave; see [`AccountKind::name`].
+    pub debit: String,
+    /// The kind of account that received.
+    pub credit: String,
+    /// Before the period, not within it.
+    pub before: bool,
+    /// Minor units.
+    pub minor: i64,
+}
+
+/// All money that came to an account of a kind, or left it, until the day before `to`, added up before `from` and since. Days are
+/// UTC.
+///
+/// # Errors
+/// When the database fails.
+pub fn money_moved(
+    conn: &Connection,
+    kind: AccountKind,
+    from: Day,
+    to: Day,
+) -> Result<Vec<MoneyMoved>, DbError> {
+    let query = "
+        SELECT d.ledger, d.kind, c.kind, m.day < ?2, sum(m.amount) FROM money_days m
+        JOIN accounts d ON d.id = m.debit_account_id JOIN accounts c ON c.id = m.credit_account_id
+        WHERE m.day < ?3 AND (d.kind = ?1 OR c.kind = ?1) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4";
+    crate::db::collect(conn, query, params![kind.name(), from, to], |row| {
+        Ok(MoneyMoved {
+            currency: row.get(0)?,
+            debit: row.get(1)?,
+            credit: row.get(2)?,
+            before: row.get(3)?,
+            minor: row.get(4)?,
+        })
+    })
+}
+
+/// Days whose sums are not those of the transfers.
+pub(super) const MONEY_DAYS: &str = "
+    WITH moved AS (
+        SELECT c.committed_at / 86400000 AS day, t.debit_account_id, t.credit_account_id, sum(t.amount) AS amount
+        FROM transfers t JOIN commits c ON c.id = t.commit_id
+        WHERE t.debit_account_id IN (SELECT id FROM accounts WHERE ledger <> 'credits') GROUP BY 1, 2, 3)
+    SELECT day, 'has sums of money that its transfers do not come to' FROM (
+        SELECT * FROM (SELECT * FROM moved EXCEPT SELECT * FROM money_days)
+        UNION ALL SELECT * FROM (SELECT * FROM money_days EXCEPT SELECT * FROM moved))
+    ORDER BY day LIMIT 1";
 
 /// Notes how much of an account holds have set aside.
 ///

@@ -205,7 +205,8 @@ pub fn accounts(conn: &Connection, summary: &mut BookSummary) -> Result<(), Veri
     for (ledger, sum) in sums {
         expect_equal("accounts", ledger, "the sum of the ledger", &sum, &0)?;
     }
-    none_of(conn, "transfers", sql::MIXED_LEDGERS)
+    none_of(conn, "transfers", sql::MIXED_LEDGERS)?;
+    none_of(conn, "money_days", sql::MONEY_DAYS)
 }
 
 /// What moved for usage, by the account that was charged and the meter.

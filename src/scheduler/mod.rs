@@ -10,6 +10,7 @@ use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
 use crate::outbox;
 use crate::payments;
+use crate::revenue;
 use crate::wallet;
 
 pub use worker::Worker;
@@ -43,7 +44,7 @@ pub async fn tick(db: &Db, door: &Authenticator, worker: &Worker) -> Result<(), 
     tidy(db, door).await
 }
 
-/// Notes used keys, moves credit that has expired, and forgets what is kept for a while only.
+/// Notes used keys, moves credit that has expired, posts once a day what was earned, and forgets what is kept for a while only.
 ///
 /// # Errors
 /// The first that fails; the rest is tried again the next time.
@@ -51,6 +52,7 @@ pub async fn tidy(db: &Db, door: &Authenticator) -> Result<(), Error> {
     let full = usize::try_from(STEP).unwrap_or(usize::MAX);
     door.flush_used().await?;
     while db.write(|tx| wallet::expire_due(tx, STEP)).await? >= full {}
+    while db.write(|tx| revenue::post_due(tx, STEP)).await? >= full {}
     while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
     while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
     while db.write(|tx| outbox::purge(tx, STEP)).await? >= full {}

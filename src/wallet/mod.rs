@@ -256,6 +256,9 @@ pub fn take_back(
         },
         &moves,
     )?;
+    for draw in &draws {
+        grants::add_withdrawn(conn, GrantId::new(draw.account.number()), draw.amount)?;
+    }
     wallet.line(&transaction);
     wallets.mark(organization);
     Ok((transaction, draws))

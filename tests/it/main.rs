@@ -18,6 +18,7 @@ mod limit_rules;
 mod pages;
 mod payments;
 mod process;
+mod revenue;
 mod settings;
 mod tidy;
 mod vat_ids;

@@ -21,6 +21,7 @@ const RANKS: &[(&str, u32)] = &[
     ("wallet", 4),
     ("metering", 5),
     ("invoices", 5),
+    ("revenue", 5),
     ("calls", 6),
     ("onboarding", 6),
     ("payments", 6),

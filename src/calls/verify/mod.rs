@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use crate::invoices;
 use crate::ledger::verify::{VerifyError, expect_equal, none_of};
 use crate::metering::{self, Extra};
+use crate::revenue;
 
 /// What a call's carrier charged is what was reported with the call, and by events that came after its charge and were not
 /// taken back.
@@ -44,6 +45,7 @@ pub fn run(conn: &Connection) -> Result<Summary, VerifyError> {
     let usage = metering::verify::run(conn)?;
     sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     carried(conn)?;
+    revenue::verify::run(conn)?;
     let invoices = invoices::verify::run(conn)?;
     Ok(Summary { usage, calls: sql::count(conn)?, invoices })
 }

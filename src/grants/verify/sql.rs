@@ -1,6 +1,6 @@
 //! Queries for grants that do not fit: each answers the grant and what is wrong with it, and should answer nothing.
 
-pub(super) const MISFITS: [&str; 7] = [
+pub(super) const MISFITS: [&str; 8] = [
     "SELECT g.account_id, 'has no account of its organization' FROM grants g
      LEFT JOIN accounts a ON a.id = g.account_id
      WHERE a.kind IS NOT 'grant' OR a.organization_id IS NOT g.organization_id ORDER BY 1 LIMIT 1",
@@ -41,6 +41,19 @@ pub(super) const MISFITS: [&str; 7] = [
      SELECT g.account_id, 'has moved ' || coalesce(sum(m.amount), 0) || ' to expiry, not ' || g.expired FROM grants g
      LEFT JOIN moved m ON m.account = g.account_id
      GROUP BY g.account_id HAVING coalesce(sum(m.amount), 0) <> g.expired
+     ORDER BY 1 LIMIT 1",
+    // what it was received with is not part of it
+    "WITH moved AS (
+         SELECT t.debit_account_id AS account, t.amount FROM transfers t
+         JOIN accounts c ON c.id = t.credit_account_id
+          AND (c.kind LIKE 'issued%' OR c.kind IN ('refunded', 'clawed_back', 'transferred'))
+         UNION ALL
+         SELECT t.credit_account_id, -t.amount FROM transfers t
+         JOIN accounts d ON d.id = t.debit_account_id AND d.kind IN ('refunded', 'clawed_back', 'transferred')
+         JOIN grants g ON g.account_id = t.credit_account_id AND g.transaction_id IS NOT t.transaction_id)
+     SELECT g.account_id, 'gave up ' || coalesce(sum(m.amount), 0) || ', not ' || g.withdrawn FROM grants g
+     LEFT JOIN moved m ON m.account = g.account_id
+     GROUP BY g.account_id HAVING coalesce(sum(m.amount), 0) <> g.withdrawn
      ORDER BY 1 LIMIT 1",
     "WITH received AS (
          SELECT t.transaction_id, t.amount, d.ledger FROM transfers t

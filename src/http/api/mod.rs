@@ -15,6 +15,7 @@ mod organization;
 mod organizations;
 mod period;
 mod plans;
+mod reports;
 mod sessions;
 mod subscription;
 mod topup;
@@ -41,6 +42,7 @@ pub fn routes(table: &mut Table) {
     users::routes(table);
     catalog::routes(table);
     audit::routes(table);
+    reports::routes(table);
     clock::routes(table);
     usage_events::routes(table);
     calls::routes(table);

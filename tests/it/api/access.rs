@@ -118,6 +118,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/api/v1/admin/catalog/plans", Operator(Admin)),
     ("GET", "/api/v1/admin/catalog/plans/{id}", Operator(Admin)),
     ("GET", "/api/v1/admin/audit", Operator(Admin)),
+    ("GET", "/api/v1/admin/reports/liability", Operator(Admin)),
     ("GET", "/api/v1/admin/clock", Operator(Admin)),
     ("POST", "/api/v1/admin/clock", Operator(Admin)),
 ];

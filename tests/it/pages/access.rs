@@ -70,6 +70,8 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/operator/organizations/{id}/credit", Operator),
     ("POST", "/operator/organizations/{id}/see-as", Operator),
     ("POST", "/operator/leave", Operator),
+    ("GET", "/operator/reports", Operator),
+    ("GET", "/operator/reports.csv", Operator),
 ];
 
 #[actix_web::test]

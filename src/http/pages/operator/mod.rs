@@ -7,6 +7,7 @@ mod keys;
 mod list;
 mod people;
 mod prices;
+mod reports;
 mod seeing;
 mod standing;
 
@@ -35,6 +36,7 @@ pub(super) fn routes(table: &mut Table) {
     prices::routes(table);
     credit::routes(table);
     seeing::routes(table);
+    reports::routes(table);
 }
 
 /// The page of an organization.

@@ -34,6 +34,8 @@ pub enum Section {
     TopUp,
     /// Operator: organizations.
     Organizations,
+    /// Operator: reports.
+    Reports,
 }
 
 /// The balance in the top bar.
@@ -167,9 +169,12 @@ impl Chrome {
                     ],
                 }]
             }
-            Section::Organizations => vec![NavGroup {
+            Section::Organizations | Section::Reports => vec![NavGroup {
                 label: "Operator",
-                items: vec![item("Organizations", "/operator/organizations", Section::Organizations)],
+                items: vec![
+                    item("Organizations", "/operator/organizations", Section::Organizations),
+                    item("Reports", "/operator/reports", Section::Reports),
+                ],
             }],
         }
     }

@@ -15,6 +15,7 @@ pub mod organizations;
 pub mod overview;
 #[cfg(test)]
 mod rendering;
+pub mod reports;
 #[cfg(test)]
 pub mod samples;
 pub mod setup;
@@ -34,6 +35,7 @@ pub use limits::{AgentLimitPage, AgentRow, LimitCard, LimitsPage, ToldRow};
 pub use organization::{GrantRow, KeyRow, NoteRow, OrganizationPage, UserRow};
 pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage};
 pub use overview::{BalanceParts, OverviewPage};
+pub use reports::ReportsPage;
 pub use setup::SetupPage;
 pub use sign_in::SignInPage;
 pub use topup::{PaymentPage, PaymentRow, ReviewPage, SandboxPage, TopUpPage};

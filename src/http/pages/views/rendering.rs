@@ -37,6 +37,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("organizations-empty", html(&OrganizationsPage::sample_empty())),
         ("organization-new", html(&NewOrganizationPage::sample())),
         ("organization", html(&OrganizationPage::sample())),
+        ("reports", html(&ReportsPage::sample())),
+        ("reports-empty", html(&ReportsPage::sample_empty())),
         ("credit", html(&CreditPage::sample())),
         ("credit-preview", html(&CreditPage::sample_preview())),
         ("form", html(&FormPage::sample())),

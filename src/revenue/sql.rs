@@ -1,0 +1,140 @@
+//! Statements of what was earned.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Credit, Paid, Posted};
+use crate::base::id::GrantId;
+use crate::base::{Day, Money};
+use crate::db::{self, DbError};
+
+/// How far the daily run is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The UTC day on which it was last finished.
+    pub done: Option<Day>,
+    /// The grant that an unfinished one has come to.
+    pub reached: Option<GrantId>,
+}
+
+pub(super) fn run(conn: &Connection) -> Result<Run, DbError> {
+    let found = conn
+        .prepare_cached("SELECT done, nullif(reached, 0) FROM revenue_run")?
+        .query_row([], |row| Ok(Run { done: row.get(0)?, reached: row.get(1)? }));
+    Ok(found.optional()?.unwrap_or_default())
+}
+
+pub(super) fn set_run(conn: &Connection, run: Run) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO revenue_run (id, done, reached) VALUES (1, ?, ifnull(?, 0))",
+    )?
+    .execute(params![run.done, run.reached])?;
+    Ok(())
+}
+
+/// With its columns in the order that [`from_row`] reads them in.
+const SELECT: &str = "
+    SELECT g.account_id, g.cost_minor, g.cost_currency, g.original, g.expired, g.withdrawn, g.open,
+           g.original - (a.credits_posted - a.debits_posted), ifnull(m.gone, 0), ifnull(m.consumed, 0), ifnull(m.earned, 0),
+           ifnull(m.breakage, 0), ifnull(m.returned, 0), g.settled
+    FROM grants g JOIN accounts a ON a.id = g.account_id LEFT JOIN grant_money m ON m.grant_id = g.account_id";
+
+fn from_row(row: &Row<'_>) -> Result<Paid, DbError> {
+    let (gone, expired, withdrawn): (i64, i64, i64) = (row.get(7)?, row.get(4)?, row.get(5)?);
+    let credit = Credit { gone, consumed: gone.saturating_sub(expired).saturating_sub(withdrawn) };
+    Ok(Paid {
+        grant: row.get(0)?,
+        cost: Money { minor: row.get(1)?, currency: row.get(2)? },
+        original: row.get(3)?,
+        credit,
+        open: row.get(6)?,
+        posted: Posted {
+            credit: Credit { gone: row.get(8)?, consumed: row.get(9)? },
+            earned: row.get(10)?,
+            breakage: row.get(11)?,
+            returned: row.get(12)?,
+        },
+    })
+}
+
+/// Up to `limit` grants that were paid for and may have moved since they were last looked at, after `reached`: those that are open,
+/// and those that were closed since. All others are not in the index.
+pub(super) fn to_settle(
+    conn: &Connection,
+    reached: Option<GrantId>,
+    limit: u32,
+) -> Result<Vec<Paid>, DbError> {
+    let query = format!(
+        "{SELECT} WHERE g.cost_minor > 0 AND g.settled = 0 AND g.account_id > ifnull(?, 0)
+         ORDER BY g.account_id LIMIT ?"
+    );
+    db::collect(conn, &query, params![reached, limit], from_row)
+}
+
+/// One grant, where something was paid for it.
+pub(super) fn paid(conn: &Connection, grant: GrantId) -> Result<Option<Paid>, DbError> {
+    let query = format!("{SELECT} WHERE g.cost_minor > 0 AND g.account_id = ?");
+    Ok(db::collect(conn, &query, [grant], from_row)?.pop())
+}
+
+/// Calls `f` with every grant that was paid for, and whether nothing more is expected of it.
+pub(super) fn each<E: From<DbError>>(
+    conn: &Connection,
+    mut f: impl FnMut(&Paid, bool) -> Result<(), E>,
+) -> Result<(), E> {
+    let query = format!("{SELECT} WHERE g.cost_minor > 0 ORDER BY g.account_id");
+    for (paid, settled) in db::collect(conn, &query, [], |row| Ok((from_row(row)?, row.get(13)?)))? {
+        f(&paid, settled)?;
+    }
+    Ok(())
+}
+
+pub(super) fn set_posted(conn: &Connection, grant: GrantId, posted: Posted) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO grant_money (grant_id, gone, consumed, earned, breakage, returned)
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        grant,
+        posted.credit.gone,
+        posted.credit.consumed,
+        posted.earned,
+        posted.breakage,
+        posted.returned
+    ])?;
+    Ok(())
+}
+
+pub(super) fn set_settled(conn: &Connection, grant: GrantId) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE grants SET settled = 1 WHERE account_id = ?")?.execute([grant])?;
+    Ok(())
+}
+
+/// Queries for money that does not fit, by table: each answers a row and what is wrong with it, and should answer nothing.
+pub(super) const MISFITS: [(&str, &str); 3] = [
+    (
+        "grant_money",
+        "SELECT m.grant_id, 'is about credit that nothing was paid for' FROM grant_money m
+         LEFT JOIN grants g ON g.account_id = m.grant_id WHERE ifnull(g.cost_minor, 0) <= 0 ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "grants",
+        "SELECT account_id, 'is settled, though something can be drawn from it or nothing was paid for it'
+         FROM grants WHERE settled <> 0 AND (open = 1 OR ifnull(cost_minor, 0) <= 0) ORDER BY 1 LIMIT 1",
+    ),
+    // what came in for credit and has not left for any of the three reasons is deferred
+    (
+        "accounts",
+        "WITH posted AS (
+             SELECT g.cost_currency AS ledger, sum(m.earned) AS earned, sum(m.breakage) AS breakage,
+                    sum(g.cost_minor - ifnull(m.earned + m.breakage + m.returned, 0)) AS deferred
+             FROM grants g LEFT JOIN grant_money m ON m.grant_id = g.account_id WHERE g.cost_minor > 0 GROUP BY 1),
+         held AS (
+             SELECT id, ledger, kind, credits_posted - debits_posted AS minor FROM accounts
+             WHERE kind IN ('revenue', 'breakage', 'deferred_revenue'))
+         SELECT h.id, 'holds ' || h.minor || ' of ' || h.kind || ', which is not what its grants come to' FROM held h
+         LEFT JOIN posted p ON p.ledger = h.ledger
+         WHERE h.minor <> ifnull(
+             CASE h.kind WHEN 'revenue' THEN p.earned WHEN 'breakage' THEN p.breakage ELSE p.deferred END, 0)
+         ORDER BY 1 LIMIT 1",
+    ),
+];
