@@ -78,6 +78,15 @@ CREATE INDEX grants_expiring ON grants (expires_at) WHERE open = 1 AND expires_a
 CREATE INDEX grants_to_settle ON grants (account_id) WHERE cost_minor > 0 AND settled = 0;
 CREATE INDEX grants_by_organization ON grants (organization_id, account_id);
 
+-- Credit set aside, for another reason than a call: a refund on its way, a dispute. Part of accounts.debits_pending.
+CREATE TABLE frozen_credit (
+    reason          TEXT    NOT NULL,           -- whose it is, such as a refund's id
+    account_id      INTEGER NOT NULL,
+    organization_id INTEGER NOT NULL,
+    amount          INTEGER NOT NULL CHECK (amount > 0),
+    PRIMARY KEY (reason, account_id)
+) STRICT, WITHOUT ROWID;
+
 -- What is known of an organization's balance without adding anything up.
 CREATE TABLE wallets (
     organization_id      INTEGER PRIMARY KEY,

@@ -106,3 +106,78 @@ CREATE TABLE sandbox_checkouts (
     settles_at    INTEGER,
     expires_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Money given back, or about to be. What it takes is written when it is decided.
+CREATE TABLE refunds (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    payment_id      INTEGER NOT NULL REFERENCES payments (id),
+    gateway         TEXT    NOT NULL,
+    currency        TEXT    NOT NULL,
+    total_minor     INTEGER NOT NULL CHECK (total_minor > 0),
+    net_minor       INTEGER,
+    tax_minor       INTEGER,
+    unused_minor    INTEGER,                    -- of the net: for credit that goes; the rest is for credit that was used
+    credits         INTEGER,
+    bonus           INTEGER,
+    reason          TEXT    NOT NULL CHECK (reason IN ('unused', 'duplicate', 'outage', 'billing_error', 'elsewhere')),
+    note            TEXT    NOT NULL,
+    actor           TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('requested', 'declined', 'pending', 'succeeded', 'failed')),
+    reference       TEXT,                       -- the provider's id for it
+    why             TEXT,                       -- a failed one was not done
+    ended_at        INTEGER,
+    credit_note_id  INTEGER,
+    ask_at          INTEGER,                    -- when the provider is asked about it next
+    CHECK (state IN ('requested', 'declined') OR net_minor IS NOT NULL),
+    CHECK ((state = 'succeeded') = (credit_note_id IS NOT NULL))
+) STRICT;
+CREATE INDEX refunds_by_organization ON refunds (organization_id, id);
+CREATE INDEX refunds_by_payment ON refunds (payment_id);
+CREATE UNIQUE INDEX refunds_asked_for ON refunds (payment_id) WHERE state = 'requested';
+CREATE UNIQUE INDEX refunds_by_reference ON refunds (gateway, reference) WHERE reference IS NOT NULL;
+CREATE INDEX refunds_to_ask ON refunds (ask_at) WHERE ask_at IS NOT NULL;
+CREATE TRIGGER refunds_are_final BEFORE UPDATE ON refunds WHEN old.state IN ('declined', 'succeeded', 'failed')
+    BEGIN SELECT raise(ABORT, 'a refund that has ended is final'); END;
+CREATE TRIGGER refunds_stay BEFORE DELETE ON refunds BEGIN SELECT raise(ABORT, 'refunds stay'); END;
+
+-- Payments that the customer's bank disputes.
+CREATE TABLE disputes (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    payment_id      INTEGER NOT NULL REFERENCES payments (id),
+    gateway         TEXT    NOT NULL,
+    reference       TEXT    NOT NULL,           -- the provider's id for it
+    amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency        TEXT    NOT NULL,
+    reason          TEXT    NOT NULL,
+    frozen          INTEGER NOT NULL CHECK (frozen >= 0), -- credit that was set aside when it was opened
+    opened_at       INTEGER NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('open', 'won', 'lost')),
+    closed_at       INTEGER,
+    credit_note_id  INTEGER,
+    UNIQUE (gateway, reference),
+    CHECK ((state = 'open') = (closed_at IS NULL))
+) STRICT;
+CREATE INDEX disputes_by_payment ON disputes (payment_id);
+CREATE TRIGGER disputes_are_final BEFORE UPDATE ON disputes WHEN old.state <> 'open'
+    BEGIN SELECT raise(ABORT, 'a dispute that is closed is final'); END;
+CREATE TRIGGER disputes_stay BEFORE DELETE ON disputes BEGIN SELECT raise(ABORT, 'disputes stay'); END;
+
+CREATE TABLE sandbox_refunds (
+    reference    TEXT    PRIMARY KEY,
+    request_key  TEXT    NOT NULL UNIQUE,
+    refund_id    TEXT    NOT NULL,
+    charge       TEXT    NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency     TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sandbox_disputes (
+    reference    TEXT    PRIMARY KEY,
+    charge       TEXT    NOT NULL UNIQUE,
+    amount_minor INTEGER NOT NULL,
+    currency     TEXT    NOT NULL,
+    status       TEXT    NOT NULL CHECK (status IN ('open', 'won', 'lost'))
+) STRICT, WITHOUT ROWID;

@@ -258,6 +258,10 @@ kinds! {
     InvoiceKind = "inv" => InvoiceId;
     /// Money asked for.
     PaymentKind = "pay" => PaymentId;
+    /// Money given back.
+    RefundKind = "ref" => RefundId;
+    /// A payment that the customer's bank disputes.
+    DisputeKind = "dsp" => DisputeId;
     /// Work to be done outside of the database.
     WorkKind = "work" => WorkId;
     /// An entry of the audit log.

@@ -12,6 +12,7 @@ use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
 use crate::payments::Error as PaymentError;
 use crate::payments::gateway::Trouble;
+use crate::payments::refunds::Error as RefundError;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
 
@@ -151,6 +152,29 @@ impl From<InvoiceError> for ApiError {
     }
 }
 
+impl From<RefundError> for ApiError {
+    fn from(error: RefundError) -> Self {
+        match error {
+            RefundError::Db(error) => error.into(),
+            RefundError::Wallet(error) => error.into(),
+            RefundError::Invoice(error) => error.into(),
+            RefundError::Revenue(error) => Self::internal(error),
+            RefundError::Money(error) => Self::internal(error),
+            RefundError::Invalid(errors) => errors.into(),
+            RefundError::NotFound(what) => {
+                Self::new(Code::NotFound).message(format!("There is no such {what}."))
+            }
+            RefundError::NotSettled => Self::new(Code::Conflict)
+                .message("The payment has not settled: there is nothing to give back."),
+            RefundError::TooLate => Self::new(Code::RefundTooLate),
+            RefundError::AskedAlready => {
+                Self::new(Code::AlreadyExists).message("It was asked for already, and is being looked at.")
+            }
+            RefundError::Decided => Self::new(Code::Conflict).message("It was decided already."),
+        }
+    }
+}
+
 impl From<PaymentError> for ApiError {
     fn from(error: PaymentError) -> Self {
         match error {
@@ -158,6 +182,7 @@ impl From<PaymentError> for ApiError {
             PaymentError::Wallet(error) => error.into(),
             PaymentError::Identity(error) => error.into(),
             PaymentError::Invoice(error) => error.into(),
+            PaymentError::Refund(error) => error.into(),
             PaymentError::Invalid(errors) => errors.into(),
             PaymentError::NotFound => Self::new(Code::NotFound).message("There is no such payment."),
             PaymentError::IntentConflict => Self::new(Code::IdempotencyConflict).param("Idempotency-Key"),

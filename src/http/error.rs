@@ -85,6 +85,8 @@ codes! {
     PaymentsUnavailable = "payments_unavailable", CONFLICT, "No payment provider is configured.";
     SellerUnknown = "seller_unknown", CONFLICT,
         "Nothing can be bought until the operator has said who sells: legal name and country.";
+    RefundTooLate = "refund_too_late", CONFLICT,
+        "The time for asking for this money back is over: write to the operator.";
     PaymentProvider = "payment_provider", BAD_GATEWAY,
         "The payment provider did not take the payment, and nothing was charged.";
     NotTestMode = "not_test_mode", CONFLICT, "This works only in test mode.";

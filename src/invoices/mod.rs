@@ -326,6 +326,22 @@ pub fn by_reference(conn: &Connection, kind: Kind, reference: &str) -> Result<Op
     Ok(sql::by_reference(conn, kind, reference)?)
 }
 
+/// What of an invoice can still be given back.
+///
+/// # Errors
+/// When the database fails.
+pub fn left(conn: &Connection, invoice: &Invoice) -> Result<Amounts, Error> {
+    Ok(rules::less(invoice.amounts, sql::credited(conn, invoice.id)?))
+}
+
+/// Net and tax of a total that would be given back, where `left` is what can be.
+///
+/// # Errors
+/// [`Error::Exceeds`], and when the total is not above zero or of another currency.
+pub fn divided(invoice: &Invoice, left: Amounts, total: Money) -> Result<Amounts, Error> {
+    rules::credited(total, invoice.rate, left)
+}
+
 /// What credit notes have given back of an invoice so far.
 ///
 /// # Errors

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::events::Event;
-use super::gateway::{Form, Gateway, Order, Subject, Trouble, sandbox, signature};
+use super::gateway::{
+    DisputeSeen, Form, Gateway, Order, RefundSeen, Seen, Subject, Trouble, sandbox, signature,
+};
 use super::{
     BEGIN, Error, NewPayment, Payment, Recorded, State, Terms, begun, create, get, next_ask, record,
 };
-use super::{refused, sql};
-use crate::base::id::PaymentId;
+use super::{disputes, refunds, refused, sql};
+use crate::base::id::{PaymentId, RefundId};
 use crate::base::time::SECOND_MS;
-use crate::db::Db;
+use crate::db::{Db, DbError, WriteTx};
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::identity::{Secret, SellerTerms};
 use crate::outbox::{Failure, Work};
@@ -94,6 +96,10 @@ impl Desk {
     /// [`Error::NoGateway`].
     pub fn gateway(&self) -> Result<&dyn Gateway, Error> {
         self.gateway.as_deref().ok_or(Error::NoGateway)
+    }
+
+    pub(super) const fn db(&self) -> &Db {
+        &self.db
     }
 
     /// True when credit can be bought.
@@ -185,7 +191,7 @@ impl Desk {
                 tracing::warn!(payment = %id, %error, "payment not asked about");
             }
         }
-        Ok(due.len())
+        Ok(due.len() + self.ask_about_refunds().await?)
     }
 
     /// Takes a webhook in: believes it, keeps it, asks the provider about what it names, and writes that down.
@@ -212,40 +218,36 @@ impl Desk {
         self.deal_with(gateway, event, row).await.map_err(|error| WebhookError::Later(error.to_string()))
     }
 
-    /// An event that was kept.
+    /// An event that was kept: what it names is asked about and written down.
     async fn deal_with(&self, gateway: &dyn Gateway, event: Event, row: i64) -> Result<Received, Error> {
-        let seen = if gateway.subject(&event.kind, &event.reference) == Subject::Order {
-            match gateway.look(&event.reference).await {
-                Ok(seen) => Some(seen),
-                Err(Trouble::Unknown) => None,
-                Err(trouble) => return Err(trouble.into()),
-            }
-        } else {
-            self.db
-                .write(move |tx| sql::close_event(tx.conn()?, row, Received::Ignored.name(), None))
-                .await?;
-            return Ok(Received::Ignored);
+        let reference = event.reference.as_str();
+        let told = match gateway.subject(&event.kind, reference) {
+            Subject::Order => known(gateway.look(reference).await)?.map(Told::Order),
+            Subject::Refund => known(gateway.look_at_refund(reference).await)?.map(Told::Refund),
+            Subject::Dispute => known(gateway.look_at_dispute(reference).await)?.map(Told::Dispute),
+            Subject::Setup | Subject::Card | Subject::Other => Some(Told::Nothing),
         };
         let name = gateway.name();
         let dealt = self.db.write(move |tx| -> Result<_, Error> {
-            let recorded = match &seen {
-                Some(seen) => record(tx, name, &event.reference, seen)?,
-                None => Recorded::Unknown,
-            };
-            let (outcome, payment) = match recorded {
-                Recorded::Payment(payment) => (Received::Done, Some(payment.id)),
-                Recorded::Mismatch(id) => (Received::Done, Some(id)),
-                Recorded::Unknown => {
-                    tracing::warn!(gateway = name, event = event.id, "a payment that is not known here");
-                    let what = Difference::new()
-                        .with("gateway", name)
-                        .with("type", event.kind.as_str())
-                        .with("reference", event.reference.as_str());
-                    let by = By::actor(Actor::System);
-                    audit::record(tx, &by, "payment.unknown", &event.id, None, &what)?;
-                    (Received::Unknown, None)
+            let (outcome, payment) = match told {
+                Some(Told::Nothing) => (Received::Ignored, None),
+                Some(Told::Order(seen)) => outcome(match record(tx, name, &event.reference, &seen)? {
+                    Recorded::Payment(payment) => Some(payment.id),
+                    Recorded::Mismatch(id) => Some(id),
+                    Recorded::Unknown => None,
+                }),
+                Some(Told::Refund(seen)) => outcome(match refunds::record(tx, name, &seen)? {
+                    refunds::Recorded::Refund(refund) => Some(refund.payment),
+                    refunds::Recorded::Unknown => None,
+                }),
+                Some(Told::Dispute(seen)) => {
+                    outcome(disputes::record(tx, name, &seen)?.map(|found| found.payment))
                 }
+                None => outcome(None),
             };
+            if outcome == Received::Unknown {
+                report_unknown(tx, name, &event)?;
+            }
             sql::close_event(tx.conn()?, row, outcome.name(), payment)?;
             Ok(outcome)
         });
@@ -271,6 +273,13 @@ impl Desk {
                     Err(error) => Err(later(&error)),
                 }
             }
+            refunds::GIVE_BACK => {
+                let number: i64 = work
+                    .subject
+                    .parse()
+                    .map_err(|_| Failure::Never(format!("no refund: {}", work.subject)))?;
+                self.give_back(RefundId::new(number)).await
+            }
             sandbox::TELL => {
                 let now = self.db.now();
                 let body = sandbox::event(&work.subject, &work.id.to_string(), now)
@@ -287,4 +296,35 @@ impl Desk {
             other => Err(Failure::Never(format!("nobody carries out {other}"))),
         }
     }
+}
+
+/// What the provider said when it was asked about what an event names.
+enum Told {
+    Order(Seen),
+    Refund(RefundSeen),
+    Dispute(DisputeSeen),
+    Nothing,
+}
+
+/// What the provider knows nothing of is none.
+fn known<T>(answer: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+    match answer {
+        Ok(seen) => Ok(Some(seen)),
+        Err(Trouble::Unknown) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+const fn outcome(payment: Option<PaymentId>) -> (Received, Option<PaymentId>) {
+    if payment.is_some() { (Received::Done, payment) } else { (Received::Unknown, None) }
+}
+
+/// An event about nothing known here: somebody has to look.
+fn report_unknown(tx: &WriteTx<'_>, gateway: &str, event: &Event) -> Result<(), DbError> {
+    tracing::warn!(gateway, event = event.id, kind = event.kind, "about something that is not known here");
+    let what = Difference::new()
+        .with("gateway", gateway)
+        .with("type", event.kind.as_str())
+        .with("reference", event.reference.as_str());
+    audit::record(tx, &By::actor(Actor::System), "payment.unknown", &event.id, None, &what)
 }

@@ -6,9 +6,11 @@
 //! asks the provider (because of a webhook, of the customer coming back, or on schedule) makes no difference.
 
 mod desk;
+pub mod disputes;
 mod events;
 pub mod gateway;
 pub mod packages;
+pub mod refunds;
 pub mod rules;
 mod sql;
 pub mod verify;
@@ -59,6 +61,9 @@ pub enum Error {
     /// The invoice.
     #[error(transparent)]
     Invoice(#[from] invoices::Error),
+    /// Money going back.
+    #[error(transparent)]
+    Refund(#[from] refunds::Error),
     /// What was asked for.
     #[error("the input is not valid")]
     Invalid(Vec<FieldError>),

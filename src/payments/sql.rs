@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 use super::events::Event;
-use super::gateway::sandbox::{Session, Standing};
-use super::gateway::{Checkout, Decline, Form, Order};
+use super::gateway::sandbox::{Complaint, Session, Standing};
+use super::gateway::{Checkout, Decline, DisputeStatus, Form, Order, RefundSeen, RefundStatus};
 use super::packages::Package;
 use super::rules::{Progress, Purchase, Reason, Settled, State};
 use super::{NewPayment, Payment};
@@ -110,6 +110,10 @@ pub(super) fn by_reference(
     reference: &str,
 ) -> Result<Option<Payment>, DbError> {
     one(conn, "WHERE gateway = ? AND reference = ?", [gateway, reference])
+}
+
+pub(super) fn by_charge(conn: &Connection, gateway: &str, charge: &str) -> Result<Option<Payment>, DbError> {
+    one(conn, "WHERE gateway = ? AND charge = ?", [gateway, charge])
 }
 
 pub(super) fn by_intent(
@@ -381,6 +385,116 @@ pub(super) fn update_sandbox(conn: &Connection, session: &Session) -> Result<(),
     Ok(())
 }
 
+/// What was charged under a reference, if it was.
+pub(super) fn sandbox_charged(conn: &Connection, charge: &str) -> Result<Option<Money>, DbError> {
+    let statement = "SELECT amount_minor, currency FROM sandbox_checkouts
+        WHERE reference = ? AND status IN ('paid', 'processing')";
+    Ok(conn
+        .prepare_cached(statement)?
+        .query_row([charge], |row| Ok(Money { minor: row.get(0)?, currency: row.get(1)? }))
+        .optional()?)
+}
+
+/// What was given back of a charge, in minor units.
+pub(super) fn sandbox_refunded(conn: &Connection, charge: &str) -> Result<i64, DbError> {
+    let statement = "SELECT ifnull(sum(amount_minor), 0) FROM sandbox_refunds WHERE charge = ?";
+    Ok(conn.prepare_cached(statement)?.query_row([charge], |row| row.get(0))?)
+}
+
+/// The refund with this in `column`.
+pub(super) fn sandbox_refund(
+    conn: &Connection,
+    column: &'static str,
+    value: &str,
+) -> Result<Option<RefundSeen>, DbError> {
+    let statement = format!(
+        "SELECT reference, refund_id, charge, amount_minor, currency FROM sandbox_refunds WHERE {column} = ?"
+    );
+    let found = conn.prepare_cached(&statement)?.query_row([value], |row| {
+        Ok(RefundSeen {
+            reference: row.get(0)?,
+            refund: row.get(1)?,
+            charge: row.get(2)?,
+            amount: Money { minor: row.get(3)?, currency: row.get(4)? },
+            status: RefundStatus::Succeeded,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+pub(super) fn insert_sandbox_refund(conn: &Connection, key: &str, new: &RefundSeen) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO sandbox_refunds (reference, request_key, refund_id, charge, amount_minor, currency)
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        new.reference,
+        key,
+        new.refund,
+        new.charge,
+        new.amount.minor,
+        new.amount.currency
+    ])?;
+    Ok(())
+}
+
+const fn dispute_status(status: DisputeStatus) -> &'static str {
+    match status {
+        DisputeStatus::Open => "open",
+        DisputeStatus::Won => "won",
+        DisputeStatus::Lost => "lost",
+    }
+}
+
+/// The dispute with this in `column`.
+pub(super) fn sandbox_complaint(
+    conn: &Connection,
+    column: &'static str,
+    value: &str,
+) -> Result<Option<Complaint>, DbError> {
+    let statement = format!(
+        "SELECT reference, charge, amount_minor, currency, status FROM sandbox_disputes WHERE {column} = ?"
+    );
+    let found = conn.prepare_cached(&statement)?.query_row([value], |row| {
+        let status: String = row.get(4)?;
+        let all = [DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost];
+        Ok(Complaint {
+            reference: row.get(0)?,
+            charge: row.get(1)?,
+            amount: Money { minor: row.get(2)?, currency: row.get(3)? },
+            status: all
+                .into_iter()
+                .find(|known| dispute_status(*known) == status)
+                .unwrap_or(DisputeStatus::Open),
+        })
+    });
+    Ok(found.optional()?)
+}
+
+pub(super) fn insert_sandbox_complaint(conn: &Connection, new: &Complaint) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO sandbox_disputes (reference, charge, amount_minor, currency, status) VALUES (?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        new.reference,
+        new.charge,
+        new.amount.minor,
+        new.amount.currency,
+        dispute_status(new.status)
+    ])?;
+    Ok(())
+}
+
+pub(super) fn set_sandbox_complaint(
+    conn: &Connection,
+    reference: &str,
+    status: DisputeStatus,
+) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE sandbox_disputes SET status = ? WHERE reference = ?")?
+        .execute([dispute_status(status), reference])?;
+    Ok(())
+}
+
 /// Settled payments and grants that do not belong together: each answers the row and what is wrong with it, and should
 /// answer nothing.
 pub(super) const MISFITS: [(&str, &str); 7] = [
@@ -442,7 +556,8 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
              SELECT ledger, sum(debits_posted) AS minor FROM accounts WHERE kind = 'cash' GROUP BY ledger),
          sold AS (
              SELECT cost_currency AS ledger, cost_minor AS minor FROM grants WHERE cost_minor IS NOT NULL
-             UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'),
+             UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'
+             UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won'),
          paid AS (SELECT ledger, sum(minor) AS minor FROM sold GROUP BY ledger)
          SELECT a.id, 'has received ' || coalesce(r.minor, 0) || ', but credit was sold for ' || coalesce(p.minor, 0)
          FROM accounts a LEFT JOIN received r ON r.ledger = a.ledger LEFT JOIN paid p ON p.ledger = a.ledger

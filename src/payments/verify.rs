@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::sql;
+use super::{disputes, refunds, sql};
 use crate::ledger::verify::{VerifyError, none_of};
 
 /// Every settled payment has its grants, every grant that was bought has its payment, and the money adds up. Answers how
@@ -11,6 +11,7 @@ use crate::ledger::verify::{VerifyError, none_of};
 /// # Errors
 /// The first row that does not fit, by name.
 pub fn run(conn: &Connection) -> Result<u64, VerifyError> {
-    sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
+    let all = sql::MISFITS.iter().chain(&refunds::MISFITS).chain(&disputes::MISFITS);
+    all.into_iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     Ok(sql::count_settled(conn)?)
 }

@@ -139,6 +139,16 @@ pub fn catch_up(tx: &WriteTx<'_>, grant: GrantId) -> Result<Option<Standing>, Db
     Ok(Some(bring_up(tx, conn, paid)?.standing()))
 }
 
+/// Where the money paid for a grant would be if it were brought up to its credit now; `None` for credit that nothing was
+/// paid for.
+///
+/// # Errors
+/// When the database fails.
+pub fn standing(conn: &Connection, grant: GrantId) -> Result<Option<Standing>, DbError> {
+    let paid = sql::paid(conn, grant)?;
+    Ok(paid.map(|paid| Paid { posted: paid.due(paid.credit, paid.posted.returned), ..paid }.standing()))
+}
+
 /// Takes money out of what is deferred for a grant, because `credits` of it are given up. Where the money is less than the credit had cost, the rest of that becomes breakage.
 ///
 /// To be called before that credit leaves the grant, in the same operation. Answers the transfer from deferred revenue to `to`, which the

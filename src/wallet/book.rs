@@ -116,7 +116,11 @@ impl Wallet {
         }
     }
 
-    /// What calls in progress have set aside.
+    pub(super) fn pockets_mut(&mut self) -> &mut [Pocket] {
+        &mut self.pockets
+    }
+
+    /// What calls in progress, refunds and disputes have set aside.
     #[must_use]
     pub fn held(&self) -> Credits {
         self.pockets.iter().fold(Credits::ZERO, |sum, p| pocket::add(sum, p.held))

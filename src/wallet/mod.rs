@@ -5,6 +5,7 @@
 
 mod book;
 mod expiry;
+mod frozen;
 mod pocket;
 mod sql;
 mod summary;
@@ -13,6 +14,7 @@ use rusqlite::Connection;
 
 pub use book::{Wallet, Wallets};
 pub use expiry::expire_due;
+pub use frozen::{Withdrawal, freeze, frozen, thaw, withdraw_frozen};
 pub use pocket::{Draw, Pocket, Work};
 pub use sql::{
     BalancePoint, Derived, Totals, balance_days, last_line, last_line_on_or_before, line_count, totals,

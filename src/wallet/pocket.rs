@@ -63,6 +63,13 @@ impl Pocket {
         self.remaining.checked_sub(self.held).unwrap_or(Credits::ZERO)
     }
 
+    /// Takes out what was set aside.
+    pub(super) fn take_held(&mut self, amount: Credits) {
+        self.held = sub(self.held, amount);
+        self.held_changed = true;
+        self.remaining = sub(self.remaining, amount);
+    }
+
     /// Nothing is left and nothing can come back by itself.
     #[must_use]
     pub fn is_done(&self, now: Timestamp, grace_ms: i64) -> bool {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::Draw;
 use super::book::DayEnd;
 use crate::base::id::{AccountId, OrganizationId};
 use crate::base::{Credits, Day, Timestamp, Zone};
-use crate::db::DbError;
+use crate::db::{self, DbError};
 use crate::ledger::verify::{VerifyError, expect_equal, none_of};
 
 /// One row of `wallets`, and where its days are.
@@ -108,6 +109,31 @@ pub(super) fn wallet_writer(
         statement.execute(params![balance, last_line, line_count, now, organization])?;
         Ok(())
     })
+}
+
+/// Adds to what is set aside under a reason.
+pub(super) fn add_frozen(
+    conn: &Connection,
+    organization: OrganizationId,
+    reason: &str,
+    pin: &Draw,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO frozen_credit (reason, account_id, organization_id, amount) VALUES (?, ?, ?, ?)
+         ON CONFLICT (reason, account_id) DO UPDATE SET amount = amount + excluded.amount",
+    )?
+    .execute(params![reason, pin.account, organization, pin.amount])?;
+    Ok(())
+}
+
+pub(super) fn frozen(conn: &Connection, reason: &str) -> Result<Vec<Draw>, DbError> {
+    let statement = "SELECT account_id, amount FROM frozen_credit WHERE reason = ? ORDER BY account_id";
+    db::collect(conn, statement, [reason], |row| Ok(Draw { account: row.get(0)?, amount: row.get(1)? }))
+}
+
+pub(super) fn delete_frozen(conn: &Connection, reason: &str) -> Result<(), DbError> {
+    conn.prepare_cached("DELETE FROM frozen_credit WHERE reason = ?")?.execute([reason])?;
+    Ok(())
 }
 
 pub(super) fn delete_wallet_day(

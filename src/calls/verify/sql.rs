@@ -61,7 +61,9 @@ pub(super) const MISFITS: [(&str, &str); 14] = [
     (
         "accounts",
         "SELECT a.id, 'has ' || a.debits_pending || ' pending, but holds on it come to ' || coalesce(sum(h.amount), 0)
-         FROM accounts a LEFT JOIN holds h ON h.account_id = a.id
+         FROM accounts a
+         LEFT JOIN (SELECT account_id, amount FROM holds UNION ALL SELECT account_id, amount FROM frozen_credit) h
+                ON h.account_id = a.id
          GROUP BY a.id HAVING coalesce(sum(h.amount), 0) <> a.debits_pending ORDER BY 1 LIMIT 1",
     ),
     (

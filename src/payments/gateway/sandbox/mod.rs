@@ -1,13 +1,20 @@
 //! The sandbox: a payment provider inside this process, for test mode. It keeps its own table, as a provider would, has a
 //! page of its own for paying, and tells what happened through the same signed webhooks. No money is involved.
 
-use super::{Called, Checkout, Decline, Gateway, Order, Seen, Status, Subject, Trouble};
+mod back;
+
+use super::{
+    Called, Checkout, Decline, DisputeSeen, Gateway, GiveBack, Order, RefundSeen, Seen, Status, Subject,
+    Trouble,
+};
 use crate::base::Timestamp;
 use crate::base::time::{DAY_MS, MINUTE_MS, SECOND_MS};
 use crate::db::{Db, DbError, WriteTx};
 use crate::identity::Secret;
 use crate::outbox;
 use crate::payments::sql;
+
+pub use back::{Complaint, decide};
 
 /// Its name.
 pub const NAME: &str = "sandbox";
@@ -34,16 +41,19 @@ pub enum Card {
     Declined(Decline),
     /// Pays when the customer confirms it.
     AsksFirst,
+    /// Pays, and a minute later the customer complains to the bank.
+    Disputed,
 }
 
 impl Card {
     /// Their numbers, and what is said of them.
-    pub const ALL: [(&'static str, Self, &'static str); 5] = [
+    pub const ALL: [(&'static str, Self, &'static str); 6] = [
         ("4242 4242 4242 4242", Self::Pays, "pays"),
         ("4000 0000 0000 0077", Self::Slow, "pays, but the bank takes a minute"),
         ("4000 0000 0000 0002", Self::Declined(Decline::Declined), "is declined"),
         ("4000 0000 0000 9995", Self::Declined(Decline::InsufficientFunds), "has not enough on the account"),
         ("4000 0025 0000 3155", Self::AsksFirst, "has to be confirmed with the bank"),
+        ("4000 0000 0000 0259", Self::Disputed, "pays, and is disputed a minute later"),
     ];
 
     /// The card with this number, however it is spaced.
@@ -150,6 +160,8 @@ impl Gateway for Sandbox {
     fn subject(&self, event_type: &str, _: &str) -> Subject {
         match event_type.split_once('.').map_or("", |(object, _)| object) {
             "checkout" | "payment_intent" => Subject::Order,
+            "refund" => Subject::Refund,
+            "charge" => Subject::Dispute,
             _ => Subject::Other,
         }
     }
@@ -200,6 +212,24 @@ impl Gateway for Sandbox {
             })
         })
     }
+
+    fn refund(&self, refund: GiveBack) -> Called<'_, RefundSeen> {
+        Box::pin(async move { self.db.write(move |tx| back::refund(tx, &refund)).await })
+    }
+
+    fn look_at_refund<'a>(&'a self, reference: &'a str) -> Called<'a, RefundSeen> {
+        Box::pin(async move {
+            let found = self.db.read_blocking(|tx| sql::sandbox_refund(tx, "reference", reference))?;
+            found.ok_or(Trouble::Unknown)
+        })
+    }
+
+    fn look_at_dispute<'a>(&'a self, reference: &'a str) -> Called<'a, DisputeSeen> {
+        Box::pin(async move {
+            let found = self.db.read_blocking(|tx| sql::sandbox_complaint(tx, "reference", reference))?;
+            found.map(DisputeSeen::from).ok_or(Trouble::Unknown)
+        })
+    }
 }
 
 /// What the sandbox's page is for, and why it does not do it.
@@ -240,6 +270,10 @@ pub fn pay(tx: &WriteTx<'_>, reference: &str, card: Card) -> Result<Session, Pay
         }
         Card::Declined(decline) => declined(tx, &mut session, decline)?,
         Card::AsksFirst => session.standing = Standing::Confirming,
+        Card::Disputed => {
+            paid(tx, &mut session)?;
+            back::complain(tx, &session.checkout.reference, session.order.amount)?;
+        }
     }
     sql::update_sandbox(tx.conn()?, &session)?;
     Ok(session)

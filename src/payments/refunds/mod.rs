@@ -1,0 +1,524 @@
+//! Money going back: asked for by the customer and decided by the operator, or decided by the operator alone.
+//!
+//! When it is decided, the credit that goes for it is set aside; the provider is asked through the outbox, always under the
+//! same key; and when it says that the money went back, the credit leaves, the credit note is issued and both ledgers move, in one
+//! transaction. When it says no, what was set aside is let go and everything is as before.
+
+pub(super) mod outside;
+pub mod rules;
+mod sql;
+
+use rusqlite::Connection;
+
+pub use rules::{Basis, Part, Reason, State, Step, Taken, Unused};
+pub(super) use sql::{MISFITS, to_ask};
+
+use super::gateway::RefundSeen;
+use super::{Payment, Settled, State as Standing, next_ask, sql as payments_sql};
+use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
+use crate::base::time::DAY_MS;
+use crate::base::{Credits, FieldError, Money, MoneyError, Timestamp};
+use crate::db::{DbError, WriteTx};
+use crate::grants;
+use crate::identity::audit::{self, Actor, By, Difference};
+use crate::invoices::{self, Invoice, NewCreditNote, Paid};
+use crate::ledger::{self, AccountKind, Book, Move, TransactionType};
+use crate::outbox;
+use crate::revenue;
+use crate::tax::{Amounts, Prices};
+use crate::wallet::{self, Withdrawal};
+
+/// Work: have the provider give money back. The subject is the refund's number.
+pub const GIVE_BACK: &str = "payment.refund";
+
+/// Why nothing is given back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The wallet.
+    #[error(transparent)]
+    Wallet(#[from] wallet::Error),
+    /// The credit note.
+    #[error(transparent)]
+    Invoice(#[from] invoices::Error),
+    /// The money ledger.
+    #[error(transparent)]
+    Revenue(#[from] revenue::Error),
+    /// Amounts too large to be added up, or of several currencies.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    /// What was asked for.
+    #[error("the input is not valid")]
+    Invalid(Vec<FieldError>),
+    /// There is no such refund, or payment.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The payment has not settled: there is nothing to give back.
+    #[error("the payment has not settled")]
+    NotSettled,
+    /// The customer's time for asking is over.
+    #[error("the time for asking for it back is over")]
+    TooLate,
+    /// Somebody has asked already, and it is not decided.
+    #[error("it was asked for already")]
+    AskedAlready,
+    /// It was decided already.
+    #[error("it was decided already")]
+    Decided,
+}
+
+/// A refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// Its id.
+    pub id: RefundId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Through whom.
+    pub gateway: String,
+    /// What goes back, with its tax.
+    pub total: Money,
+    /// What that is made of, and what it takes; once it is decided.
+    pub taken: Option<Taken>,
+    /// Why.
+    pub reason: Reason,
+    /// In words.
+    pub note: String,
+    /// Who began it.
+    pub actor: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+}
+
+impl Refund {
+    /// Under which its credit is set aside.
+    fn freeze_reason(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// How much, with its tax; everything that can be given back for the reason, if none.
+    pub total: Option<Money>,
+    /// Why.
+    pub reason: Reason,
+    /// In words.
+    pub note: String,
+}
+
+/// What can be given back of a payment now, each with its tax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// For credit that is still there, which goes.
+    pub unused: Money,
+    /// For credit that was used: for the operator to give.
+    pub used: Money,
+    /// The credit that goes for all of the unused part, bonus included.
+    pub credits: Credits,
+}
+
+/// A settled payment with what it made.
+struct Sale {
+    payment: Payment,
+    settled: Settled,
+    invoice: Invoice,
+    /// Of the invoice: neither given back, nor about to be.
+    left: Amounts,
+    basis: Basis,
+}
+
+impl Sale {
+    fn read(conn: &Connection, payment: PaymentId) -> Result<Self, Error> {
+        let payment = payments_sql::get(conn, payment)?.ok_or(Error::NotFound("payment"))?;
+        let Standing::Settled(settled) = payment.state.clone() else { return Err(Error::NotSettled) };
+        let invoice = invoices::get(conn, payment.organization, settled.invoice)?;
+        let under_way = sql::under_way(conn, payment.id)?;
+        let left = invoices::left(conn, &invoice)?;
+        let minus = |money: Money, by: i64| Money { minor: money.minor.saturating_sub(by), ..money };
+        let left = Amounts {
+            net: minus(left.net, under_way.net),
+            tax: minus(left.tax, under_way.tax),
+            total: minus(left.total, under_way.net.saturating_add(under_way.tax)),
+        };
+        let basis = Self::basis(conn, &settled, under_way, left.net.minor)?;
+        Ok(Self { payment, settled, invoice, left, basis })
+    }
+
+    fn basis(
+        conn: &Connection,
+        settled: &Settled,
+        under_way: sql::UnderWay,
+        left: i64,
+    ) -> Result<Basis, Error> {
+        let grant = grants::get(conn, settled.grant)?.ok_or(Error::NotFound("grant"))?;
+        let free = |grant: &grants::GrantRow| grant.remaining.micros().saturating_sub(grant.held.micros());
+        let money = revenue::standing(conn, settled.grant)?;
+        let bonus = match settled.bonus.filter(|_| !under_way.bonus_settled) {
+            Some(bonus) => grants::get(conn, bonus)?,
+            None => None,
+        };
+        let bonus_free = bonus.as_ref().map_or(0, free);
+        let bonus_gone =
+            |bonus: &grants::GrantRow| bonus.original.micros().saturating_sub(bonus.remaining.micros());
+        Ok(Basis {
+            cost: grant.cost.map_or(0, |cost| cost.minor),
+            original: grant.original.micros(),
+            free: free(&grant),
+            deferred: money.map_or(0, |money| money.deferred.minor).saturating_sub(under_way.unused),
+            bonus_used: bonus.as_ref().map_or(0, bonus_gone),
+            bonus_free,
+            left,
+        })
+    }
+
+    /// The total that a net amount makes with its tax: no more than leads back to it.
+    fn with_tax(&self, net: i64) -> Result<Money, Error> {
+        if net >= self.left.net.minor {
+            return Ok(self.left.total);
+        }
+        let net = Money { minor: net, currency: self.invoice.currency() };
+        let mut total = Amounts::of(net, self.invoice.rate, Prices::ExcludeTax)?.total;
+        while total.minor > 0 && invoices::divided(&self.invoice, self.left, total)?.net.minor > net.minor {
+            total.minor -= 1;
+        }
+        Ok(total)
+    }
+
+    /// The most that can be given back for a reason, without tax.
+    fn most(&self, part: Part) -> i64 {
+        match part {
+            Part::Unused => self.basis.unused().net,
+            Part::Used => self.basis.used(),
+            Part::Both => self.left.net.minor,
+        }
+    }
+
+    /// What a total takes, or why that cannot be given back.
+    fn taken(&self, total: Money, part: Part) -> Result<Taken, Error> {
+        let most = self.with_tax(self.most(part))?;
+        let wrong = |code, text: String| Error::Invalid(vec![FieldError::new("amount", code, text)]);
+        if total.currency != most.currency {
+            return Err(wrong("invalid_value", format!("must be in {}", most.currency)));
+        }
+        if most.minor <= 0 {
+            return Err(wrong("nothing_left", "is more than can be given back: nothing is left".into()));
+        }
+        if total.minor <= 0 {
+            return Err(wrong("invalid_value", "must be above zero".into()));
+        }
+        if total.minor > most.minor {
+            return Err(wrong("too_large", format!("is more than can be given back: {most}")));
+        }
+        let Amounts { net, tax, .. } = invoices::divided(&self.invoice, self.left, total)?;
+        let unused = self.basis.unused();
+        let money = |minor| Money { minor, ..net };
+        if part == Part::Used {
+            return Ok(Taken { net, tax, unused: money(0), credits: Credits::ZERO, bonus: Credits::ZERO });
+        }
+        let for_unused = net.minor.min(unused.net);
+        let credits = self.basis.credits_for(&unused, for_unused).saturating_add(unused.forfeited);
+        Ok(Taken {
+            net,
+            tax,
+            unused: money(for_unused),
+            credits: Credits::from_micros(credits),
+            bonus: Credits::from_micros(unused.bonus),
+        })
+    }
+
+    /// What is set aside for it: how much of which grant.
+    fn grants(&self, taken: &Taken) -> Vec<(GrantId, Credits)> {
+        let bonus = self.settled.bonus.map(|bonus| (bonus, taken.bonus));
+        [(self.settled.grant, taken.credits)].into_iter().chain(bonus).collect()
+    }
+}
+
+/// What can be given back of a payment now.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::NotSettled`], and those of the database.
+pub fn offer(conn: &Connection, payment: PaymentId) -> Result<Offer, Error> {
+    let sale = Sale::read(conn, payment)?;
+    let unused = sale.basis.unused();
+    let credits = unused.credits.saturating_add(unused.forfeited).saturating_add(unused.bonus);
+    Ok(Offer {
+        unused: sale.with_tax(unused.net)?,
+        used: sale.with_tax(sale.basis.used())?,
+        credits: Credits::from_micros(credits),
+    })
+}
+
+/// A customer asks for the unused part, or some of it, back. `within_days` of its payment.
+///
+/// # Errors
+/// See [`Error`].
+pub fn request(
+    tx: &WriteTx<'_>,
+    by: &By,
+    organization: OrganizationId,
+    wish: &Wish,
+    within_days: u32,
+) -> Result<Refund, Error> {
+    let conn = tx.conn()?;
+    let payment = payments_sql::get(conn, wish.payment)?.filter(|found| found.organization == organization);
+    let payment = payment.ok_or(Error::NotFound("payment"))?;
+    let sale = Sale::read(conn, payment.id)?;
+    if tx.now().millis().saturating_sub(sale.settled.at.millis()) > i64::from(within_days) * DAY_MS {
+        return Err(Error::TooLate);
+    }
+    if sql::is_requested(conn, payment.id)? {
+        return Err(Error::AskedAlready);
+    }
+    let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
+    // said now rather than when it is decided
+    sale.taken(total, wish.reason.part())?;
+    let refund = insert(tx, by, &sale, wish, total)?;
+    note(tx, by, "refund.requested", &refund)?;
+    Ok(refund)
+}
+
+/// The operator says no.
+///
+/// # Errors
+/// [`Error::Decided`], [`Error::NotFound`], and those of the database.
+pub fn decline(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error> {
+    let refund = undecided(tx, id)?;
+    let state = State::Declined { at: tx.now() };
+    sql::set_state(tx.conn()?, id, &state, None)?;
+    note(tx, by, "refund.declined", &refund)?;
+    get(tx.conn()?, id)
+}
+
+/// The operator says yes. What is left by now may be less than was asked for: then that is given back.
+///
+/// # Errors
+/// See [`Error`].
+pub fn approve(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error> {
+    let refund = undecided(tx, id)?;
+    let sale = Sale::read(tx.conn()?, refund.payment)?;
+    let most = sale.with_tax(sale.most(refund.reason.part()))?;
+    let total = Money { minor: refund.total.minor.min(most.minor), ..refund.total };
+    decide(tx, by, &sale, &refund, total)
+}
+
+/// The operator gives money back without having been asked.
+///
+/// # Errors
+/// See [`Error`].
+pub fn give(tx: &WriteTx<'_>, by: &By, wish: &Wish) -> Result<Refund, Error> {
+    let sale = Sale::read(tx.conn()?, wish.payment)?;
+    let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
+    // before anything is written: the error is about what was asked for
+    sale.taken(total, wish.reason.part())?;
+    let refund = insert(tx, by, &sale, wish, total)?;
+    decide(tx, by, &sale, &refund, total)
+}
+
+/// One refund.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub fn get(conn: &Connection, id: RefundId) -> Result<Refund, Error> {
+    sql::get(conn, id)?.ok_or(Error::NotFound("refund"))
+}
+
+/// An organization's refunds, or everybody's; newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn list(
+    conn: &Connection,
+    organization: Option<OrganizationId>,
+    limit: u32,
+) -> Result<Vec<Refund>, DbError> {
+    sql::list(conn, organization, limit)
+}
+
+fn undecided(tx: &WriteTx<'_>, id: RefundId) -> Result<Refund, Error> {
+    let refund = get(tx.conn()?, id)?;
+    if refund.state == State::Requested { Ok(refund) } else { Err(Error::Decided) }
+}
+
+fn insert(tx: &WriteTx<'_>, by: &By, sale: &Sale, wish: &Wish, total: Money) -> Result<Refund, Error> {
+    let conn = tx.conn()?;
+    let refund = Refund {
+        id: sql::next_id(conn)?,
+        organization: sale.payment.organization,
+        payment: sale.payment.id,
+        gateway: sale.payment.gateway.clone(),
+        total,
+        taken: None,
+        reason: wish.reason,
+        note: wish.note.trim().to_owned(),
+        actor: by.actor.to_string(),
+        created_at: tx.now(),
+        state: State::Requested,
+    };
+    sql::insert(conn, &refund)?;
+    Ok(refund)
+}
+
+/// Sets the credit aside, and has the provider asked.
+fn decide(tx: &WriteTx<'_>, by: &By, sale: &Sale, refund: &Refund, total: Money) -> Result<Refund, Error> {
+    set_aside(tx, sale, refund, total)?;
+    outbox::enqueue(tx, GIVE_BACK, &refund.id.number().to_string(), tx.now())?;
+    let decided = get(tx.conn()?, refund.id)?;
+    note(tx, by, "refund.decided", &decided)?;
+    Ok(decided)
+}
+
+fn set_aside(tx: &WriteTx<'_>, sale: &Sale, refund: &Refund, total: Money) -> Result<(), Error> {
+    let taken = sale.taken(total, refund.reason.part())?;
+    wallet::freeze(tx, refund.organization, &refund.freeze_reason(), &sale.grants(&taken))?;
+    sql::set_taken(tx.conn()?, refund.id, total, &taken)?;
+    let state = State::Pending { reference: None };
+    Ok(sql::set_state(tx.conn()?, refund.id, &state, None)?)
+}
+
+/// What became of something learned about a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is about this refund.
+    Refund(Box<Refund>),
+    /// It is about nothing known here.
+    Unknown,
+}
+
+/// Writes down how a refund stands at the provider, as it was seen. One that was made there and not here is taken in when its
+/// money has gone.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Recorded, Error> {
+    let conn = tx.conn()?;
+    let ours = match seen.refund.parse::<RefundId>() {
+        Ok(id) => sql::get(conn, id)?.filter(|found| found.gateway == gateway),
+        Err(_) => None,
+    };
+    let found = match ours {
+        Some(found) => Some(found),
+        None => sql::by_reference(conn, gateway, &seen.reference)?,
+    };
+    let refund = match found {
+        Some(refund) => refund,
+        None => match made_elsewhere(tx, gateway, seen)? {
+            Some(refund) => refund,
+            None => return Ok(Recorded::Unknown),
+        },
+    };
+    match refund.state.told(&seen.reference, &seen.status) {
+        Step::Stay => {}
+        Step::Name(reference) => {
+            let state = State::Pending { reference: Some(reference) };
+            let ask_at = next_ask(refund.created_at, tx.now());
+            sql::set_state(conn, refund.id, &state, Some(ask_at))?;
+        }
+        Step::Succeed => succeed(tx, &refund, &seen.reference)?,
+        Step::Fail(why) => fail(tx, refund.id, &why)?,
+        Step::Contradiction(why) => {
+            tracing::error!(refund = %refund.id, why, "the provider contradicts itself about a refund");
+            let what = Difference::new().with("reference", seen.reference.as_str()).with("why", why);
+            let by = By::actor(Actor::System);
+            audit::record(tx, &by, "refund.contradicted", refund.id, Some(refund.organization), &what)?;
+        }
+    }
+    Ok(Recorded::Refund(Box::new(get(conn, refund.id)?)))
+}
+
+/// A refund that somebody made at the provider: its money has gone, so its credit goes as far as it is there.
+fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Option<Refund>, Error> {
+    let conn = tx.conn()?;
+    if seen.status != super::gateway::RefundStatus::Succeeded {
+        return Ok(None);
+    }
+    let Some(payment) = payments_sql::by_charge(conn, gateway, &seen.charge)? else { return Ok(None) };
+    let sale = Sale::read(conn, payment.id)?;
+    if seen.amount.currency != sale.left.total.currency || seen.amount.minor > sale.left.total.minor {
+        return Ok(None);
+    }
+    let by = By::actor(Actor::System);
+    let wish = Wish {
+        payment: payment.id,
+        total: Some(seen.amount),
+        reason: Reason::Elsewhere,
+        note: seen.reference.clone(),
+    };
+    let refund = insert(tx, &by, &sale, &wish, seen.amount)?;
+    set_aside(tx, &sale, &refund, seen.amount)?;
+    let refund = get(conn, refund.id)?;
+    note(tx, &by, "refund.made_elsewhere", &refund)?;
+    Ok(Some(refund))
+}
+
+/// The provider did not do it: everything is as before.
+pub(super) fn fail(tx: &WriteTx<'_>, id: RefundId, why: &str) -> Result<(), Error> {
+    let refund = get(tx.conn()?, id)?;
+    if !matches!(refund.state, State::Pending { .. }) {
+        return Ok(());
+    }
+    wallet::thaw(tx, refund.organization, &refund.freeze_reason())?;
+    let state = State::Failed { at: tx.now(), why: why.to_owned() };
+    sql::set_state(tx.conn()?, id, &state, None)?;
+    note(tx, &By::actor(Actor::System), "refund.failed", &get(tx.conn()?, id)?)
+}
+
+/// The money went back: credit, credit note and both ledgers, together.
+fn succeed(tx: &WriteTx<'_>, refund: &Refund, reference: &str) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    let taken = refund.taken.as_ref().ok_or(Error::NotFound("decision"))?;
+    let payment = payments_sql::get(conn, refund.payment)?.ok_or(Error::NotFound("payment"))?;
+    let Standing::Settled(settled) = &payment.state else { return Err(Error::NotSettled) };
+    let by = By::actor(Actor::System);
+    let note_of = NewCreditNote {
+        invoice: settled.invoice,
+        reference: refund.id.to_string(),
+        total: refund.total,
+        reason: refund.reason.text().to_owned(),
+        paid: Some(Paid { at: tx.now(), with: String::new() }),
+    };
+    let credit_note = invoices::credit_note(tx, &by, &note_of)?.id;
+    let mut money =
+        vec![revenue::give_back(tx, settled.grant, taken.credits, taken.unused, AccountKind::Cash)?];
+    let used = taken.net.minor.saturating_sub(taken.unused.minor);
+    for (from, minor) in [(AccountKind::Refunds, used), (AccountKind::TaxPayable, taken.tax.minor)] {
+        let book = Book::Money(taken.net.currency);
+        money.push(Move {
+            debit: ledger::ensure_account(conn, book, from)?,
+            credit: ledger::ensure_account(conn, book, AccountKind::Cash)?,
+            amount: minor,
+        });
+    }
+    money.retain(|moved| moved.amount != 0);
+    let withdrawal = Withdrawal {
+        reason: refund.freeze_reason(),
+        to: AccountKind::Refunded,
+        kind: TransactionType::Refund,
+        description: format!("Refund of {}: {}", refund.total, refund.reason.text()),
+        actor: refund.actor.clone(),
+        metadata: Some(format!("{{\"refund_id\":\"{}\"}}", refund.id)),
+        money,
+    };
+    wallet::withdraw_frozen(tx, refund.organization, withdrawal)?;
+    let state = State::Succeeded { reference: reference.to_owned(), at: tx.now(), credit_note };
+    sql::set_state(conn, refund.id, &state, None)?;
+    note(tx, &by, "refund.succeeded", refund)
+}
+
+fn note(tx: &WriteTx<'_>, by: &By, action: &str, refund: &Refund) -> Result<(), Error> {
+    let what = Difference::new()
+        .with("payment", refund.payment.to_string())
+        .with("total", refund.total.to_string())
+        .with("reason", refund.reason.name())
+        .with("note", refund.note.as_str());
+    Ok(audit::record(tx, by, action, refund.id, Some(refund.organization), &what)?)
+}

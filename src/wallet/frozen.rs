@@ -1,0 +1,141 @@
+//! Credit that nobody may use while somebody else decides: a refund that is on its way, a dispute. It stays on its grant
+//! and in the balance, set aside as for a call, and its reason says whose it is.
+
+use rusqlite::Connection;
+
+use super::book::{Wallet, Wallets};
+use super::{Draw, Error, pocket, sql};
+use crate::base::Credits;
+use crate::base::id::{GrantId, OrganizationId};
+use crate::db::{DbError, WriteTx};
+use crate::grants;
+use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
+
+/// Sets aside what is there of some grants, each up to its amount, and answers what that is. Under a reason that has
+/// something set aside already, it adds to it.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn freeze(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    reason: &str,
+    wanted: &[(GrantId, Credits)],
+) -> Result<Vec<Draw>, Error> {
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    wallets.settle(conn, &mut journal, organization, tx.now())?;
+    let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    let mut pins = Vec::new();
+    for (grant, amount) in wanted {
+        wallet.pin_of(*grant, *amount, &mut pins);
+    }
+    for pin in &pins {
+        sql::add_frozen(conn, organization, reason, pin)?;
+    }
+    wallets.mark(organization);
+    Ok(pins)
+}
+
+/// What is set aside under a reason.
+///
+/// # Errors
+/// When the database fails.
+pub fn frozen(conn: &Connection, reason: &str) -> Result<Vec<Draw>, DbError> {
+    sql::frozen(conn, reason)
+}
+
+/// Lets go of what was set aside under a reason.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn thaw(tx: &WriteTx<'_>, organization: OrganizationId, reason: &str) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    let mut pins = sql::frozen(conn, reason)?;
+    let all = pins.iter().fold(Credits::ZERO, |sum, pin| pocket::add(sum, pin.amount));
+    wallet.unpin(&mut pins, all);
+    sql::delete_frozen(conn, reason)?;
+    wallets.mark(organization);
+    Ok(())
+}
+
+/// Credit that was set aside and now goes, with the money that goes with it.
+#[derive(Debug)]
+pub struct Withdrawal {
+    /// Under which reason it was set aside. There may be nothing: then only money moves.
+    pub reason: String,
+    /// Where it goes.
+    pub to: AccountKind,
+    /// The line it makes.
+    pub kind: TransactionType,
+    /// For people.
+    pub description: String,
+    /// Who does it.
+    pub actor: String,
+    /// A JSON object.
+    pub metadata: Option<String>,
+    /// Transfers of money.
+    pub money: Vec<Move>,
+}
+
+/// Takes what was set aside under a reason out of its grants.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn withdraw_frozen(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    withdrawal: Withdrawal,
+) -> Result<Transaction, Error> {
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    wallets.settle(conn, &mut journal, organization, tx.now())?;
+    let wallet = wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    let pins = sql::frozen(conn, &withdrawal.reason)?;
+    wallet.take_pins(&pins);
+    let all = pins.iter().fold(Credits::ZERO, |sum, pin| pocket::add(sum, pin.amount));
+    let sink = ledger::ensure_account(conn, Book::Credits, withdrawal.to)?;
+    let mut moves = Vec::with_capacity(pins.len() + withdrawal.money.len());
+    for pin in &pins {
+        moves.push(Move { debit: pin.account, credit: sink, amount: pin.amount.micros() });
+        grants::add_withdrawn(conn, GrantId::new(pin.account.number()), pin.amount)?;
+    }
+    moves.extend(withdrawal.money);
+    let line = NewTransaction {
+        organization,
+        kind: withdrawal.kind,
+        amount: all.checked_neg().ok_or(Error::TooLarge)?,
+        balance_after: wallet.balance().checked_sub(all).ok_or(Error::TooLarge)?,
+        description: withdrawal.description,
+        grant: None,
+        grant_terms: None,
+        corrects: None,
+        actor: withdrawal.actor,
+        metadata: withdrawal.metadata,
+    };
+    let transaction = journal.post(conn, tx.now(), wallet.last_line(), line, &moves)?;
+    wallet.line(&transaction);
+    sql::delete_frozen(conn, &withdrawal.reason)?;
+    wallets.mark(organization);
+    Ok(transaction)
+}
+
+impl Wallet {
+    /// Sets up to `amount` of one grant aside.
+    fn pin_of(&mut self, grant: GrantId, amount: Credits, pins: &mut Vec<Draw>) {
+        pocket::pin(self.pockets_mut(), amount, |p| p.account.number() == grant.number(), pins);
+    }
+
+    /// Takes all that `pins` set aside.
+    fn take_pins(&mut self, pins: &[Draw]) {
+        for pin in pins {
+            for pocket in self.pockets_mut().iter_mut().filter(|p| p.account == pin.account) {
+                pocket.take_held(pin.amount);
+            }
+        }
+    }
+}
