@@ -19,6 +19,7 @@ mod pages;
 mod payments;
 mod process;
 mod settings;
+mod stripe;
 mod tidy;
 mod vat_ids;
 mod verify_tampering;
