@@ -37,7 +37,7 @@ install_python_tools() {
     cmp -s "$wanted" "$installed" && return 0
     step "installing Python packages in .venv"
     python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r "$wanted"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$wanted"
     cp "$wanted" "$installed"
 }
 

@@ -32,8 +32,10 @@ use crate::ledger::Journal;
 use crate::limits::Spending;
 use crate::metering::{IdRunSizes, Intake, Limits};
 use crate::onboarding::Welcome;
+use crate::outside;
 use crate::payments::gateway::Gateway;
 use crate::payments::gateway::sandbox::Sandbox;
+use crate::payments::gateway::stripe::{self, Stripe};
 use crate::payments::{self, Desk};
 use crate::scheduler::{self, Worker};
 use crate::tax::{self, VatId};
@@ -41,6 +43,8 @@ use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
 const BLOCKING_THREADS: usize = 8;
+/// How long Stripe is left alone before a call is made again.
+const STRIPE_PAUSE: Duration = Duration::from_millis(500);
 /// How often calls that are not heard of any more are ended.
 const CALL_TICK: Duration = Duration::from_secs(5);
 /// How often it is looked whether there is work to be done outside.
@@ -69,6 +73,9 @@ pub enum StartError {
     /// The picture for the top bar.
     #[error("brand.logo_file {}: {}", .0.display(), .1)]
     Logo(PathBuf, LogoError),
+    /// The client for calls outside.
+    #[error(transparent)]
+    Outside(#[from] outside::Error),
     /// The counters.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -318,7 +325,7 @@ fn state(
     let server = &config.server;
     let public_url = server.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
     let https = public_url.starts_with("https://");
-    let desk = desk(config, &opened.db, &public_url);
+    let desk = desk(config, &opened.db, &public_url)?;
     let topup_url = config.credits.topup_url.clone();
     let topup_url = topup_url.or_else(|| desk.is_open().then(|| format!("{public_url}/topup")));
     let settings = Settings {
@@ -345,6 +352,7 @@ fn state(
         test_clock: clocks.test,
         door: opened.door(config),
         worker: Worker::new(opened.db.clone(), desk.clone()),
+        page_policy: http::headers::page_policy(desk.checkout_origin()),
         desk,
         catalog: crate::catalog::SnapshotCache::default(),
         limits: RateLimits::new(&settings.rates),
@@ -365,21 +373,43 @@ fn payment_terms(config: &Config) -> payments::Terms {
     }
 }
 
-/// Where payments are taken. The sandbox gives credit for nothing, so it is there in test mode alone.
-fn desk(config: &Config, db: &Db, public_url: &str) -> Desk {
-    let gateway = match config.server.mode {
-        Mode::Test => Some(Arc::new(Sandbox::new(db.clone(), public_url.to_owned())) as Arc<dyn Gateway>),
-        Mode::Live => None,
-    };
+/// Where payments are taken.
+fn desk(config: &Config, db: &Db, public_url: &str) -> Result<Desk, StartError> {
+    let gateway = gateway(config, db, public_url)?;
     let tolerance_seconds = config.payments.webhook_tolerance_seconds;
-    Desk::new(
+    Ok(Desk::new(
         db.clone(),
         gateway,
         payment_terms(config),
         seller_terms(config),
         public_url.to_owned(),
         tolerance_seconds,
-    )
+    ))
+}
+
+/// Through whom payments are taken: through Stripe where there is a key. The sandbox gives credit for nothing, so it is
+/// there in test mode alone.
+fn gateway(config: &Config, db: &Db, public_url: &str) -> Result<Option<Arc<dyn Gateway>>, outside::Error> {
+    let (payments, mode) = (&config.payments, config.server.mode);
+    let Some(key) = &payments.stripe.secret_key else {
+        return Ok(match mode {
+            Mode::Test => Some(Arc::new(Sandbox::new(db.clone(), public_url.to_owned()))),
+            Mode::Live => None,
+        });
+    };
+    let secret = |secret: &config::Secret| identity::Secret::known(secret.expose().to_owned());
+    let options = stripe::Options {
+        secret_key: secret(key),
+        webhook_secrets: payments.stripe.webhook_secrets.iter().map(secret).collect(),
+        api_base: payments.stripe.api_base.clone(),
+        checkout_origin: payments.stripe.checkout_origin.clone(),
+        timeout: Duration::from_secs(u64::from(payments.stripe.timeout_seconds)),
+        pause: STRIPE_PAUSE,
+    };
+    if options.webhook_secrets.is_empty() {
+        tracing::warn!("payments.stripe.webhook_secrets is empty: what is paid is noticed by asking, later");
+    }
+    Ok(Some(Arc::new(Stripe::new(options, mode)?)))
 }
 
 /// How the pages are to look.

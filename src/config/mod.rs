@@ -30,7 +30,7 @@ pub use credits::CreditsConfig;
 pub use database::Database;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
-pub use payments::Payments;
+pub use payments::{Payments, Stripe};
 pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
@@ -96,14 +96,16 @@ impl Config {
 
     /// Reads every section; a value that does not fit is noted by the reader and stands at its default.
     fn read(reader: &mut Reader<'_>) -> Self {
+        let server = Server::read(reader);
+        let mode = server.mode;
         Self {
-            server: Server::read(reader),
+            server,
             database: Database::read(reader),
             brand: Brand::read(reader),
             credits: CreditsConfig::read(reader),
             usage: Usage::read(reader),
             calls: Calls::read(reader),
-            payments: Payments::read(reader),
+            payments: Payments::read(reader, mode),
             auth: Auth::read(reader),
             limits: Limits::read(reader),
             log: Log::read(reader),

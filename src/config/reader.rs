@@ -143,9 +143,20 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// The settings of one section.
+    /// The settings of one section, such as `payments`, or of one inside of it, such as `payments.stripe`.
     pub(super) fn section(&mut self, name: &'static str) -> Section<'_, 'a> {
         self.known_sections.push(name);
+        if let Some((outer, inner)) = name.split_once('.') {
+            let place = (outer.to_owned(), inner.to_owned());
+            match self.file.remove(&place) {
+                Some((Raw::Table(keys), _)) => {
+                    self.file.extend(keys.into_iter().map(|(key, found)| ((name.to_owned(), key), found)));
+                }
+                // something else under that name is unknown
+                Some(other) => drop(self.file.insert(place, other)),
+                None => {}
+            }
+        }
         Section { reader: self, name }
     }
 
@@ -186,7 +197,18 @@ impl<'a> Reader<'a> {
             if let DeValue::Table(keys) = value.get_ref() {
                 for (key, value) in keys {
                     let place = (section.clone(), key.get_ref().to_string());
-                    self.file.insert(place, (raw(value), line_of(key.span().start)));
+                    let found = match value.get_ref() {
+                        DeValue::Table(inner) => Raw::Table(
+                            inner
+                                .iter()
+                                .map(|(key, value)| {
+                                    (key.get_ref().to_string(), (raw(value), line_of(key.span().start)))
+                                })
+                                .collect(),
+                        ),
+                        _ => raw(value),
+                    };
+                    self.file.insert(place, (found, line_of(key.span().start)));
                 }
                 // so that an empty section can be found to be unknown too
                 self.file.insert((section, String::new()), (Raw::Other("table"), line));
@@ -269,28 +291,65 @@ impl Section<'_, '_> {
 
     /// A secret: given as itself, or as the name of a file that holds it.
     pub(super) fn secret(&mut self, key: &str) -> Option<Secret> {
+        self.checked_secret(key, |_| Ok(()))
+    }
+
+    /// A secret with a rule of its own; the rule's error says what it must be, and does not repeat it.
+    pub(super) fn checked_secret(
+        &mut self,
+        key: &str,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Option<Secret> {
+        let read = |raw: &Raw| {
+            let text = String::read(raw)?;
+            check(&text)?;
+            Ok(Secret::new(text))
+        };
+        self.hidden(key, "\"\"", read, |text| read(&Raw::Text(text)))
+    }
+
+    /// Several secrets: a list, or the name of a file with one on each line. The rule is for each of them.
+    pub(super) fn secrets(&mut self, key: &str, check: impl Fn(&str) -> Result<(), String>) -> Vec<Secret> {
+        let read = |texts: Vec<String>| {
+            texts.iter().try_for_each(|text| check(text))?;
+            Ok(texts.into_iter().map(Secret::new).collect())
+        };
+        let given = |raw: &Raw| read(Vec::<String>::read(raw)?);
+        let lines = |text: String| read(text.lines().map(|line| line.trim().to_owned()).collect());
+        self.hidden(key, "[]", given, lines).unwrap_or_default()
+    }
+
+    /// What is not shown: given as itself, or as the name of a file that holds it. `absent`: how it is written that there is
+    /// none.
+    fn hidden<T>(
+        &mut self,
+        key: &str,
+        absent: &str,
+        as_given: impl Fn(&Raw) -> Result<T, Misfit>,
+        from_text: impl Fn(String) -> Result<T, Misfit>,
+    ) -> Option<T> {
         let file_key = format!("{key}_file");
         let direct = self.find(key).filter(|(raw, _)| !is_empty(raw));
         let by_file = self.find(&file_key).filter(|(raw, _)| !is_empty(raw));
-        let as_given = |raw: Raw| String::read(&raw);
-        let from_file = |raw: Raw| String::read(&raw).and_then(|path| Ok(read_secret(&path)?));
+        let from_file =
+            |raw: &Raw| String::read(raw).and_then(|path| Ok(read_secret(&path)?)).and_then(&from_text);
         // a stronger place wins, whichever of the two ways it uses
-        let (text, source) = match (direct, by_file) {
+        let (value, source) = match (direct, by_file) {
             (None, None) => {
-                self.note(key, "\"\"".into(), Source::Default);
+                self.note(key, absent.to_owned(), Source::Default);
                 return None;
             }
-            (Some((raw, source)), None) => (as_given(raw), source),
-            (None, Some((raw, source))) => (from_file(raw), source),
-            (Some((raw, a)), Some((_, b))) if strength(&a) > strength(&b) => (as_given(raw), a),
-            (Some((_, a)), Some((raw, b))) if strength(&b) > strength(&a) => (from_file(raw), b),
+            (Some((raw, source)), None) => (as_given(&raw), source),
+            (None, Some((raw, source))) => (from_file(&raw), source),
+            (Some((raw, a)), Some((_, b))) if strength(&a) > strength(&b) => (as_given(&raw), a),
+            (Some((_, a)), Some((raw, b))) if strength(&b) > strength(&a) => (from_file(&raw), b),
             (Some(_), Some((_, source))) => {
                 (Err(format!("is given twice: as itself and by {file_key}").into()), source)
             }
         };
         self.note(key, "[hidden]".into(), source.clone());
-        match text {
-            Ok(text) => Some(Secret::new(text)),
+        match value {
+            Ok(value) => Some(value),
             Err(misfit) => {
                 self.error(key, misfit.says("is too large"), source);
                 None
@@ -323,7 +382,7 @@ impl Section<'_, '_> {
         if let Some(argument) = self.reader.arguments.iter().find(|argument| argument.key == full) {
             return Some((Raw::Untyped(argument.value.clone()), Source::Argument(argument.name)));
         }
-        let variable = format!("TOLLBOOK_{}_{}", self.name, key).to_uppercase();
+        let variable = format!("TOLLBOOK_{}_{}", self.name, key).to_uppercase().replace('.', "_");
         if let Some(text) = (self.reader.env)(&variable).filter(|text| !text.is_empty()) {
             return Some((Raw::Untyped(text), Source::Environment(variable)));
         }
@@ -333,7 +392,11 @@ impl Section<'_, '_> {
 }
 
 fn is_empty(raw: &Raw) -> bool {
-    matches!(raw, Raw::Text(text) | Raw::Untyped(text) if text.is_empty())
+    match raw {
+        Raw::Text(text) | Raw::Untyped(text) => text.is_empty(),
+        Raw::List(items) => items.is_empty(),
+        _ => false,
+    }
 }
 
 const fn strength(source: &Source) -> u8 {

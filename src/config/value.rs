@@ -1,5 +1,6 @@
 //! How the text of a setting becomes a value, and back.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,7 +19,9 @@ pub(super) enum Raw {
     Flag(bool),
     /// A TOML array of strings.
     List(Vec<String>),
-    /// Something that no setting takes: a table, a date, a mixed array.
+    /// A section inside of a section: what its keys say, and on which lines.
+    Table(BTreeMap<String, (Raw, usize)>),
+    /// Something that no setting takes: a deeper table, a date, a mixed array.
     Other(&'static str),
 }
 

@@ -2,14 +2,16 @@
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::State;
 use super::ratelimit::Standing;
 use super::request_id::RequestId;
 use super::route::Surface;
 
-/// What a page may load: our own files and nothing else. No inline script or style at all.
+/// What a page may load: our own files and nothing else. No inline script or style at all. What it may send forms to
+/// comes last.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-                           font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
-                           frame-ancestors 'none'";
+                           font-src 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+                           form-action 'self'";
 /// What an answer that is not a page may load, should a browser show it as one.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const ONE_YEAR_HSTS: &str = "max-age=31536000";
@@ -18,8 +20,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// The policy of pages. Browsers hold the answer to a form to it as well: a form that leads to the payment provider's page
+/// needs its origin there.
+#[must_use]
+pub fn page_policy(checkout_origin: Option<&str>) -> HeaderValue {
+    let with = checkout_origin.map(|origin| HeaderValue::try_from(format!("{PAGE_POLICY} {origin}")));
+    with.and_then(Result::ok).unwrap_or_else(|| HeaderValue::from_static(PAGE_POLICY))
+}
+
 /// Adds the headers that do not depend on the handler.
-pub fn finish(headers: &mut HeaderMap, surface: Surface, request_id: RequestId, https: bool) {
+pub fn finish(headers: &mut HeaderMap, surface: Surface, request_id: RequestId, state: &State) {
     if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
@@ -31,17 +41,17 @@ pub fn finish(headers: &mut HeaderMap, surface: Surface, request_id: RequestId, 
                 HeaderName::from_static("cross-origin-opener-policy"),
                 HeaderValue::from_static("same-origin"),
             );
-            PAGE_POLICY
+            state.page_policy.clone()
         }
-        Surface::Api | Surface::Plain => DATA_POLICY,
+        Surface::Api | Surface::Plain => HeaderValue::from_static(DATA_POLICY),
     };
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if https {
+    if state.https {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(ONE_YEAR_HSTS));
     }
 }

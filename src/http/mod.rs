@@ -32,6 +32,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -108,6 +109,8 @@ pub struct State {
     pub settings: Settings,
     /// The public address is HTTPS: cookies and headers say so.
     pub https: bool,
+    /// What pages may load, and where their forms may lead.
+    pub page_policy: HeaderValue,
     /// Buckets of callers.
     pub limits: RateLimits,
     /// Counters.

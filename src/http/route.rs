@@ -297,7 +297,7 @@ fn finish(
     standing: Option<Standing>,
     response: &mut HttpResponse,
 ) {
-    headers::finish(response.headers_mut(), surface, request_id, state.https);
+    headers::finish(response.headers_mut(), surface, request_id, state);
     if let Some(standing) = standing {
         headers::rate_limit(response.headers_mut(), standing);
     }

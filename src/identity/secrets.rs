@@ -56,6 +56,12 @@ impl fmt::Debug for SecretHash {
 pub struct Secret(String);
 
 impl Secret {
+    /// One that was made and is kept elsewhere, such as in the configuration.
+    #[must_use]
+    pub const fn known(text: String) -> Self {
+        Self(text)
+    }
+
     /// 256 random bits behind a prefix that says what it is.
     #[must_use]
     pub fn mint(prefix: &str) -> Self {

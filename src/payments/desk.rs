@@ -102,6 +102,12 @@ impl Desk {
         &self.db
     }
 
+    /// Where forms lead to besides our own pages: scheme and host.
+    #[must_use]
+    pub fn checkout_origin(&self) -> Option<&str> {
+        self.gateway.as_deref().and_then(Gateway::checkout_origin)
+    }
+
     /// True when credit can be bought.
     #[must_use]
     pub const fn is_open(&self) -> bool {
@@ -133,6 +139,11 @@ impl Desk {
         if payment.state != State::Created {
             return Ok(payment);
         }
+        let gateway = self.gateway()?;
+        if gateway.name() != payment.gateway {
+            // it was to be paid through another, which is not there any more
+            return Err(Error::NoGateway);
+        }
         let id = payment.id;
         let order = Order {
             key: format!("tollbook_{id}"),
@@ -144,7 +155,7 @@ impl Desk {
             return_url: self.return_url(id),
             cancel_url: self.return_url(id),
         };
-        match self.gateway()?.begin(order).await {
+        match gateway.begin(order).await {
             Ok(checkout) => self.db.write(move |tx| begun(tx, id, checkout)).await,
             Err(Trouble::Refused(why)) => {
                 self.db.write(move |tx| refused(tx, id)).await?;

@@ -18,7 +18,7 @@ pub mod verify;
 use rusqlite::Connection;
 
 pub use desk::{Desk, Received, WebhookError};
-use gateway::{Card, Checkout, Seen};
+use gateway::{Card, Checkout, Seen, Status};
 pub use packages::Package;
 pub use rules::{Progress, Purchase, Reason, Settled, State, Step, Terms};
 
@@ -227,13 +227,18 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
     let conn = tx.conn()?;
     let found = match sql::by_reference(conn, gateway, reference)? {
         Some(found) => Some(found),
-        // told before the answer to our own call was written down: then it has our id, but we do not have its
+        // told before the answer to our own call was written down, or told of a part of the checkout under an id of its
+        // own: it has our id
         None => match seen.order.parse::<PaymentId>() {
-            Ok(id) => sql::get(conn, id)?.filter(|p| p.gateway == gateway && p.state.reference().is_none()),
+            Ok(id) => sql::get(conn, id)?.filter(|p| p.gateway == gateway),
             Err(_) => None,
         },
     };
     let Some(payment) = found else { return Ok(Recorded::Unknown) };
+    if seen.status == Status::Ended && payment.state.reference().is_some_and(|own| own != reference) {
+        // a part may end before the whole, which can still be paid
+        return Ok(Recorded::Payment(Box::new(payment)));
+    }
     match payment.state.clone().told(seen.status, tx.now()) {
         Step::Stay(_) => {}
         Step::Become(state) => {
@@ -293,9 +298,10 @@ fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> 
         paid: Some(Paid { at: tx.now(), with: seen.card.as_ref().map(Card::label).unwrap_or_default() }),
     };
     let invoice = invoices::issue(tx, &By::actor(Actor::System), &new)?.id;
+    let reference = payment.state.reference().unwrap_or(reference).to_owned();
     let settled = Settled {
-        reference: reference.to_owned(),
-        charge: seen.charge.clone().unwrap_or_else(|| reference.to_owned()),
+        charge: seen.charge.clone().unwrap_or_else(|| reference.clone()),
+        reference,
         at: tx.now(),
         grant: grant.id,
         bonus,

@@ -12,7 +12,8 @@ use tollbook::identity::{BillingDetails, Secret, SellerTerms, audit};
 use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card, Sandbox};
 use tollbook::payments::gateway::{
-    Called, Checkout, Decline, Form, Gateway, Order, Seen, Subject, Trouble, signature,
+    Called, Checkout, Decline, DisputeSeen, Form, Gateway, GiveBack, Order, RefundSeen, Seen, Subject,
+    Trouble, signature,
 };
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, Settled, State, Terms,
@@ -27,26 +28,28 @@ const TERMS: Terms = Terms { credits_per_unit: 100, minimum: 5, maximum: 10_000 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-const WORKS: u8 = 0;
+pub(crate) const WORKS: u8 = 0;
 /// The call never arrives.
-const LOST: u8 = 1;
+pub(crate) const LOST: u8 = 1;
 /// It is carried out, but the answer never arrives.
-const UNANSWERED: u8 = 2;
-const REFUSES: u8 = 3;
+pub(crate) const UNANSWERED: u8 = 2;
+pub(crate) const REFUSES: u8 = 3;
 /// Another amount was paid.
 const CHEATS: u8 = 4;
 
 /// The sandbox behind a line that can be cut.
-struct Line {
+pub(crate) struct Line {
     sandbox: Sandbox,
-    begin: AtomicU8,
-    look: AtomicU8,
+    pub(crate) begin: AtomicU8,
+    pub(crate) look: AtomicU8,
+    pub(crate) refund: AtomicU8,
 }
 
 impl Line {
     fn new(db: &Db) -> Arc<Self> {
         let sandbox = Sandbox::new(db.clone(), "https://desk.example".into());
-        Arc::new(Self { sandbox, begin: AtomicU8::new(WORKS), look: AtomicU8::new(WORKS) })
+        let works = || AtomicU8::new(WORKS);
+        Arc::new(Self { sandbox, begin: works(), look: works(), refund: works() })
     }
 }
 
@@ -90,16 +93,37 @@ impl Gateway for Line {
             Ok(seen)
         })
     }
+
+    fn refund(&self, refund: GiveBack) -> Called<'_, RefundSeen> {
+        Box::pin(async move {
+            let how = self.refund.load(Ordering::SeqCst);
+            let made = if how == UNANSWERED || how == WORKS {
+                Some(self.sandbox.refund(refund).await)
+            } else {
+                None
+            };
+            cut(how)?;
+            made.unwrap()
+        })
+    }
+
+    fn look_at_refund<'a>(&'a self, reference: &'a str) -> Called<'a, RefundSeen> {
+        self.sandbox.look_at_refund(reference)
+    }
+
+    fn look_at_dispute<'a>(&'a self, reference: &'a str) -> Called<'a, DisputeSeen> {
+        self.sandbox.look_at_dispute(reference)
+    }
 }
 
-struct Shop {
-    kit: Kit,
-    desk: Desk,
-    line: Arc<Line>,
-    customer: OrganizationId,
+pub(crate) struct Shop {
+    pub(crate) kit: Kit,
+    pub(crate) desk: Desk,
+    pub(crate) line: Arc<Line>,
+    pub(crate) customer: OrganizationId,
 }
 
-fn seller() -> SellerTerms {
+pub(crate) fn seller() -> SellerTerms {
     let details = BillingDetails {
         company_name: "Vozia Telecom S.L.".into(),
         country: "ES".into(),
@@ -115,7 +139,7 @@ fn open(kit: &Kit) -> (Desk, Arc<Line>) {
 }
 
 impl Shop {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let kit = Kit::new().await;
         let customer = kit.organization("acme", "UTC").await;
         kit.write(|tx| packages::seed(tx, &TERMS, Currency::EUR)).await.unwrap();
@@ -124,7 +148,7 @@ impl Shop {
     }
 
     /// As when the process is killed and starts again.
-    fn restart(self) -> Self {
+    pub(crate) fn restart(self) -> Self {
         let Self { mut kit, desk, line, customer } = self;
         drop((desk, line));
         kit.restart();
@@ -132,11 +156,11 @@ impl Shop {
         Self { kit, desk, line, customer }
     }
 
-    fn worker(&self) -> Worker {
+    pub(crate) fn worker(&self) -> Worker {
         Worker::new(self.kit.db().clone(), self.desk.clone())
     }
 
-    fn wanted(&self, key: &str, amount: &str) -> NewPayment {
+    pub(crate) fn wanted(&self, key: &str, amount: &str) -> NewPayment {
         NewPayment {
             organization: self.customer,
             gateway: sandbox::NAME,
@@ -146,34 +170,37 @@ impl Shop {
         }
     }
 
-    async fn start(&self, key: &str) -> Payment {
+    pub(crate) async fn start(&self, key: &str) -> Payment {
         self.desk.start(self.wanted(key, "10")).await.unwrap()
     }
 
-    async fn pay(&self, payment: &Payment, card: Card) {
+    pub(crate) async fn pay(&self, payment: &Payment, card: Card) {
         let reference = payment.state.reference().unwrap().to_owned();
         self.kit.write(move |tx| sandbox::pay(tx, &reference, card)).await.unwrap();
     }
 
-    fn payment(&self, payment: &Payment) -> Payment {
+    pub(crate) fn payment(&self, payment: &Payment) -> Payment {
         self.kit.db().read_blocking(|tx| payments::get(tx, payment.id)).unwrap()
     }
 
     /// A webhook about a payment, signed now.
-    async fn tell(&self, event: &str, reference: &str) -> Result<Received, WebhookError> {
+    pub(crate) async fn tell(&self, event: &str, reference: &str) -> Result<Received, WebhookError> {
         let subject = format!("checkout.session.completed {reference}");
-        let body = sandbox::event(&subject, event, self.kit.now()).unwrap();
+        self.tell_body(sandbox::event(&subject, event, self.kit.now()).unwrap()).await
+    }
+
+    pub(crate) async fn tell_body(&self, body: Vec<u8>) -> Result<Received, WebhookError> {
         let secret = self.line.webhook_secrets()[0].expose();
         let header = signature::sign(secret, &body, self.kit.now());
         self.desk.webhook(sandbox::NAME, &header, body).await
     }
 
-    fn balance(&self) -> String {
+    pub(crate) fn balance(&self) -> String {
         self.kit.summary(self.customer).balance.to_string()
     }
 
     #[track_caller]
-    fn assert_credited_once(&self, payment: &Payment) {
+    pub(crate) fn assert_credited_once(&self, payment: &Payment) {
         let payment = self.payment(payment);
         let State::Settled(Settled { grant, bonus, .. }) = payment.state else { panic!("{payment:?}") };
         let given = self.kit.db().read_blocking(|tx| grants::all_of(tx, self.customer, None, 100)).unwrap();
@@ -189,18 +216,18 @@ impl Shop {
     }
 
     /// Debits less credits of a money account, in minor units.
-    fn money(&self, kind: &str) -> i64 {
+    pub(crate) fn money(&self, kind: &str) -> i64 {
         let sum = "SELECT coalesce(sum(debits_posted - credits_posted), 0) FROM accounts WHERE kind = ? AND ledger = 'EUR'";
         let found =
             self.kit.db().read_blocking(|tx| Ok::<_, DbError>(tx.query_row(sum, [kind], |row| row.get(0))?));
         found.unwrap()
     }
 
-    async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         self.worker().work().await.unwrap();
     }
 
-    fn later(&self, ms: i64) {
+    pub(crate) fn later(&self, ms: i64) {
         self.kit.clock.advance(ms);
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod sandbox;
 pub mod signature;
+pub mod stripe;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -323,13 +324,19 @@ pub trait Gateway: Send + Sync {
     /// What its webhooks are signed with; several while a secret is being replaced.
     fn webhook_secrets(&self) -> &[Secret];
 
+    /// Scheme and host of the pages that customers are sent to from a form of ours, where that is somebody else's.
+    fn checkout_origin(&self) -> Option<&str> {
+        None
+    }
+
     /// What an event is about. `reference` is the id of its object.
     fn subject(&self, event_type: &str, reference: &str) -> Subject;
 
     /// Makes a checkout of an order, or answers the one it made under the same key before.
     fn begin(&self, order: Order) -> Called<'_, Checkout>;
 
-    /// How an order or a charge stands now.
+    /// How an order or a charge stands now. [`Trouble::Unknown`] where a checkout is one at which a card is kept: then
+    /// [`Gateway::look_at_setup`] knows it.
     fn look<'a>(&'a self, reference: &'a str) -> Called<'a, Seen>;
 
     /// Makes a customer known, or brings what is known of one up to date. Answers the provider's id.

@@ -1,0 +1,183 @@
+//! Buying credit through Stripe: credited once, whichever of a checkout's events and parts comes first.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tollbook::base::Currency;
+use tollbook::base::id::OrganizationId;
+use tollbook::payments::gateway::{Decline, Gateway, signature, stripe};
+use tollbook::payments::{
+    self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
+};
+use tollbook::scheduler::Worker;
+
+use super::fake::{Fake, Mishap};
+use super::{WEBHOOK_SECRET, gateway};
+use crate::ledger_kit::Kit;
+
+const TERMS: Terms = Terms { credits_per_unit: 100, minimum: 5, maximum: 10_000 };
+const MINUTE_MS: i64 = 60_000;
+
+struct Shop {
+    kit: Kit,
+    desk: Desk,
+    fake: Fake,
+    buyer: OrganizationId,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        let kit = Kit::new().await;
+        let buyer = kit.organization("acme", "UTC").await;
+        let fake = Fake::start();
+        let gateway: Arc<dyn Gateway> = Arc::new(gateway(&fake.url(), 10_000));
+        let desk = Desk::new(
+            kit.db().clone(),
+            Some(gateway),
+            TERMS,
+            crate::payments::seller(),
+            "https://desk.example".into(),
+            300,
+        );
+        Self { kit, desk, fake, buyer }
+    }
+
+    fn wanted(&self) -> NewPayment {
+        NewPayment {
+            organization: self.buyer,
+            gateway: stripe::NAME,
+            purchase: TERMS.for_amount("10", Currency::EUR).unwrap(),
+            actor: "test".into(),
+            intent: Some(Intent { key: "k".into(), fingerprint: [7; 32] }),
+        }
+    }
+
+    async fn start(&self) -> (Payment, String) {
+        let payment = self.desk.start(self.wanted()).await.unwrap();
+        let reference = payment.state.reference().unwrap().to_owned();
+        (payment, reference)
+    }
+
+    async fn tell(&self, id: &str, kind: &str, reference: &str) -> Result<Received, WebhookError> {
+        let body = json!({"id": id, "type": kind, "data": {"object": {"id": reference}}}).to_string();
+        let header = signature::sign(WEBHOOK_SECRET, body.as_bytes(), self.kit.now());
+        self.desk.webhook(stripe::NAME, &header, body.into_bytes()).await
+    }
+
+    fn payment(&self, payment: &Payment) -> Payment {
+        self.kit.db().read_blocking(|tx| payments::get(tx, payment.id)).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_credited_once(&self, payment: &Payment, session: &str) {
+        let payment = self.payment(payment);
+        assert!(matches!(payment.state, State::Settled { .. }), "{payment:?}");
+        assert_eq!(payment.state.reference(), Some(session), "known under what was begun");
+        assert_eq!(self.kit.summary(self.buyer).balance.to_string(), "1000");
+        self.kit.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn the_events_of_a_checkouts_parts_find_the_payment_in_any_order() {
+    let orders: [&[&str]; 4] = [&["cs", "pi"], &["pi", "cs"], &["pi", "pi", "cs", "cs"], &["pi"]];
+    for order in orders {
+        let shop = Shop::new().await;
+        let (payment, session) = shop.start().await;
+        let intent = shop.fake.pays(&session, "succeeded", Value::Null);
+        for (number, part) in order.iter().enumerate() {
+            let (kind, reference) = match *part {
+                "cs" => ("checkout.session.completed", &session),
+                _ => ("payment_intent.succeeded", &intent),
+            };
+            assert_eq!(shop.tell(&format!("evt_{number}"), kind, reference).await.unwrap(), Received::Done);
+            shop.assert_credited_once(&payment, &session);
+        }
+        shop.desk.ask(payment.id).await.unwrap();
+        shop.assert_credited_once(&payment, &session);
+    }
+}
+
+#[tokio::test]
+async fn a_decline_told_of_the_part_shows_and_its_end_is_not_the_end() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    let declined =
+        json!({"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"});
+    let intent = shop.fake.pays(&session, "requires_payment_method", declined);
+    shop.tell("evt_1", "payment_intent.payment_failed", &intent).await.unwrap();
+    let State::Pending { progress, checkout } = shop.payment(&payment).state else { panic!("not pending") };
+    assert_eq!(
+        (progress, checkout.reference),
+        (Progress::Declined(Decline::InsufficientFunds), session.clone())
+    );
+    shop.fake.change(&intent, json!({"status": "canceled"}));
+    shop.tell("evt_2", "payment_intent.canceled", &intent).await.unwrap();
+    assert_eq!(shop.payment(&payment).state.name(), "pending", "the page may make another");
+    shop.fake.change(&session, json!({"status": "expired"}));
+    shop.tell("evt_3", "checkout.session.expired", &session).await.unwrap();
+    assert!(matches!(shop.payment(&payment).state, State::Failed { reason: Reason::Abandoned, .. }));
+    assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "0");
+}
+
+#[tokio::test]
+async fn what_is_cut_off_is_taken_up_and_charged_once() {
+    for mishap in [Mishap::HangsUp, Mishap::Fails(500), Mishap::FailsAfterwards(500), Mishap::Page(200)] {
+        let shop = Shop::new().await;
+        shop.fake.next(&[mishap; 3]);
+        let failed = shop.desk.start(shop.wanted()).await;
+        assert!(matches!(failed, Err(Error::Gateway(_))), "{mishap:?}");
+        shop.fake.next(&[]);
+        shop.kit.clock.advance(2 * MINUTE_MS);
+        Worker::new(shop.kit.db().clone(), shop.desk.clone()).work().await.unwrap();
+        let (payment, session) = shop.start().await;
+        assert_eq!(shop.fake.of_kind("cs_").len(), 1, "{mishap:?}");
+        shop.fake.pays(&session, "succeeded", Value::Null);
+        // the provider cannot be asked when it tells, and is when it tells again
+        shop.fake.next(&[Mishap::Fails(503); 3]);
+        let told = shop.tell("evt_1", "checkout.session.completed", &session).await;
+        assert!(matches!(told, Err(WebhookError::Later(_))), "{told:?}");
+        assert_eq!(shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap(), Received::Done);
+        assert_eq!(
+            shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap(),
+            Received::Duplicate
+        );
+        shop.assert_credited_once(&payment, &session);
+    }
+}
+
+#[tokio::test]
+async fn the_event_may_come_before_the_answer() {
+    let shop = Shop::new().await;
+    shop.fake.next(&[Mishap::HangsUp; 3]);
+    assert!(shop.desk.start(shop.wanted()).await.is_err());
+    let session = shop.fake.of_kind("cs_")[0]["id"].as_str().unwrap().to_owned();
+    shop.fake.pays(&session, "succeeded", Value::Null);
+    assert_eq!(shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap(), Received::Done);
+    let payment = shop.desk.start(shop.wanted()).await.unwrap();
+    shop.assert_credited_once(&payment, &session);
+}
+
+#[tokio::test]
+async fn what_others_sell_through_the_same_account_is_not_ours() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    let intent = shop.fake.pays(&session, "succeeded", Value::Null);
+    for metadata in
+        [json!({}), json!({"tollbook_id": "pay_nonsense"}), json!({"other": payment.id.to_string()})]
+    {
+        shop.fake.change(&intent, json!({"metadata": metadata}));
+        let told = shop.tell(&metadata.to_string(), "payment_intent.succeeded", &intent).await.unwrap();
+        assert_eq!(told, Received::Unknown);
+    }
+    assert_eq!(shop.payment(&payment).state.name(), "pending");
+    assert_eq!(shop.tell("evt", "invoice.paid", "in_1").await.unwrap(), Received::Ignored);
+}
+
+#[tokio::test]
+async fn a_payment_of_another_provider_is_not_begun_here() {
+    let shop = Shop::new().await;
+    let other = NewPayment { gateway: "sandbox", ..shop.wanted() };
+    assert!(matches!(shop.desk.start(other).await, Err(Error::NoGateway)));
+    assert!(shop.fake.asked().is_empty());
+}
