@@ -342,6 +342,7 @@ fn state(
         looks: looks(config)?,
         topup_url,
         welcome: welcome(config),
+        refund_days: config.payments.refund_days,
         seller: config.seller.clone(),
         seller_terms: seller_terms(config),
     };

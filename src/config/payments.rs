@@ -11,6 +11,8 @@ pub struct Payments {
     pub minimum: i64,
     /// The largest custom amount, in whole units of the currency.
     pub maximum: i64,
+    /// For how many days after a payment customers may ask for its unused part back.
+    pub refund_days: u32,
     /// How old the signature of a webhook may be, in seconds.
     pub webhook_tolerance_seconds: u32,
     /// Payments through Stripe.
@@ -24,6 +26,7 @@ impl Payments {
         Self {
             minimum,
             maximum: section.bounded("maximum", 10_000.max(minimum), minimum..=1_000_000),
+            refund_days: section.bounded("refund_days", 14, 0..=3_650),
             webhook_tolerance_seconds: section.bounded("webhook_tolerance_seconds", 300, 1..=3_600),
             stripe: Stripe::read(&mut reader.section("payments.stripe"), mode),
         }

@@ -83,6 +83,8 @@ pub struct Settings {
     pub topup_url: Option<String>,
     /// What every new organization gets.
     pub welcome: Welcome,
+    /// For how many days customers may ask for their money back.
+    pub refund_days: u32,
     /// Who sells, as the setup wizard begins.
     pub seller: Seller,
     /// Who sells until the pages say otherwise, and how it is taxed.

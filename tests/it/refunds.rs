@@ -87,7 +87,7 @@ impl Shop {
     }
 
     fn dispute(&self) -> disputes::Dispute {
-        self.kit.db().read_blocking(|tx| disputes::list(tx, 10)).unwrap().remove(0)
+        self.kit.db().read_blocking(|tx| disputes::list(tx, None, 10)).unwrap().remove(0)
     }
 }
 
@@ -271,7 +271,7 @@ async fn what_was_given_back_at_the_provider_is_taken_in() {
     // two hundred credits were left of the five hundred that it was for
     assert_eq!((shop.balance(), shop.credit_notes()), ("0".into(), vec![605]));
     assert_eq!((shop.money("refunds"), shop.money("cash")), (300, 605));
-    let found = shop.kit.db().read_blocking(|tx| refunds::list(tx, None, 10)).unwrap().remove(0);
+    let found = shop.kit.db().read_blocking(|tx| refunds::list(tx, None, None, 10)).unwrap().remove(0);
     assert_eq!((found.reason, found.note), (Reason::Elsewhere, made.reference));
     shop.kit.assert_sound();
 }

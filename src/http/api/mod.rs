@@ -15,6 +15,7 @@ mod organization;
 mod organizations;
 mod period;
 mod plans;
+mod refunds;
 mod reports;
 mod sessions;
 mod subscription;
@@ -50,6 +51,7 @@ pub fn routes(table: &mut Table) {
     wallet::routes(table);
     credit::routes(table);
     topup::routes(table);
+    refunds::routes(table);
     transactions::routes(table);
     grants::routes(table);
     usage_report::routes(table);

@@ -104,12 +104,12 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
     sql::get(conn, dispute.id).map_err(Error::from)
 }
 
-/// All disputes, newest first.
+/// All disputes, those before a dispute; newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn list(conn: &Connection, limit: u32) -> Result<Vec<Dispute>, DbError> {
-    sql::list(conn, limit)
+pub fn list(conn: &Connection, before: Option<DisputeId>, limit: u32) -> Result<Vec<Dispute>, DbError> {
+    sql::list(conn, before, limit)
 }
 
 /// The bank has taken the money until it decides; what remains of the credit is frozen.

@@ -53,8 +53,18 @@ pub(super) fn by_reference(
     one(conn, "WHERE gateway = ? AND reference = ?", [gateway, reference])
 }
 
-pub(super) fn list(conn: &Connection, limit: u32) -> Result<Vec<Dispute>, DbError> {
-    db::collect(conn, &format!("{SELECT} ORDER BY id DESC LIMIT ?"), [limit], from_row)
+pub(super) fn list(
+    conn: &Connection,
+    before: Option<DisputeId>,
+    limit: u32,
+) -> Result<Vec<Dispute>, DbError> {
+    let before = before.map_or(i64::MAX, DisputeId::number);
+    db::collect(
+        conn,
+        &format!("{SELECT} WHERE id < ? ORDER BY id DESC LIMIT ?"),
+        params![before, limit],
+        from_row,
+    )
 }
 
 /// The id of the next dispute: its credit is set aside under it.

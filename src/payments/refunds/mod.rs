@@ -332,16 +332,17 @@ pub fn get(conn: &Connection, id: RefundId) -> Result<Refund, Error> {
     sql::get(conn, id)?.ok_or(Error::NotFound("refund"))
 }
 
-/// An organization's refunds, or everybody's; newest first.
+/// An organization's refunds, or everybody's, those before a refund; newest first.
 ///
 /// # Errors
 /// When the database fails.
 pub fn list(
     conn: &Connection,
     organization: Option<OrganizationId>,
+    before: Option<RefundId>,
     limit: u32,
 ) -> Result<Vec<Refund>, DbError> {
-    sql::list(conn, organization, limit)
+    sql::list(conn, organization, before, limit)
 }
 
 fn undecided(tx: &WriteTx<'_>, id: RefundId) -> Result<Refund, Error> {

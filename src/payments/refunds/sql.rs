@@ -87,13 +87,15 @@ pub(super) fn is_requested(conn: &Connection, payment: PaymentId) -> Result<bool
 pub(super) fn list(
     conn: &Connection,
     organization: Option<OrganizationId>,
+    before: Option<RefundId>,
     limit: u32,
 ) -> Result<Vec<Refund>, DbError> {
     let (tail, whose) = match organization {
-        Some(whose) => ("WHERE organization_id = ?1", whose.number()),
-        None => ("WHERE ?1 = 0", 0),
+        Some(whose) => ("organization_id = ?1", whose.number()),
+        None => ("?1 = 0", 0),
     };
-    db::collect(conn, &format!("{SELECT} {tail} ORDER BY id DESC LIMIT ?2"), params![whose, limit], from_row)
+    let query = format!("{SELECT} WHERE {tail} AND id < ?2 ORDER BY id DESC LIMIT ?3");
+    db::collect(conn, &query, params![whose, before.map_or(i64::MAX, RefundId::number), limit], from_row)
 }
 
 /// What refunds of a payment have been decided and are not done, in minor units.
