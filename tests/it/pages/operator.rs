@@ -252,6 +252,7 @@ async fn what_is_owed_is_reported_by_day_to_the_cent() {
         expires_at: None,
         meters: None,
         cost: Some(Money { minor, currency: "EUR".parse().unwrap() }),
+        tax: None,
         source: "operator",
         kind: TransactionType::Purchase,
         description: "Bought".into(),
@@ -264,6 +265,8 @@ async fn what_is_owed_is_reported_by_day_to_the_cent() {
     let advance = r#"{"to":"2026-11-22T09:00:00Z"}"#;
     app.post("/api/v1/admin/clock", advance).bearer(&admin).send().await.expect(200);
     app.db().write(move |tx| wallet::credit(tx, id, second)).await.unwrap();
+    // the session of the day before is over
+    let browser = sign_in(&app, "op@example.com").await;
 
     let page = browser.get("/operator/reports").await.expect(200);
     page.says("1 Nov 2026 to 22 Nov 2026");
