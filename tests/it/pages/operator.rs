@@ -261,7 +261,7 @@ async fn what_is_owed_is_reported_by_day_to_the_cent() {
     };
     let (first, second) = (bought(123_456), bought(1));
     app.db().write(move |tx| wallet::credit(tx, id, first)).await.unwrap();
-    charge(&app, id, &[used("e1", "4800")]).await;
+    charge(&app, id, &[used("e1", "420")]).await;
     let advance = r#"{"to":"2026-11-22T09:00:00Z"}"#;
     app.post("/api/v1/admin/clock", advance).bearer(&admin).send().await.expect(200);
     app.db().write(move |tx| wallet::credit(tx, id, second)).await.unwrap();
@@ -270,16 +270,16 @@ async fn what_is_owed_is_reported_by_day_to_the_cent() {
 
     let page = browser.get("/operator/reports").await.expect(200);
     page.says("1 Nov 2026 to 22 Nov 2026");
-    page.says("EUR €0.00 €1,234.57 −€740.74 €0.00 €0.00 €0.00 €493.83");
+    page.says("EUR €0.00 €1,234.57 −€604.93 €0.00 €0.00 €0.00 €629.64");
     let page = browser.get("/operator/reports?from=2026-11-22&to=2026-11-22").await.expect(200);
-    page.says("EUR €1,234.56 €0.01 −€740.74 €0.00 €0.00 €0.00 €493.83");
+    page.says("EUR €1,234.56 €0.01 −€604.93 €0.00 €0.00 €0.00 €629.64");
     let link = "/operator/reports.csv?from=2026-11-22&to=2026-11-22";
     assert_eq!(page.links("/operator/reports.csv"), [link]);
     let csv = browser.get(link).await.expect(200);
     assert_eq!(
         csv.answer.text,
         "currency,open,sold,earned,expired,refunded,disputed,close\r\n\
-         EUR,1234.56,0.01,740.74,0.00,0.00,0.00,493.83\r\n"
+         EUR,1234.56,0.01,604.93,0.00,0.00,0.00,629.64\r\n"
     );
     browser.get("/operator/reports?from=nonsense").await.expect(200).says("is not a day");
     browser.get("/operator/reports.csv?from=nonsense").await.expect(422);
@@ -301,7 +301,7 @@ async fn what_is_owed_is_reported_by_day_to_the_cent() {
     assert_eq!(report, expected);
     let month = ask("").await.expect(200).json;
     assert_eq!((&month["from"], &month["to"]), (&"2026-11-01".into(), &"2026-11-23".into()));
-    assert_eq!(month["items"][0]["close"], euros("493.83"));
+    assert_eq!(month["items"][0]["close"], euros("629.64"));
     assert_eq!(ask("?to=2026-11-01").await.expect(200).json["items"], serde_json::json!([]));
     ask("?from=2026-11-22&to=2026-11-22").await.expect(422);
 }
