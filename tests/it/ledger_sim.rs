@@ -10,6 +10,7 @@ mod compare;
 mod late;
 mod limits;
 mod model;
+mod money;
 mod op;
 mod price;
 mod rng;
@@ -25,6 +26,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use crate::ledger_kit::Kit;
 use chance::Chance;
 use model::{Model, Organization};
+use money::Books;
 use op::{Failure, Op};
 use price::Prices;
 
@@ -60,7 +62,7 @@ impl Simulation {
             now,
             next_line: 1,
             next_call: 1,
-            cash: 0,
+            books: Books::default(),
             agents_seen: BTreeSet::new(),
         };
         Self { kit, model, chance: Chance::new(seed), committed_at: None }
@@ -150,7 +152,7 @@ impl Simulation {
         }
         // what comes before an operation that panics is lost with it, what comes after is not
         let kept_from = ops.iter().rposition(Op::takes_its_commit_along).map_or(0, |last| last + 1);
-        let lines_before = self.model.next_line;
+        let before = (self.model.next_line, self.model.books.moved);
         for (place, (op, answer)) in ops.iter().zip(answers).enumerate() {
             let lost = place < kept_from;
             let expected = if lost { Err("gone with its commit".into()) } else { op.expect(&mut self.model) };
@@ -167,7 +169,7 @@ impl Simulation {
                 }
             }
         }
-        if self.model.next_line != lines_before {
+        if (self.model.next_line, self.model.books.moved) != before {
             self.committed_at = Some(self.model.now);
         }
     }
@@ -177,15 +179,8 @@ impl Simulation {
             compare::history(&self.kit, &self.model, place, &mut self.chance.rng);
         }
         self.kit.assert_sound();
-        let cash: i64 = self
-            .kit
-            .db()
-            .read_blocking(|tx| {
-                let sum = "SELECT coalesce(sum(debits_posted - credits_posted), 0) FROM accounts WHERE kind = 'cash'";
-                Ok::<_, tollbook::db::DbError>(tx.query_row(sum, [], |row| row.get(0))?)
-            })
-            .expect("cash");
-        assert_eq!(price::Micros::from(cash), self.model.cash, "money received");
+        let owed = self.kit.db().read_blocking(|tx| op::owed(tx.conn())).expect("owed");
+        assert_eq!(owed, self.model.owed(), "sold, earned, kept, owed");
     }
 }
 

@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 use tollbook::base::id::OrganizationId;
 use tollbook::base::time::HOUR_MS;
-use tollbook::base::{Credits, Quantity};
+use tollbook::base::{Credits, Money, Quantity};
 use tollbook::calls::{self, CallRef, Report, Request};
 use tollbook::db::DbError;
 use tollbook::grants::Class;
 use tollbook::ledger::verify::VerifyError;
+use tollbook::ledger::{AccountKind, Journal};
 use tollbook::metering::{Direction, ExternalId, PriceTerms, UsageEvent};
 use tollbook::wallet::{self, NewCredit};
 
@@ -22,7 +23,7 @@ async fn lived_in() -> Kit {
     let trial = NewCredit { expires_at: Some(now.plus_ms(HOUR_MS)), ..grant("3", Class::Free) };
     kit.credit(org, trial).await.expect("credit");
     let bought = NewCredit {
-        cost: Some(tollbook::base::Money { minor: 5_000, currency: "EUR".parse().expect("currency") }),
+        cost: Some(Money { minor: 5_000, currency: "EUR".parse().expect("currency") }),
         ..grant("50", Class::Paid)
     };
     kit.credit(org, bought).await.expect("credit");
@@ -57,8 +58,32 @@ async fn lived_in() -> Kit {
     // the day before is over, so its end is written
     kit.clock.advance(24 * HOUR_MS);
     kit.charge(org, event("next day", "chat", "1", kit.now())).await;
+    earned(&kit).await;
     kit.assert_sound();
     kit
+}
+
+/// Credit that was paid for: used to the end, used in part, given up for money.
+async fn earned(kit: &Kit) {
+    let spender = kit.organization("spender", "UTC").await;
+    let euros = |minor| Money { minor, currency: "EUR".parse().expect("currency") };
+    let bought = |amount, minor| NewCredit { cost: Some(euros(minor)), ..grant(amount, Class::Paid) };
+    let first = kit.credit(spender, bought("4", 77)).await.expect("credit").1;
+    let second = kit.credit(spender, bought("40", 3_000)).await.expect("credit").1.id;
+    let used = kit.charge(spender, event("earned", "chat", "5", kit.now())).await.credits;
+    assert!(used > first.original, "{used}");
+    kit.write(move |tx| {
+        tollbook::revenue::post_due(tx, 10)?;
+        let conn = tx.conn()?;
+        let to = AccountKind::Refunds;
+        let back = tollbook::revenue::give_back(tx, second, Credits::from_micros(10_000_000), euros(700), to);
+        let back = back.expect("given back");
+        tx.part::<Journal>()?.gather_money(conn, back.debit, back.credit, back.amount)?;
+        wallet::take_back(tx, spender, take("10", Class::Paid)).expect("taken");
+        Ok::<_, DbError>(())
+    })
+    .await
+    .expect("posted");
 }
 
 /// A call in progress on the plan's allowance, one on credit, one that was charged, one that was refused.
@@ -184,7 +209,7 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE commits SET hash = zeroblob(32) WHERE id = 2", &["commits"]),
     ("UPDATE commits SET committed_at = committed_at + 1 WHERE id = 2", &["commits"]),
     ("DELETE FROM commits WHERE id = 2", &["commits"]),
-    ("DELETE FROM commits WHERE id = (SELECT max(id) FROM commits)", &["usage_items", "transfers"]),
+    ("DELETE FROM commits WHERE id = (SELECT max(id) FROM commits)", &["transactions", "transfers"]),
     // accounts
     ("UPDATE accounts SET debits_posted = debits_posted + 1 WHERE id = 2", &["accounts"]),
     ("UPDATE accounts SET credits_posted = credits_posted + 1 WHERE id = 2", &["accounts"]),
@@ -252,9 +277,30 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("UPDATE cycle_holds SET included = included + 1", &["cycle_holds"]),
     ("DELETE FROM cycle_holds", &["cycle_holds"]),
     ("INSERT INTO cycle_holds VALUES (7, 1, 0, 0, 0)", &["cycle_holds"]),
+    // money
+    ("UPDATE money_days SET amount = amount + 1", &["money_days"]),
+    ("UPDATE money_days SET day = day - 1", &["money_days"]),
+    ("UPDATE money_days SET debit_account_id = credit_account_id", &["money_days"]),
+    ("DELETE FROM money_days WHERE amount < 1000", &["money_days"]),
+    ("INSERT INTO money_days SELECT day + 9, debit_account_id, credit_account_id, 1 FROM money_days LIMIT 1", &["money_days"]),
+    ("UPDATE grant_money SET earned = earned + 1", EARNED),
+    ("UPDATE grant_money SET earned = earned - 1, breakage = breakage + 1 WHERE earned > 0", EARNED),
+    ("UPDATE grant_money SET breakage = breakage - 1 WHERE breakage > 0", EARNED),
+    ("UPDATE grant_money SET returned = returned + 1 WHERE returned > 0", EARNED),
+    ("UPDATE grant_money SET returned = 0, breakage = breakage + returned", EARNED),
+    ("UPDATE grant_money SET consumed = consumed / 2", &["grant_money"]),
+    ("UPDATE grant_money SET gone = gone * 2", &["grant_money"]),
+    ("UPDATE grant_money SET gone = gone - 1, consumed = consumed - 1 WHERE earned = 77", &["grant_money"]),
+    ("DELETE FROM grant_money WHERE earned = 77", EARNED),
+    ("DELETE FROM grant_money WHERE returned > 0", EARNED),
+    ("INSERT INTO grant_money SELECT account_id, 0, 0, 0, 0, 0 FROM grants WHERE class = 'plan'", &["grant_money"]),
+    ("UPDATE grants SET settled = 1 WHERE class = 'paid'", &["grants"]),
+    ("UPDATE grants SET withdrawn = withdrawn + 1 WHERE class = 'paid'", &["grants"]),
+    ("UPDATE grants SET withdrawn = 0 WHERE class = 'paid'", &["grants"]),
     ("DELETE FROM grants WHERE class = 'plan'", &["grants", "wallets", "transactions"]),
 ];
 
+const EARNED: &[&str] = &["grant_money", "accounts"];
 const ITEM: &[&str] = &["usage_items", "commits", "usage_draws"];
 const TERMS: &[&str] = &["grants", "commits"];
 const LINE: &[&str] = &["transactions", "commits"];

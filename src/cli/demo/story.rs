@@ -22,6 +22,7 @@ use crate::grants::Class;
 use crate::identity::PasswordHash;
 use crate::ledger::{Canon, TransactionType};
 use crate::metering::{self, EventIn, ExternalId};
+use crate::revenue;
 use crate::wallet::{self, NewCredit};
 
 const SEED: u64 = 0x0070_11B0_0C00;
@@ -136,6 +137,7 @@ impl Walk<'_> {
             if days > day {
                 day = days;
                 while self.db.write_blocking(|tx| wallet::expire_due(tx, 500))? > 0 {}
+                self.db.write_blocking(|tx| revenue::post_due(tx, 500))?;
                 if let Some((organization, call)) = last_call.take_if(|_| VOID_DAYS.contains(&day)) {
                     self.reported_twice(organization, call, &mut canon)?;
                 }

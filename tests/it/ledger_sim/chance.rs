@@ -36,8 +36,9 @@ impl Chance {
 
     pub fn op(&mut self, model: &Model) -> Op {
         let place = self.rng.index(model.organizations.len());
-        match self.rng.between(1, 152) {
-            113.. => self.calls(model, place),
+        match self.rng.between(1, 158) {
+            153.. => Op::Post,
+            113..=152 => self.calls(model, place),
             101..=112 => Op::Limits { of: place, what: What::any(&mut self.rng) },
             1..=55 => self.record(model, place),
             56..=65 => Op::Credit { to: place, credit: self.credit(model, place) },

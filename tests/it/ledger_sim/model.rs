@@ -9,6 +9,7 @@ use tollbook::metering::{Direction, Mode, OrganizationRef, UsageEvent};
 
 use super::calls::{Call, Pins};
 use super::limits::Limits;
+use super::money::{Books, Money};
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
 use crate::ledger_kit::GRACE_MS;
 
@@ -43,6 +44,7 @@ pub struct Grant {
     pub open: bool,
     /// The line it came with.
     pub line: i64,
+    pub money: Money,
 }
 
 impl Grant {
@@ -170,8 +172,7 @@ pub struct Model {
     pub now: i64,
     pub next_line: i64,
     pub next_call: i64,
-    /// Minor units received for credit.
-    pub cash: Micros,
+    pub books: Books,
     /// Agents that something was said about, by their organization's place.
     pub agents_seen: BTreeSet<(usize, String)>,
 }
@@ -580,6 +581,7 @@ impl Model {
                 Source::Grant(place) => {
                     to.grants[*place].remaining += amount;
                     to.grants[*place].open = true;
+                    to.grants[*place].money.settled = false;
                 }
                 Source::Overdraft => {
                     let repaid = to.overdraft.min(*amount);
@@ -601,6 +603,7 @@ impl Model {
                 expired: 0,
                 open: true,
                 line: event.items[0].id,
+                money: Money::default(),
             });
         }
         let head = self.next_line;
@@ -658,6 +661,7 @@ impl Model {
             expired: 0,
             open: true,
             line,
+            money: Money::paid(new.cost_minor),
         });
         let after = to.balance();
         to.line(
@@ -665,7 +669,6 @@ impl Model {
             Line { id: line, kind: "adjustment", amount, after, at: now, corrects: None, usage: None },
         );
         to.close(now);
-        self.cash += Micros::from(new.cost_minor.unwrap_or(0));
         Ok(format!("line {line} +{amount} then {after}, grant of {}", amount - repaid))
     }
 
@@ -687,6 +690,7 @@ impl Model {
             if grant.class == class && grant.is_live(now) {
                 let part = grant.free().min(rest);
                 grant.remaining -= part;
+                grant.money.withdrawn += part;
                 rest -= part;
             }
         }

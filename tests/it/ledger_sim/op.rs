@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollbook::base::id::{MeterId, OrganizationId};
-use tollbook::base::{Credits, Money, Quantity, Timestamp};
+use tollbook::base::{Credits, Day, Money, Quantity, Timestamp};
 use tollbook::calls::{self, Call, CallRef, Captured, Extension, Report, State as CallState, Stop, Unasked};
 use tollbook::catalog::rules::{Interval, PassThrough, PlanTerms, Price, Rate, Tier};
 use tollbook::catalog::{self, NewMeter, NewPlanVersion, NewRateVersion, Snapshot};
@@ -13,6 +13,7 @@ use tollbook::identity::audit::{Actor, By};
 use tollbook::identity::organizations;
 use tollbook::ledger::TransactionType;
 use tollbook::metering::{self, ExternalId, Outcome, PriceTerms, Receipt, Refusal, UsageEvent};
+use tollbook::revenue;
 use tollbook::wallet::{self, NewCredit, TakeBack};
 
 use super::limits::What;
@@ -41,6 +42,8 @@ pub enum Op {
         id: String,
     },
     ExpireDue,
+    /// The daily run of earnings.
+    Post,
     SetTerms {
         of: usize,
         terms: Terms,
@@ -188,6 +191,10 @@ impl Op {
                 Ok(format!("{what} {}", receipt_text(&catalog, &answer)))
             }
             Self::ExpireDue => Ok(format!("{} due", wallet::expire_due(tx, 10_000)?)),
+            Self::Post => {
+                let looked = revenue::post_due(tx, 10_000)?;
+                Ok(format!("{looked} looked at: {}", owed(tx.conn()?)?))
+            }
             Self::SetTerms { of, terms } => set_terms(tx, *of, terms),
             Self::Publish { card, version } => publish(tx, card, version),
             Self::AddPlan { code, plan } => add_plan(tx, code, plan),
@@ -287,6 +294,7 @@ impl Op {
             Self::TakeBack { from, amount, class } => model.take_back(*from, *amount, *class),
             Self::Void { of, id } => model.void(*of, id),
             Self::ExpireDue => Ok(model.expire_due()),
+            Self::Post => Ok(model.post()),
             Self::SetTerms { of, terms } => {
                 let now = model.now;
                 let organization = &mut model.organizations[*of];
@@ -344,6 +352,14 @@ impl Op {
     pub fn takes_its_commit_along(&self) -> bool {
         matches!(self, Self::Panicking(_))
     }
+}
+
+/// All that was received for credit, earned, kept and is owed.
+pub fn owed(conn: &rusqlite::Connection) -> Result<String, DbError> {
+    let rows = revenue::liability(conn, Day::from_number(0), Day::from_number(1_000_000))?;
+    let Some(row) = rows.first() else { return Ok("0 - 0 - 0 = 0".into()) };
+    assert_eq!((rows.len(), row.refunded.minor, row.disputed.minor), (1, 0, 0));
+    Ok(format!("{} - {} - {} = {}", row.sold.minor, row.earned.minor, row.expired.minor, row.close.minor))
 }
 
 fn give(tx: &WriteTx<'_>, to: usize, credit: &Credit) -> Result<String, Failure> {

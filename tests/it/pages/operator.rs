@@ -1,8 +1,12 @@
 //! What the operator does.
 
+use tollbook::base::Money;
 use tollbook::base::id::OrganizationId;
 use tollbook::grants::Class;
-use tollbook::identity::{Role, audit, organizations};
+use tollbook::identity::{Role, Scope, audit, organizations};
+use tollbook::ledger::TransactionType;
+use tollbook::revenue;
+use tollbook::wallet::{self, NewCredit};
 
 use super::browsing::{Browser, PASSWORD, Use, charge, credit, person, sign_in};
 use crate::helpers::{BY, TestApp};
@@ -230,4 +234,74 @@ async fn the_operator_sees_what_the_customer_sees_and_changes_nothing() {
     app.db().write(move |tx| organizations::suspend(tx, &BY, id, "x")).await.unwrap();
     let (_, owner) = app.member(id, Role::Owner).await;
     Browser::with_session(&app, &owner).get("/overview").await.expect(200);
+}
+
+#[actix_web::test]
+async fn what_is_owed_is_reported_by_day_to_the_cent() {
+    let app = TestApp::start().await;
+    let id = app.organization("Acme").await;
+    let browser = operator(&app).await;
+    let admin = app.operator_key(&[Scope::Admin]).await;
+    browser.get("/operator/reports").await.expect(200).says("Nothing was sold yet");
+    // whatever was due today was done before anything was sold
+    app.db().write(|tx| revenue::post_due(tx, 10)).await.unwrap();
+    let bought = |minor| NewCredit {
+        amount: "100".parse().unwrap(),
+        class: Class::Paid,
+        priority: None,
+        expires_at: None,
+        meters: None,
+        cost: Some(Money { minor, currency: "EUR".parse().unwrap() }),
+        tax: None,
+        source: "operator",
+        kind: TransactionType::Purchase,
+        description: "Bought".into(),
+        actor: String::new(),
+        metadata: None,
+    };
+    let (first, second) = (bought(123_456), bought(1));
+    app.db().write(move |tx| wallet::credit(tx, id, first)).await.unwrap();
+    charge(&app, id, &[used("e1", "420")]).await;
+    let advance = r#"{"to":"2026-11-22T09:00:00Z"}"#;
+    app.post("/api/v1/admin/clock", advance).bearer(&admin).send().await.expect(200);
+    app.db().write(move |tx| wallet::credit(tx, id, second)).await.unwrap();
+    // the session of the day before is over
+    let browser = sign_in(&app, "op@example.com").await;
+
+    let page = browser.get("/operator/reports").await.expect(200);
+    page.says("1 Nov 2026 to 22 Nov 2026");
+    page.says("EUR €0.00 €1,234.57 −€604.93 €0.00 €0.00 €0.00 €629.64");
+    let page = browser.get("/operator/reports?from=2026-11-22&to=2026-11-22").await.expect(200);
+    page.says("EUR €1,234.56 €0.01 −€604.93 €0.00 €0.00 €0.00 €629.64");
+    let link = "/operator/reports.csv?from=2026-11-22&to=2026-11-22";
+    assert_eq!(page.links("/operator/reports.csv"), [link]);
+    let csv = browser.get(link).await.expect(200);
+    assert_eq!(
+        csv.answer.text,
+        "currency,open,sold,earned,expired,refunded,disputed,close\r\n\
+         EUR,1234.56,0.01,604.93,0.00,0.00,0.00,629.64\r\n"
+    );
+    browser.get("/operator/reports?from=nonsense").await.expect(200).says("is not a day");
+    browser.get("/operator/reports.csv?from=nonsense").await.expect(422);
+
+    let ask = async |query: &str| {
+        let path = format!("/api/v1/admin/reports/liability{query}");
+        app.get(&path).bearer(&admin).send().await
+    };
+    let euros = |amount: &str| serde_json::json!({ "amount": amount, "currency": "EUR" });
+    let report = ask("?from=2026-11-21&to=2026-11-22").await.expect(200).json;
+    let expected = serde_json::json!({
+        "items": [{
+            "currency": "EUR", "open": euros("0.00"), "sold": euros("1234.56"), "earned": euros("0.00"),
+            "expired": euros("0.00"), "refunded": euros("0.00"), "disputed": euros("0.00"), "close": euros("1234.56"),
+        }],
+        "from": "2026-11-21",
+        "to": "2026-11-22",
+    });
+    assert_eq!(report, expected);
+    let month = ask("").await.expect(200).json;
+    assert_eq!((&month["from"], &month["to"]), (&"2026-11-01".into(), &"2026-11-23".into()));
+    assert_eq!(month["items"][0]["close"], euros("629.64"));
+    assert_eq!(ask("?to=2026-11-01").await.expect(200).json["items"], serde_json::json!([]));
+    ask("?from=2026-11-22&to=2026-11-22").await.expect(422);
 }
