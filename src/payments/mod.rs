@@ -175,11 +175,15 @@ pub fn get(conn: &Connection, id: PaymentId) -> Result<Payment, Error> {
     sql::get(conn, id)?.ok_or(Error::NotFound)
 }
 
-/// An organization's payments, newest first.
+/// An organization's payments, or everybody's; newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub fn list(conn: &Connection, organization: OrganizationId, limit: u32) -> Result<Vec<Payment>, DbError> {
+pub fn list(
+    conn: &Connection,
+    organization: Option<OrganizationId>,
+    limit: u32,
+) -> Result<Vec<Payment>, DbError> {
     sql::of(conn, organization, limit)
 }
 

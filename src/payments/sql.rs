@@ -127,11 +127,15 @@ pub(super) fn by_intent(
 /// Newest first.
 pub(super) fn of(
     conn: &Connection,
-    organization: OrganizationId,
+    organization: Option<OrganizationId>,
     limit: u32,
 ) -> Result<Vec<Payment>, DbError> {
-    let tail = "WHERE organization_id = ? ORDER BY id DESC LIMIT ?";
-    db::collect(conn, &format!("{SELECT} {tail}"), params![organization, limit], from_row)
+    let (tail, whose) = match organization {
+        Some(whose) => ("organization_id = ?1", whose.number()),
+        None => ("?1 = 0", 0),
+    };
+    let query = format!("{SELECT} WHERE {tail} ORDER BY id DESC LIMIT ?2");
+    db::collect(conn, &query, params![whose, limit], from_row)
 }
 
 pub(super) fn insert(

@@ -20,6 +20,7 @@ use crate::idempotency::Fingerprint;
 use crate::identity::{Scope, organizations};
 use crate::invoices::Quote;
 use crate::payments::gateway::{Checkout, Decline};
+use crate::payments::refunds::{self, Refund, State as RefundState, Wish};
 use crate::payments::{
     self, Intent, NewPayment, Package, Payment, Progress, Purchase, Reason, State as Standing, packages,
 };
@@ -40,6 +41,7 @@ pub fn register(table: &mut Table) {
     // before the payments, whose ids are in the same place
     table.page(Method::GET, "/topup/review", READ, review);
     table.page(Method::GET, "/topup/{id}", READ, payment);
+    table.page(Method::POST, "/topup/{id}/refund", WRITE, ask_back);
 }
 
 async fn page(state: web::Data<State>, admitted: Admitted) -> Result<HttpResponse, ApiError> {
@@ -89,7 +91,7 @@ fn read(
             values: [("package".to_owned(), first)].into(),
             ..FormState::default()
         }),
-        payments: payments::list(tx, organization, LATEST)?.iter().map(row).collect(),
+        payments: payments::list(tx, Some(organization), LATEST)?.iter().map(row).collect(),
         chrome,
     })
 }
@@ -275,7 +277,51 @@ fn show(
         total: format::money(amounts.total),
         at: payment.created_at,
         waits: matches!(payment.state, Standing::Created | Standing::Pending { .. }),
+        refunds: refunds::of_payment(tx, payment.id)?.iter().map(went_back).collect(),
+        refundable: refundable(tx, state, admitted, payment)?,
     })
+}
+
+/// What became of money that was asked back, or given.
+fn went_back(refund: &Refund) -> String {
+    let amount = format::money(refund.total);
+    match &refund.state {
+        RefundState::Requested => format!("You asked for {amount} back. It is being looked at."),
+        RefundState::Declined { .. } => format!("You asked for {amount} back, which was declined."),
+        RefundState::Pending { .. } => format!("{amount} is being given back."),
+        RefundState::Succeeded { .. } => format!("{amount} was given back."),
+        RefundState::Failed { .. } => format!("{amount} could not be given back. Your credit is as before."),
+    }
+}
+
+/// What whoever looks may ask back.
+fn refundable(
+    tx: &ReadTx<'_>,
+    state: &State,
+    admitted: &Admitted,
+    payment: &Payment,
+) -> Result<Option<String>, ApiError> {
+    let may = admitted.principal()?.may_in_session(Scope::BillingWrite, payment.organization).is_ok();
+    let open = refunds::may_request(tx, payment, state.settings.refund_days, tx.now())?;
+    if !may || !open {
+        return Ok(None);
+    }
+    let unused = refunds::offer(tx, payment.id)?.unused;
+    Ok((unused.minor > 0).then(|| format::money(unused)))
+}
+
+async fn ask_back(
+    state: web::Data<State>,
+    admitted: Admitted,
+    PathId(id): PathId<PaymentId>,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let (organization, by) = (admitted.organization()?, admitted.by()?);
+    let note: String = form.text("note").chars().filter(|c| !c.is_control()).take(500).collect();
+    let wish = Wish { payment: id, total: None, reason: refunds::Reason::Unused, note };
+    let within_days = state.settings.refund_days;
+    state.db.write(move |tx| refunds::request(tx, &by, organization, &wish, within_days)).await?;
+    Ok(redirect(&format!("/topup/{id}")))
 }
 
 /// How a payment stands, whether money moved, and what to do next.

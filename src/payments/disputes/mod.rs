@@ -104,6 +104,14 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
     sql::get(conn, dispute.id).map_err(Error::from)
 }
 
+/// One dispute.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub fn get(conn: &Connection, id: DisputeId) -> Result<Dispute, Error> {
+    sql::get(conn, id)?.ok_or(Error::NotFound("dispute"))
+}
+
 /// All disputes, those before a dispute; newest first.
 ///
 /// # Errors

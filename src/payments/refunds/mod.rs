@@ -258,6 +258,32 @@ pub fn offer(conn: &Connection, payment: PaymentId) -> Result<Offer, Error> {
     })
 }
 
+fn is_late(settled: &Settled, within_days: u32, now: Timestamp) -> bool {
+    now.millis().saturating_sub(settled.at.millis()) > i64::from(within_days) * DAY_MS
+}
+
+/// True while a customer may ask for what is unused of a payment.
+///
+/// # Errors
+/// When the database fails.
+pub fn may_request(
+    conn: &Connection,
+    payment: &Payment,
+    within_days: u32,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let Standing::Settled(settled) = &payment.state else { return Ok(false) };
+    Ok(!is_late(settled, within_days, now) && !sql::is_requested(conn, payment.id)?)
+}
+
+/// The refunds of a payment, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_payment(conn: &Connection, payment: PaymentId) -> Result<Vec<Refund>, DbError> {
+    sql::of_payment(conn, payment)
+}
+
 /// A customer asks for the unused part, or some of it, back. `within_days` of its payment.
 ///
 /// # Errors
@@ -273,7 +299,7 @@ pub fn request(
     let payment = payments_sql::get(conn, wish.payment)?.filter(|found| found.organization == organization);
     let payment = payment.ok_or(Error::NotFound("payment"))?;
     let sale = Sale::read(conn, payment.id)?;
-    if tx.now().millis().saturating_sub(sale.settled.at.millis()) > i64::from(within_days) * DAY_MS {
+    if is_late(&sale.settled, within_days, tx.now()) {
         return Err(Error::TooLate);
     }
     if sql::is_requested(conn, payment.id)? {

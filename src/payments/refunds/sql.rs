@@ -98,6 +98,10 @@ pub(super) fn list(
     db::collect(conn, &query, params![whose, before.map_or(i64::MAX, RefundId::number), limit], from_row)
 }
 
+pub(super) fn of_payment(conn: &Connection, payment: PaymentId) -> Result<Vec<Refund>, DbError> {
+    db::collect(conn, &format!("{SELECT} WHERE payment_id = ? ORDER BY id"), [payment], from_row)
+}
+
 /// What refunds of a payment have been decided and are not done, in minor units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct UnderWay {

@@ -163,8 +163,18 @@ impl Page {
 
     /// All addresses of links that begin so.
     pub fn links(&self, begin: &str) -> Vec<String> {
-        let all = self.html().split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-        all.filter(|href| href.starts_with(begin)).map(|href| href.replace("&#38;", "&")).collect()
+        self.attributes("href", begin)
+    }
+
+    /// Where its forms are sent.
+    pub fn actions(&self, begin: &str) -> Vec<String> {
+        self.attributes("action", begin)
+    }
+
+    fn attributes(&self, name: &str, begin: &str) -> Vec<String> {
+        let start = format!("{name}=\"");
+        let all = self.html().split(&start).skip(1).map(|rest| rest.split('"').next().unwrap());
+        all.filter(|value| value.starts_with(begin)).map(|value| value.replace("&#38;", "&")).collect()
     }
 }
 

@@ -8,4 +8,5 @@ mod entry;
 mod files;
 mod limits;
 mod operator;
+mod refunds;
 mod topup;

@@ -5,6 +5,7 @@ mod credit;
 mod detail;
 mod keys;
 mod list;
+mod money;
 mod people;
 mod prices;
 mod reports;
@@ -36,6 +37,7 @@ pub(super) fn routes(table: &mut Table) {
     prices::routes(table);
     credit::routes(table);
     seeing::routes(table);
+    money::routes(table);
     reports::routes(table);
 }
 

@@ -34,6 +34,8 @@ pub enum Section {
     TopUp,
     /// Operator: organizations.
     Organizations,
+    /// Operator: payments, refunds and disputes.
+    Payments,
     /// Operator: reports.
     Reports,
 }
@@ -169,10 +171,11 @@ impl Chrome {
                     ],
                 }]
             }
-            Section::Organizations | Section::Reports => vec![NavGroup {
+            Section::Organizations | Section::Payments | Section::Reports => vec![NavGroup {
                 label: "Operator",
                 items: vec![
                     item("Organizations", "/operator/organizations", Section::Organizations),
+                    item("Payments", "/operator/payments", Section::Payments),
                     item("Reports", "/operator/reports", Section::Reports),
                 ],
             }],

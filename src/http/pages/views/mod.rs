@@ -10,12 +10,13 @@ pub mod credit;
 pub mod failure;
 pub mod form;
 pub mod limits;
+pub mod money;
 pub mod organization;
 pub mod organizations;
 pub mod overview;
 #[cfg(test)]
 mod rendering;
-pub mod reports;
+mod reports;
 #[cfg(test)]
 pub mod samples;
 pub mod setup;
@@ -32,6 +33,7 @@ pub use credit::{CreditPage, CreditPreview, GrantChange, PartChange};
 pub use failure::FailurePage;
 pub use form::{FormPage, KeyIssuedPage};
 pub use limits::{AgentLimitPage, AgentRow, LimitCard, LimitsPage, ToldRow};
+pub use money::{DisputeRow, MoneyPage, RequestRow};
 pub use organization::{GrantRow, KeyRow, NoteRow, OrganizationPage, UserRow};
 pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage};
 pub use overview::{BalanceParts, OverviewPage};

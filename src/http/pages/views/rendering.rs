@@ -37,6 +37,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("organizations-empty", html(&OrganizationsPage::sample_empty())),
         ("organization-new", html(&NewOrganizationPage::sample())),
         ("organization", html(&OrganizationPage::sample())),
+        ("money", html(&MoneyPage::sample())),
         ("reports", html(&ReportsPage::sample())),
         ("reports-empty", html(&ReportsPage::sample_empty())),
         ("credit", html(&CreditPage::sample())),

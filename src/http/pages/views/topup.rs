@@ -114,6 +114,16 @@ pub struct PaymentPage {
     pub at: Timestamp,
     /// It may change any moment.
     pub waits: bool,
+    /// What became of money that was asked back, in sentences.
+    pub refunds: Vec<String>,
+    /// What can be asked back, with tax.
+    pub refundable: Option<String>,
+}
+
+impl PaymentPage {
+    fn note(&self) -> Field {
+        Field::line(&FormState::default(), "note", "Why").optional()
+    }
 }
 
 /// `GET /sandbox/checkout/{id}`: what a payment provider would show. The form posts to the same address.
@@ -227,6 +237,8 @@ mod tests {
                 total: "€60.50".into(),
                 at: at("2026-11-21T08:10:00Z"),
                 waits: true,
+                refunds: vec!["€12.10 was given back.".into()],
+                refundable: Some("€48.40".into()),
             }
         }
     }

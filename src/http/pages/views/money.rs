@@ -1,0 +1,110 @@
+//! The operator's page about money: payments, refunds, disputes.
+
+use askama::Template;
+
+use super::chrome::Chrome;
+use crate::base::Timestamp;
+use crate::http::pages::components::DataTable;
+
+/// A customer who asks for money back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// The refund.
+    pub id: String,
+    /// The customer's name.
+    pub who: String,
+    /// The page of the payment's refund.
+    pub payment: String,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// How much, with tax.
+    pub amount: String,
+    /// In words.
+    pub note: String,
+}
+
+/// A payment that the customer's bank disputes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisputeRow {
+    /// The customer's name.
+    pub who: String,
+    /// The page of the payment's refund.
+    pub payment: String,
+    /// When it was first told.
+    pub at: Timestamp,
+    /// How much, with tax.
+    pub amount: String,
+    /// In credits.
+    pub frozen: String,
+    /// What the customer told the bank.
+    pub reason: String,
+    /// Where it stands.
+    pub status: &'static str,
+    /// Where the sandbox's bank is told what to decide.
+    pub decide: Option<String>,
+}
+
+/// `GET /operator/payments`.
+#[derive(Debug, Clone, Template)]
+#[template(path = "pages/money.html")]
+pub struct MoneyPage {
+    /// What stands around it.
+    pub chrome: Chrome,
+    /// What the operator is asked.
+    pub requests: Vec<RequestRow>,
+    /// What banks are asked.
+    pub disputes: Vec<DisputeRow>,
+    /// The newest payments.
+    pub payments: DataTable,
+    /// The newest refunds.
+    pub refunds: DataTable,
+    /// Work that was tried for days.
+    pub dead: DataTable,
+}
+
+#[cfg(test)]
+impl MoneyPage {
+    /// One of everything.
+    pub(crate) fn sample() -> Self {
+        use super::Section;
+        use super::samples::{self, at};
+        use crate::http::pages::components::table::Cell;
+        let table = |caption: &str, labels: &[&str], cells: &[&str]| {
+            let mut table = DataTable::new(caption, labels);
+            table.rows.push(cells.iter().map(|text| Cell::text(*text)).collect());
+            table
+        };
+        Self {
+            chrome: samples::chrome(Section::Payments, &[("Operator", ""), ("Payments", "")]),
+            requests: vec![RequestRow {
+                id: "ref_0".into(),
+                who: "Ribera Dental Clinics".into(),
+                payment: "/operator/payments/pay_0/refund".into(),
+                at: at("2026-11-20T10:00:00Z"),
+                amount: "€60.50".into(),
+                note: "We bought too much.".into(),
+            }],
+            disputes: vec![DisputeRow {
+                who: "Ribera Dental Clinics".into(),
+                payment: "/operator/payments/pay_0/refund".into(),
+                at: at("2026-11-20T10:00:00Z"),
+                amount: "€60.50".into(),
+                frozen: "5,000.00".into(),
+                reason: "fraudulent".into(),
+                status: "open",
+                decide: Some("/operator/disputes/dsp_0".into()),
+            }],
+            payments: table(
+                "Payments",
+                &["Customer", "Begun", "Credits", "Total", "Status"],
+                &["Ribera Dental Clinics", "20 Nov 2026", "5,000.00", "€60.50", "settled"],
+            ),
+            refunds: table(
+                "Refunds",
+                &["Customer", "Begun", "Amount", "Reason", "Status"],
+                &["Ribera Dental Clinics", "20 Nov 2026", "€12.10", "outage", "succeeded"],
+            ),
+            dead: table("Work", &["Kind", "Tries", "What went wrong"], &["payment.begin", "20", "no answer"]),
+        }
+    }
+}
