@@ -9,6 +9,7 @@ mod demo;
 mod disk;
 mod helpers;
 mod import;
+mod invoice_pdf;
 mod invoices;
 mod kill;
 mod ledger_kit;
