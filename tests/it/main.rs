@@ -26,4 +26,5 @@ mod stripe;
 mod tidy;
 mod vat_ids;
 mod verify_tampering;
+mod vies;
 mod writer;

@@ -145,7 +145,8 @@ async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result
         billing_email: text("billing_email"),
         locale,
     };
-    match state.db.write(move |tx| organizations::set_details(tx, &by, id, &details)).await {
+    let register = state.register.clone();
+    match state.db.write(move |tx| register.set_details(tx, &by, id, &details)).await {
         Ok(_) => Ok(redirect("/billing-details?done=saved")),
         Err(error) => {
             let request_id = admitted.request_id.to_string();
