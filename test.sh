@@ -16,6 +16,7 @@ install_packages() {
     local missing=()
     command -v chromium >/dev/null || missing+=(chromium)
     command -v chromedriver >/dev/null || missing+=(chromium-driver)
+    command -v pdftotext >/dev/null && command -v pdffonts >/dev/null || missing+=(poppler-utils)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     ((${#missing[@]})) || return 0
     step "installing ${missing[*]}"

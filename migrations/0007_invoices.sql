@@ -88,3 +88,17 @@ CREATE TRIGGER credit_notes_stay_within BEFORE INSERT ON invoices
           AND i.net >= NEW.net + (SELECT ifnull(sum(net), 0) FROM invoices WHERE corrects = i.id)
           AND i.tax >= NEW.tax + (SELECT ifnull(sum(tax), 0) FROM invoices WHERE corrects = i.id))
     BEGIN SELECT raise(ABORT, 'a credit note stays within its invoice'); END;
+
+-- PDFs as they were first made: the same bytes for ever.
+CREATE TABLE invoice_pdfs (
+    invoice_id  INTEGER PRIMARY KEY REFERENCES invoices (id),
+    content     BLOB NOT NULL CHECK (length(content) > 0),
+    made_at     INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER invoice_pdfs_are_final_u BEFORE UPDATE ON invoice_pdfs
+    BEGIN SELECT raise(ABORT, 'an issued invoice is final'); END;
+CREATE TRIGGER invoice_pdfs_are_final_d BEFORE DELETE ON invoice_pdfs
+    BEGIN SELECT raise(ABORT, 'an issued invoice is final'); END;
+CREATE TRIGGER invoice_pdfs_are_final_r BEFORE INSERT ON invoice_pdfs
+    WHEN EXISTS (SELECT 1 FROM invoice_pdfs WHERE invoice_id = NEW.invoice_id)
+    BEGIN SELECT raise(ABORT, 'an issued invoice is final'); END;

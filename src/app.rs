@@ -39,6 +39,7 @@ use crate::payments::gateway::stripe::{self, Stripe};
 use crate::payments::{self, Desk};
 use crate::scheduler::{self, Worker};
 use crate::tax::{self, VatId};
+use crate::vies::{self, Register};
 use crate::wallet::Wallets;
 
 /// Threads of a worker for reads that take longer than a point look-up.
@@ -47,6 +48,8 @@ const BLOCKING_THREADS: usize = 8;
 const STRIPE_PAUSE: Duration = Duration::from_millis(500);
 /// How often calls that are not heard of any more are ended.
 const CALL_TICK: Duration = Duration::from_secs(5);
+/// How long the register of VAT ids may take: it asks a member state's in turn.
+const VIES_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether there is work to be done outside.
 const WORK_TICK: Duration = Duration::from_secs(2);
 /// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
@@ -326,6 +329,7 @@ fn state(
     let public_url = server.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
     let https = public_url.starts_with("https://");
     let desk = desk(config, &opened.db, &public_url)?;
+    let register = register(config, &opened.db)?;
     let topup_url = config.credits.topup_url.clone();
     let topup_url = topup_url.or_else(|| desk.is_open().then(|| format!("{public_url}/topup")));
     let settings = Settings {
@@ -352,7 +356,8 @@ fn state(
         clock: clocks.clock,
         test_clock: clocks.test,
         door: opened.door(config),
-        worker: Worker::new(opened.db.clone(), desk.clone()),
+        worker: Worker::new(opened.db.clone(), desk.clone()).with_register(register.clone()),
+        register,
         page_policy: http::headers::page_policy(desk.checkout_origin()),
         desk,
         catalog: crate::catalog::SnapshotCache::default(),
@@ -411,6 +416,18 @@ fn gateway(config: &Config, db: &Db, public_url: &str) -> Result<Option<Arc<dyn 
         tracing::warn!("payments.stripe.webhook_secrets is empty: what is paid is noticed by asking, later");
     }
     Ok(Some(Arc::new(Stripe::new(options, mode)?)))
+}
+
+/// Where VAT ids are asked about. The real register is not asked for the sake of a test.
+fn register(config: &Config, db: &Db) -> Result<Register, StartError> {
+    let (mode, url) = (config.server.mode, &config.tax.vies_url);
+    let is_asked = !url.is_empty() && (mode == Mode::Live || url != config::VIES);
+    let terms = vies::Terms {
+        url: is_asked.then(|| url.clone()),
+        recheck_days: config.tax.vies_recheck_days,
+        seller: seller_terms(config),
+    };
+    Ok(Register::new(db.clone(), outside::client(mode, VIES_TIMEOUT)?, terms))
 }
 
 /// How the pages are to look.
@@ -500,10 +517,13 @@ async fn tick(state: web::Data<State>) {
         if let Err(error) = scheduler::end_calls(&state.db).await {
             tracing::warn!(%error, "calls not ended");
         }
-        if count == 0
-            && let Err(error) = scheduler::tidy(&state.db, &state.door).await
-        {
-            tracing::warn!(%error, "scheduled work");
+        if count == 0 {
+            if let Err(error) = scheduler::tidy(&state.db, &state.door).await {
+                tracing::warn!(%error, "scheduled work");
+            }
+            if let Err(error) = state.worker.enqueue_due().await {
+                tracing::warn!(%error, "work that is due was not written down");
+            }
         }
         tokio::time::sleep(CALL_TICK).await;
     }

@@ -26,4 +26,5 @@ pub mod payments;
 pub mod revenue;
 pub mod scheduler;
 pub mod tax;
+pub mod vies;
 pub mod wallet;

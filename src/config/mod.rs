@@ -35,7 +35,7 @@ pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
 pub use server::{Network, Server};
-pub use tax::Tax;
+pub use tax::{Tax, VIES};
 pub use usage::Usage;
 
 use reader::Reader;

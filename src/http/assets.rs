@@ -13,6 +13,7 @@ use super::access::Access;
 use super::error::{ApiError, Code};
 use super::pages::brand::{Colour, stylesheet};
 use super::route::Table;
+use crate::invoices::pdf::{Letterhead, Logo};
 
 /// A logo is shown on every page: it has to stay small.
 const MAX_LOGO_BYTES: u64 = 1 << 20;
@@ -113,6 +114,14 @@ impl Looks {
             stylesheet: OwnFile::new("brand.css", Bytes::from(style), "text/css; charset=utf-8"),
             logo: logo.map(read_logo).transpose()?,
         })
+    }
+
+    /// The same on paper.
+    #[must_use]
+    pub fn letterhead(&self) -> Letterhead {
+        let logo =
+            self.logo.as_ref().map(|file| Logo { media_type: file.media_type, bytes: file.content.to_vec() });
+        Letterhead { name: self.name.clone(), logo }
     }
 }
 

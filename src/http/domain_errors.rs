@@ -7,6 +7,7 @@ use crate::catalog::rules::Problems;
 use crate::grants::Class;
 use crate::identity::Error as IdentityError;
 use crate::invoices::Error as InvoiceError;
+use crate::invoices::pdf::Error as PdfError;
 use crate::limits::Error as LimitsError;
 use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
@@ -198,6 +199,16 @@ impl From<PaymentError> for ApiError {
                     .message("The payment provider does not answer, and nothing was charged. Try again in a moment.")
                     .retry_after(5)
             }
+        }
+    }
+}
+
+impl From<PdfError> for ApiError {
+    fn from(error: PdfError) -> Self {
+        match error {
+            PdfError::Db(error) => error.into(),
+            PdfError::Invoice(error) => error.into(),
+            PdfError::Font | PdfError::Write(_) => Self::internal(error),
         }
     }
 }

@@ -44,6 +44,7 @@ use crate::identity::{Authenticator, SellerTerms};
 use crate::onboarding::Welcome;
 use crate::payments::Desk;
 use crate::scheduler::Worker;
+use crate::vies::Register;
 use assets::Looks;
 use error::ApiError;
 use metrics::Metrics;
@@ -103,6 +104,8 @@ pub struct State {
     pub door: Authenticator,
     /// Takes payments.
     pub desk: Desk,
+    /// Asks about VAT ids.
+    pub register: Register,
     /// Who carries out what is done outside.
     pub worker: Worker,
     /// The catalog as readers see it.

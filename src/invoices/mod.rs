@@ -3,6 +3,7 @@
 //! A number is taken in the transaction that issues the document, so what fails takes none. What is printed on a document is
 //! stored with it: seller, buyer, rate and words stay as they were.
 
+pub mod pdf;
 mod quote;
 mod rules;
 mod sql;
@@ -30,6 +31,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Invoice, Self::CreditNote];
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Its name in the database and the API.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -174,11 +184,68 @@ impl Invoice {
         format!("{}-{:06}", self.series, self.number)
     }
 
+    /// How it stands, when `credited` of it has been given back.
+    #[must_use]
+    pub const fn status(&self, credited: Amounts) -> Status {
+        match (self.kind, self.paid.is_some()) {
+            (Kind::CreditNote, true) => Status::Refunded,
+            (Kind::Invoice, _) if credited.total.minor > 0 => {
+                if credited.total.minor < self.amounts.total.minor {
+                    Status::PartlyCredited
+                } else {
+                    Status::Credited
+                }
+            }
+            (Kind::Invoice, true) => Status::Paid,
+            (Kind::Invoice | Kind::CreditNote, false) => Status::Open,
+        }
+    }
+
     /// Its currency.
     #[must_use]
     pub const fn currency(&self) -> Currency {
         self.amounts.total.currency
     }
+}
+
+/// How a document stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The money has not moved yet.
+    Open,
+    /// An invoice is paid.
+    Paid,
+    /// Credit notes have given a part of it back.
+    PartlyCredited,
+    /// Credit notes have given all of it back.
+    Credited,
+    /// The money of a credit note went back.
+    Refunded,
+}
+
+impl Status {
+    /// Its name in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::PartlyCredited => "partly_credited",
+            Self::Credited => "credited",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+/// Which documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Not issued before.
+    pub from: Option<Timestamp>,
+    /// Issued before.
+    pub to: Option<Timestamp>,
+    /// Of this kind alone.
+    pub kind: Option<Kind>,
 }
 
 /// Why nothing was issued.
@@ -362,5 +429,28 @@ pub fn list(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Page<Invoice>, Error> {
-    Ok(Page::cut(sql::list(conn, organization, before, limit)?, limit, |invoice| invoice.id.number()))
+    search(conn, organization, &Filter::default(), before, limit)
+}
+
+/// Documents of an organization that the filter lets through, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn search(
+    conn: &Connection,
+    organization: OrganizationId,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Page<Invoice>, Error> {
+    let found = sql::list(conn, organization, filter, before, limit)?;
+    Ok(Page::cut(found, limit, |invoice| invoice.id.number()))
+}
+
+/// How many documents of an organization the filter lets through.
+///
+/// # Errors
+/// When the database fails.
+pub fn count(conn: &Connection, organization: OrganizationId, filter: &Filter) -> Result<i64, Error> {
+    Ok(sql::count(conn, organization, filter)?)
 }

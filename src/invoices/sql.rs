@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Invoice, Kind, Line, Paid};
+use super::{Filter, Invoice, Kind, Line, Paid};
 use crate::base::id::{InvoiceId, OrganizationId};
 use crate::base::{Currency, Money, Timestamp};
 use crate::db::DbError;
@@ -22,6 +22,14 @@ macro_rules! columns {
         "id, kind, series, number, organization_id, corrects, reference, issued_at, issue_day, currency, net, tax,
          total, treatment, rate, tax_country, note, reason, seller, buyer, vat_id_status, vat_id_checked_at,
          vat_id_answer, evidence, paid_at, paid_with"
+    };
+}
+
+/// The rows of an organization (`?1`) that a filter (`?2` to `?4`) lets through.
+macro_rules! filtered {
+    () => {
+        "organization_id = ?1 AND (?2 IS NULL OR issued_at >= ?2) AND (?3 IS NULL OR issued_at < ?3)
+         AND (?4 IS NULL OR kind = ?4)"
     };
 }
 
@@ -46,11 +54,9 @@ fn invoice(row: &Row<'_>) -> Made<Invoice> {
     let id: i64 = row.get(0)?;
     let currency: Currency = row.get(9)?;
     let money = |column: usize| Ok::<_, DbError>(Money { minor: row.get(column)?, currency });
-    let kind = match text(row, 1)?.as_str() {
-        "invoice" => Kind::Invoice,
-        "credit_note" => Kind::CreditNote,
-        other => return Err(DbError::bad_row(TABLE, id, format_args!("kind {other:?}"))),
-    };
+    let kind = text(row, 1)?;
+    let kind =
+        Kind::from_name(&kind).ok_or_else(|| DbError::bad_row(TABLE, id, format_args!("kind {kind:?}")))?;
     let asked: (Option<Timestamp>, Option<String>) = (row.get(21)?, row.get(22)?);
     let paid_at: Option<Timestamp> = row.get(24)?;
     let paid_with = text(row, 25)?;
@@ -112,21 +118,31 @@ pub(super) fn by_reference(conn: &Connection, kind: Kind, reference: &str) -> Ma
 pub(super) fn list(
     conn: &Connection,
     organization: OrganizationId,
+    filter: &Filter,
     before: Option<i64>,
     limit: u32,
 ) -> Made<Vec<Invoice>> {
     let mut statement = conn.prepare_cached(concat!(
         "SELECT ",
         columns!(),
-        " FROM invoices WHERE organization_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+        " FROM invoices WHERE ",
+        filtered!(),
+        " AND id < ?5 ORDER BY id DESC LIMIT ?6"
     ))?;
-    let bound = params![organization, before.unwrap_or(i64::MAX), i64::from(limit) + 1];
-    let mut rows = statement.query(bound)?;
+    let (before, limit) = (before.unwrap_or(i64::MAX), i64::from(limit) + 1);
+    let kind = filter.kind.map(Kind::name);
+    let mut rows = statement.query(params![organization, filter.from, filter.to, kind, before, limit])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(with_lines(conn, invoice(row)?)?);
     }
     Ok(found)
+}
+
+pub(super) fn count(conn: &Connection, organization: OrganizationId, filter: &Filter) -> Made<i64> {
+    let statement = concat!("SELECT count(*) FROM invoices WHERE ", filtered!());
+    let bound = params![organization, filter.from, filter.to, filter.kind.map(Kind::name)];
+    Ok(conn.prepare_cached(statement)?.query_row(bound, |row| row.get(0))?)
 }
 
 /// Net and tax of all credit notes of an invoice.
@@ -202,6 +218,18 @@ pub(super) fn insert(conn: &Connection, new: &Invoice) -> Made<()> {
     Ok(())
 }
 
+/// The PDF of a document, if it was ever made.
+pub(super) fn pdf(conn: &Connection, id: InvoiceId) -> Made<Option<Vec<u8>>> {
+    let mut statement = conn.prepare_cached("SELECT content FROM invoice_pdfs WHERE invoice_id = ?1")?;
+    Ok(statement.query_row([id], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn insert_pdf(conn: &Connection, id: InvoiceId, content: &[u8], now: Timestamp) -> Made<()> {
+    conn.prepare_cached("INSERT INTO invoice_pdfs (invoice_id, content, made_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![id, content, now])?;
+    Ok(())
+}
+
 /// Every document, oldest first, for [`super::verify`].
 pub(super) fn each<E: From<DbError>>(
     conn: &Connection,
@@ -217,7 +245,7 @@ pub(super) fn each<E: From<DbError>>(
 }
 
 /// What must find nothing: the table it is about, and a query that gives the row and what is wrong with it.
-pub(super) const MISFITS: [(&str, &str); 5] = [
+pub(super) const MISFITS: [(&str, &str); 6] = [
     (
         "invoice_series",
         "SELECT s.last_number, s.name || ' counts to ' || s.last_number || ', but has '
@@ -248,6 +276,11 @@ pub(super) const MISFITS: [(&str, &str); 5] = [
     (
         "invoice_lines",
         "SELECT invoice_id, 'belongs to no document' FROM invoice_lines
+         WHERE invoice_id NOT IN (SELECT id FROM invoices)",
+    ),
+    (
+        "invoice_pdfs",
+        "SELECT invoice_id, 'belongs to no document' FROM invoice_pdfs
          WHERE invoice_id NOT IN (SELECT id FROM invoices)",
     ),
 ];

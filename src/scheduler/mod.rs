@@ -40,6 +40,7 @@ pub enum Error {
 /// The first that fails; the rest is tried again at the next tick.
 pub async fn tick(db: &Db, door: &Authenticator, worker: &Worker) -> Result<(), Error> {
     end_calls(db).await?;
+    worker.enqueue_due().await?;
     worker.work().await?;
     tidy(db, door).await
 }

@@ -1,8 +1,9 @@
 //! Who carries out the work that is done outside: each kind of work names the one that does it before its first dot.
 
-use crate::db::Db;
+use crate::db::{Db, DbError};
 use crate::outbox::{self, Failure, Work};
 use crate::payments::{Desk, Error};
+use crate::vies::Register;
 
 /// Work taken in one step.
 const STEP: u32 = 20;
@@ -12,18 +13,37 @@ const STEP: u32 = 20;
 pub struct Worker {
     db: Db,
     desk: Desk,
+    register: Option<Register>,
 }
 
 impl Worker {
     /// One that hands work about money to `desk`.
     #[must_use]
     pub const fn new(db: Db, desk: Desk) -> Self {
-        Self { db, desk }
+        Self { db, desk, register: None }
+    }
+
+    /// The same, that hands work about VAT ids to `register`.
+    #[must_use]
+    pub fn with_register(self, register: Register) -> Self {
+        Self { register: Some(register), ..self }
+    }
+
+    /// Writes down the work that is due because time has passed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enqueue_due(&self) -> Result<(), DbError> {
+        if let Some(register) = &self.register {
+            register.enqueue_due().await?;
+        }
+        Ok(())
     }
 
     async fn carry_out(&self, work: Work) -> Result<(), Failure> {
         match work.kind.split_once('.').map_or("", |(whose, _)| whose) {
             "payment" | "sandbox" => self.desk.carry_out(work).await,
+            "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
     }

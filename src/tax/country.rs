@@ -41,12 +41,17 @@ const MEMBERS: [&str; 27] = [
 
 /// Parts of member states outside the VAT territory of the Union (Directive 2006/112/EC, article 6), by what their
 /// postal codes begin with.
-const OUTSIDE: [(&str, &str); 11] = [
+const OUTSIDE: [(&str, &str); 15] = [
     // the Canary Islands, Ceuta, Melilla
     ("ES", "35"),
     ("ES", "38"),
     ("ES", "51"),
     ("ES", "52"),
+    // the overseas departments and collectivities, whose codes people write under FR too
+    ("FR", "97"),
+    ("FR", "986"),
+    ("FR", "987"),
+    ("FR", "988"),
     // Heligoland, Büsingen
     ("DE", "27498"),
     ("DE", "78266"),
@@ -171,12 +176,20 @@ mod tests {
         let inside = |country: &str, postal: &str| {
             country.parse::<Country>().expect("country").is_vat_territory(postal)
         };
-        assert!(inside("ES", "28013") && inside("ES", "") && inside("MC", "98000") && inside("FI", "00100"));
+        assert!(
+            inside("ES", "28013")
+                && inside("ES", "")
+                && inside("MC", "98000")
+                && inside("FR", "98000")
+                && inside("FI", "00100")
+        );
         for (country, postal) in [
             ("ES", "35001"),
             ("ES", "38 003"),
             ("DE", "27498"),
             ("FI", "AX-22100"),
+            ("FR", "97400"),
+            ("FR", "98800"),
             ("GB", ""),
             ("CH", "8001"),
         ] {

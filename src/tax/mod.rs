@@ -12,6 +12,6 @@ mod vat_id;
 
 pub use amounts::{Amounts, Prices, Rate, RateError, share};
 pub use country::{Country, CountryError};
-pub use rates::standard_rate;
+pub use rates::{rate_at, standard_rate};
 pub use treatment::{Buyer, Kind, KindError, Seller, Treatment, treatment};
 pub use vat_id::{VatId, VatIdError};

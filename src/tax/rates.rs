@@ -50,6 +50,37 @@ const RATES: [(&str, (i16, i8, i8), u16); 38] = [
     ("SK", (2025, 1, 1), 2300),
 ];
 
+/// A region with a standard rate of its own.
+struct Region {
+    country: &'static str,
+    /// The first and the last of its postal codes, by their first four digits.
+    codes: (u32, u32),
+    from: (i16, i8, i8),
+    /// In basis points.
+    rate: u16,
+}
+
+/// Madeira and the Azores (article 105 of Directive 2006/112/EC lets Portugal do so).
+const REGIONS: [Region; 2] = [
+    Region { country: "PT", codes: (9_000, 9_399), from: (2012, 4, 1), rate: 2_200 },
+    Region { country: "PT", codes: (9_500, 9_999), from: (2021, 7, 1), rate: 1_600 },
+];
+
+/// The standard rate at a place on a day: a region's own where it has one, else its country's.
+#[must_use]
+pub fn rate_at(country: Country, postal_code: &str, on: Day) -> Option<Rate> {
+    let digits = postal_code.chars().filter(char::is_ascii_digit).take(4).collect::<String>();
+    let code: Option<u32> = if digits.len() == 4 { digits.parse().ok() } else { None };
+    let country = country.for_vat();
+    let own = REGIONS.iter().rfind(|region| {
+        let (first, last) = region.codes;
+        region.country == country.code()
+            && code.is_some_and(|code| (first..=last).contains(&code))
+            && day(region.from) <= on
+    });
+    own.map(|region| Rate::from_basis_points(region.rate)).or_else(|| standard_rate(country, on))
+}
+
 /// The standard rate of a member state on a day there; of a day before the table begins, the first it has. None outside
 /// the Union.
 #[must_use]
@@ -85,6 +116,29 @@ mod tests {
             assert!(jiff::civil::Date::new(from.0, from.1, from.2).is_ok(), "{code}");
         }
         assert_eq!(on("GB", "2026-01-01"), None);
+    }
+
+    #[test]
+    fn regions_have_rates_of_their_own() {
+        let at = |country: &str, postal_code: &str| {
+            let country: Country = country.parse().expect("country");
+            rate_at(country, postal_code, "2026-11-21".parse().expect("day")).map(|rate| rate.to_string())
+        };
+        for (country, postal_code, rate) in [
+            ("PT", "1000-001", "23"),
+            ("PT", "9000-042", "22"),
+            ("PT", "9385", "22"),
+            ("PT", "9400-001", "23"),
+            ("PT", "9500-321", "16"),
+            ("PT", "9980 039", "16"),
+            ("PT", "", "23"),
+            ("PT", "900", "23"),
+            ("AT", "9020", "20"),
+            ("HU", "9500", "27"),
+        ] {
+            assert_eq!(at(country, postal_code).as_deref(), Some(rate), "{country} {postal_code}");
+        }
+        assert_eq!(at("GB", "9000"), None);
     }
 
     #[test]

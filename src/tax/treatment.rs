@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::amounts::Rate;
 use super::country::Country;
 use super::notes;
-use super::rates::standard_rate;
+use super::rates::{rate_at, standard_rate};
 use super::vat_id::VatId;
 use crate::base::{Day, Locale};
 
@@ -132,7 +132,8 @@ pub fn treatment(seller: &Seller, buyer: &Buyer<'_>, confirmed_vat_id: Option<&V
     // nobody is exempt for saying nothing
     let Some(country) = buyer.country else { return domestic };
     let place = country.for_vat();
-    let Some(rate) = standard_rate(place, on).filter(|_| country.is_vat_territory(buyer.postal_code)) else {
+    let rate = rate_at(country, buyer.postal_code, on);
+    let Some(rate) = rate.filter(|_| country.is_vat_territory(buyer.postal_code)) else {
         return if place == home && !home.is_member_state() {
             domestic
         } else {
@@ -140,7 +141,7 @@ pub fn treatment(seller: &Seller, buyer: &Buyer<'_>, confirmed_vat_id: Option<&V
         };
     };
     if place == home {
-        return domestic;
+        return Treatment { rate, ..domestic };
     }
     if confirmed_vat_id.is_some_and(|id| id.country() == place) {
         return Treatment::untaxed(Kind::ReverseCharge);
@@ -202,6 +203,11 @@ mod tests {
             (("ES", OSS), ("GB", "SW1A"), None, (OutsideScope, "0", None)),
             (("ES", OSS), ("ES", "35001"), None, (OutsideScope, "0", None)),
             (("DE", NO_OSS), ("ES", "38001"), None, (OutsideScope, "0", None)),
+            (("ES", OSS), ("FR", "97400"), None, (OutsideScope, "0", None)),
+            // parts of a state that have a rate of their own
+            (("ES", OSS), ("PT", "9000-042"), None, (Destination, "22", Some("PT"))),
+            (("PT", NO_OSS), ("PT", "9500-321"), None, (Domestic, "16", Some("PT"))),
+            (("ES", NO_OSS), ("PT", "9500-321"), None, (Domestic, "21", Some("ES"))),
             // Northern Ireland is in the Union for goods only
             (("IE", OSS), ("GB", "BT1 1AA"), Some(xi), (OutsideScope, "0", None)),
             (("IE", OSS), ("XI", "BT1 1AA"), Some(xi), (OutsideScope, "0", None)),

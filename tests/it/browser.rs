@@ -271,6 +271,7 @@ async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
 async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let id = customer(app).await;
     credit(app, id, 10_000, Class::Paid, None).await;
+    crate::api::invoices::sell(app, id, "a-sale", 123_456_789).await;
     let long = "an-agent-with-a-very-long-name-that-the-platform-made-up-0123456789abcdef";
     let used = |id, meter| Use {
         id,
@@ -309,6 +310,9 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/docs".into(),
         "/topup".into(),
         "/topup/review?package=growth".into(),
+        "/invoices".into(),
+        first("/invoices", "/invoices/inv_").await,
+        "/billing-details".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),

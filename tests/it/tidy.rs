@@ -18,6 +18,7 @@ const RANKS: &[(&str, u32)] = &[
     ("catalog", 3),
     ("limits", 3),
     ("alerts", 3),
+    ("vies", 3),
     ("wallet", 4),
     ("metering", 5),
     ("invoices", 5),

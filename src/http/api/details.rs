@@ -174,7 +174,7 @@ async fn get(state: web::Data<State>, admitted: Admitted) -> Answer<DetailsNow> 
 async fn put(state: web::Data<State>, admitted: Admitted, Json(input): Json<Details>) -> Answer<DetailsNow> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let details = BillingDetails::from(input);
-    let changed =
-        state.db.write(move |tx| organizations::set_details(tx, &by, organization, &details)).await?;
+    let register = state.register.clone();
+    let changed = state.db.write(move |tx| register.set_details(tx, &by, organization, &details)).await?;
     Ok(Reply::ok(view(&state, changed)?))
 }

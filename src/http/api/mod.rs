@@ -8,6 +8,7 @@ mod clock;
 pub(super) mod credit;
 mod details;
 mod grants;
+pub(super) mod invoices;
 mod keys;
 mod limits;
 mod number_guard;
@@ -52,6 +53,7 @@ pub fn routes(table: &mut Table) {
     credit::routes(table);
     topup::routes(table);
     refunds::routes(table);
+    invoices::routes(table);
     transactions::routes(table);
     grants::routes(table);
     usage_report::routes(table);

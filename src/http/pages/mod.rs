@@ -1,5 +1,6 @@
 //! The pages: templates, the view models they are filled from, and how amounts and times are written.
 
+mod billing_details;
 pub mod brand;
 mod call;
 mod calls;
@@ -13,12 +14,14 @@ pub mod failure;
 mod filter;
 pub mod format;
 pub mod forms;
+mod invoices;
 mod limits;
 mod operator;
 pub mod outlook;
 mod overview;
 mod sandbox;
 mod setup;
+mod taxation;
 mod topup;
 mod transactions;
 mod usage;
@@ -39,6 +42,8 @@ pub fn register(table: &mut Table) {
     transactions::register(table);
     limits::register(table);
     topup::register(table);
+    invoices::register(table);
+    billing_details::register(table);
     sandbox::register(table);
     entry::routes(table);
     setup::routes(table);

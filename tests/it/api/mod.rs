@@ -10,6 +10,7 @@ mod calls;
 mod conventions;
 mod desk;
 mod document;
+pub mod invoices;
 mod limits;
 mod sessions;
 mod topup;

@@ -186,6 +186,12 @@ impl Call {
         self
     }
 
+    /// The headers and the body of an answer that is a file.
+    pub async fn bytes(self) -> (reqwest::header::HeaderMap, Vec<u8>) {
+        let response = self.request.send().await.unwrap().error_for_status().unwrap();
+        (response.headers().clone(), response.bytes().await.unwrap().to_vec())
+    }
+
     pub async fn send(self) -> Answer {
         let response = self.request.send().await.unwrap();
         let status = StatusCode::from_u16(response.status().as_u16()).unwrap();

@@ -6,6 +6,7 @@ mod calls;
 mod customer;
 mod entry;
 mod files;
+mod invoices;
 mod limits;
 mod operator;
 mod refunds;

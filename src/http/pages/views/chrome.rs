@@ -32,6 +32,10 @@ pub enum Section {
     Limits,
     /// Customer: buying credit.
     TopUp,
+    /// Customer: invoices.
+    Invoices,
+    /// Customer: whom invoices are made out to.
+    BillingDetails,
     /// Operator: organizations.
     Organizations,
     /// Operator: payments, refunds and disputes.
@@ -158,7 +162,9 @@ impl Chrome {
             | Section::Calls
             | Section::Transactions
             | Section::Limits
-            | Section::TopUp => {
+            | Section::TopUp
+            | Section::Invoices
+            | Section::BillingDetails => {
                 vec![NavGroup {
                     label: "My Credit",
                     items: vec![
@@ -168,6 +174,8 @@ impl Chrome {
                         item("Transactions", "/transactions", Section::Transactions),
                         item("Limits & agents", "/limits", Section::Limits),
                         item("Top up", "/topup", Section::TopUp),
+                        item("Invoices", "/invoices", Section::Invoices),
+                        item("Billing details", "/billing-details", Section::BillingDetails),
                     ],
                 }]
             }

@@ -1,0 +1,157 @@
+//! Billing details: whom invoices are made out to, and how what is bought is taxed.
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, web};
+
+use super::chrome::{self, html, redirect};
+use super::components::field::{Choice, FormState};
+use super::components::{Notice, Tone};
+use super::views::invoices::BillingDetailsPage;
+use super::views::{Crumb, Section};
+use super::{choices, format, forms, taxation};
+use crate::base::Locale;
+use crate::http::State;
+use crate::http::access::{Access, Admitted};
+use crate::http::error::ApiError;
+use crate::http::form::Form;
+use crate::http::params::{FromParams, Params, Query};
+use crate::http::route::Table;
+use crate::identity::{BillingDetails, Scope, organizations};
+
+const PATH: &str = "/billing-details";
+const FIELDS: [&str; 10] = [
+    "company_name",
+    "address_line1",
+    "address_line2",
+    "postal_code",
+    "city",
+    "region",
+    "country",
+    "vat_id",
+    "billing_email",
+    "locale",
+];
+
+pub(super) fn register(table: &mut Table) {
+    table.page(Method::GET, PATH, Access::organization(Scope::BillingRead), page);
+    table.page(Method::POST, PATH, Access::organization(Scope::BillingWrite), save);
+}
+
+/// Whether something was just saved.
+struct Done(bool);
+
+impl FromParams for Done {
+    fn from_params(params: &mut Params) -> Option<Self> {
+        Some(Self(params.text("done").is_some()))
+    }
+}
+
+async fn page(
+    state: web::Data<State>,
+    admitted: Admitted,
+    Query(Done(done)): Query<Done>,
+) -> Result<HttpResponse, ApiError> {
+    show(&state, &admitted, None, done, StatusCode::OK)
+}
+
+/// The page with what was typed, or with what is stored.
+fn show(
+    state: &State,
+    admitted: &Admitted,
+    typed: Option<FormState>,
+    done: bool,
+    status: StatusCode,
+) -> Result<HttpResponse, ApiError> {
+    let id = admitted.organization()?;
+    let page = state.db.read_blocking(|tx| -> Result<_, ApiError> {
+        let crumbs = vec![Crumb::link("My Credit", "/overview"), Crumb::here("Billing details")];
+        let mut chrome = chrome::chrome(state, admitted, tx, Section::BillingDetails, crumbs)?;
+        if done {
+            chrome.notice = Some(Notice { tone: Tone::Good, text: "Saved.".into(), link: None });
+        }
+        let organization = organizations::get(tx, id)?;
+        let treatment = taxation::treatment(state, tx, &organization)?;
+        let mut facts = Vec::new();
+        if let Some(treatment) = treatment {
+            facts.push(("Rate", format!("{} %", treatment.rate)));
+            facts.extend(treatment.country.map(|country| ("Whose VAT", country.code().to_owned())));
+            let note = treatment.note(organization.details.locale);
+            facts.extend(note.map(|note| ("The invoice will say", note.to_owned())));
+        }
+        if !organization.details.vat_id.is_empty() {
+            facts.push(("VAT ID", organization.details.vat_id.clone()));
+            let standing = match organization.vat.name() {
+                "unconfirmed" => "not confirmed yet",
+                name => name,
+            };
+            let asked = organization.vat.evidence().map(|(at, _)| format::day(chrome.show.zone.day_of(at)));
+            let asked = asked.map(|day| format!(", asked on {day}")).unwrap_or_default();
+            facts.push(("The EU's register", format!("{standing}{asked}")));
+        }
+        let form = typed.unwrap_or_else(|| stored(&organization.details));
+        let mut countries = choices::countries();
+        let chosen = form.value("country");
+        if !countries.iter().any(|choice| choice.value == chosen) {
+            countries.push(Choice::new(chosen, chosen));
+        }
+        Ok(BillingDetailsPage {
+            tax: taxation::notice(&organization, treatment),
+            may_edit: admitted.principal()?.may(Scope::BillingWrite, id).is_ok(),
+            chrome,
+            facts,
+            form,
+            countries,
+        })
+    })?;
+    html(status, &page)
+}
+
+fn stored(details: &BillingDetails) -> FormState {
+    let values = [
+        ("company_name", &details.company_name),
+        ("address_line1", &details.address_line1),
+        ("address_line2", &details.address_line2),
+        ("postal_code", &details.postal_code),
+        ("city", &details.city),
+        ("region", &details.region),
+        ("country", &details.country),
+        ("vat_id", &details.vat_id),
+        ("billing_email", &details.billing_email),
+    ];
+    let mut form = FormState::default();
+    for (name, value) in values {
+        form.values.insert(name.to_owned(), value.clone());
+    }
+    form.values.insert("locale".to_owned(), details.locale.tag().to_owned());
+    form
+}
+
+async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
+    let (id, by) = (admitted.organization()?, admitted.by()?);
+    let mut typed = forms::typed(&form, &FIELDS);
+    let Some(locale) = forms::read::<Locale>(&mut typed, "locale") else {
+        return show(&state, &admitted, Some(typed), false, StatusCode::UNPROCESSABLE_ENTITY);
+    };
+    let text = |name: &str| form.text(name).to_owned();
+    let details = BillingDetails {
+        company_name: text("company_name"),
+        address_line1: text("address_line1"),
+        address_line2: text("address_line2"),
+        postal_code: text("postal_code"),
+        city: text("city"),
+        region: text("region"),
+        country: text("country"),
+        vat_id: text("vat_id"),
+        billing_email: text("billing_email"),
+        locale,
+    };
+    let register = state.register.clone();
+    match state.db.write(move |tx| register.set_details(tx, &by, id, &details)).await {
+        Ok(_) => Ok(redirect("/billing-details?done=saved")),
+        Err(error) => {
+            let request_id = admitted.request_id.to_string();
+            let status = forms::explain(&mut typed, &FIELDS, error.into(), &request_id)?;
+            show(&state, &admitted, Some(typed), false, status)
+        }
+    }
+}
