@@ -123,7 +123,7 @@ pub(crate) struct Shop {
     pub(crate) customer: OrganizationId,
 }
 
-pub(crate) fn seller() -> SellerTerms {
+pub fn seller() -> SellerTerms {
     let details = BillingDetails {
         company_name: "Vozia Telecom S.L.".into(),
         country: "ES".into(),

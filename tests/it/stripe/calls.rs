@@ -69,11 +69,11 @@ async fn a_top_up_on_stripes_page() {
     assert_eq!(asked(&fake, "GET", &format!("/v1/checkout/sessions/{session}"), None), [""; 0]);
     let declined =
         json!({"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"});
-    let intent = fake.pays(&session, "requires_payment_method", declined);
+    let intent = fake.pays(&session, "requires_payment_method", &declined);
     assert_eq!(stripe.look(&session).await.unwrap().status, Status::Open(Some(Decline::InsufficientFunds)));
-    fake.pays(&session, "processing", Value::Null);
+    fake.pays(&session, "processing", &Value::Null);
     assert_eq!(stripe.look(&session).await.unwrap().status, Status::Processing);
-    fake.pays(&session, "succeeded", Value::Null);
+    fake.pays(&session, "succeeded", &Value::Null);
     let paid = stripe.look(&session).await.unwrap();
     assert_eq!((paid.status, paid.amount), (Status::Paid, euro(12_10)));
     assert_eq!((paid.charge.as_deref(), paid.card), (Some(intent.as_str()), Some(visa("pm_of_a_guest"))));
@@ -89,11 +89,11 @@ async fn a_session_that_is_over_and_unpaid_has_ended() {
     let stripe = gateway(&fake.url(), 5_000);
     let session = stripe.begin(order(Form::Hosted, None)).await.unwrap().reference;
     // a bank debit came back after the page was done
-    fake.pays(&session, "processing", Value::Null);
+    fake.pays(&session, "processing", &Value::Null);
     fake.pays(
         &session,
         "requires_payment_method",
-        json!({"type": "card_error", "code": "debit_not_authorized"}),
+        &json!({"type": "card_error", "code": "debit_not_authorized"}),
     );
     assert_eq!(stripe.look(&session).await.unwrap().status, Status::Ended);
     fake.change(&session, json!({"status": "expired"}));
@@ -316,7 +316,7 @@ async fn money_is_given_back_once_and_not_more_than_there_is() {
     let fake = Fake::start();
     let stripe = gateway(&fake.url(), 5_000);
     let session = stripe.begin(order(Form::Hosted, None)).await.unwrap().reference;
-    let intent = fake.pays(&session, "succeeded", Value::Null);
+    let intent = fake.pays(&session, "succeeded", &Value::Null);
     fake.asked();
     let seen = stripe.refund(give_back(&intent, 10_00, "k1")).await.unwrap();
     let expected = ["amount=1000", "metadata[tollbook_id]=ref_1", &format!("payment_intent={intent}")];

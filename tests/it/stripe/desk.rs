@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tollbook::base::Currency;
 use tollbook::base::id::OrganizationId;
+use tollbook::identity::audit::{Actor, By};
+use tollbook::payments::disputes;
 use tollbook::payments::gateway::{Decline, Gateway, signature, stripe};
+use tollbook::payments::refunds::{self, Wish};
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
 };
@@ -14,6 +17,7 @@ use tollbook::scheduler::Worker;
 use super::fake::{Fake, Mishap};
 use super::{WEBHOOK_SECRET, gateway};
 use crate::ledger_kit::Kit;
+use crate::payments::seller;
 
 const TERMS: Terms = Terms { credits_per_unit: 100, minimum: 5, maximum: 10_000 };
 const MINUTE_MS: i64 = 60_000;
@@ -31,14 +35,8 @@ impl Shop {
         let buyer = kit.organization("acme", "UTC").await;
         let fake = Fake::start();
         let gateway: Arc<dyn Gateway> = Arc::new(gateway(&fake.url(), 10_000));
-        let desk = Desk::new(
-            kit.db().clone(),
-            Some(gateway),
-            TERMS,
-            crate::payments::seller(),
-            "https://desk.example".into(),
-            300,
-        );
+        let desk =
+            Desk::new(kit.db().clone(), Some(gateway), TERMS, seller(), "https://desk.example".into(), 300);
         Self { kit, desk, fake, buyer }
     }
 
@@ -84,7 +82,7 @@ async fn the_events_of_a_checkouts_parts_find_the_payment_in_any_order() {
     for order in orders {
         let shop = Shop::new().await;
         let (payment, session) = shop.start().await;
-        let intent = shop.fake.pays(&session, "succeeded", Value::Null);
+        let intent = shop.fake.pays(&session, "succeeded", &Value::Null);
         for (number, part) in order.iter().enumerate() {
             let (kind, reference) = match *part {
                 "cs" => ("checkout.session.completed", &session),
@@ -104,7 +102,7 @@ async fn a_decline_told_of_the_part_shows_and_its_end_is_not_the_end() {
     let (payment, session) = shop.start().await;
     let declined =
         json!({"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"});
-    let intent = shop.fake.pays(&session, "requires_payment_method", declined);
+    let intent = shop.fake.pays(&session, "requires_payment_method", &declined);
     shop.tell("evt_1", "payment_intent.payment_failed", &intent).await.unwrap();
     let State::Pending { progress, checkout } = shop.payment(&payment).state else { panic!("not pending") };
     assert_eq!(
@@ -132,7 +130,7 @@ async fn what_is_cut_off_is_taken_up_and_charged_once() {
         Worker::new(shop.kit.db().clone(), shop.desk.clone()).work().await.unwrap();
         let (payment, session) = shop.start().await;
         assert_eq!(shop.fake.of_kind("cs_").len(), 1, "{mishap:?}");
-        shop.fake.pays(&session, "succeeded", Value::Null);
+        shop.fake.pays(&session, "succeeded", &Value::Null);
         // the provider cannot be asked when it tells, and is when it tells again
         shop.fake.next(&[Mishap::Fails(503); 3]);
         let told = shop.tell("evt_1", "checkout.session.completed", &session).await;
@@ -152,7 +150,7 @@ async fn the_event_may_come_before_the_answer() {
     shop.fake.next(&[Mishap::HangsUp; 3]);
     assert!(shop.desk.start(shop.wanted()).await.is_err());
     let session = shop.fake.of_kind("cs_")[0]["id"].as_str().unwrap().to_owned();
-    shop.fake.pays(&session, "succeeded", Value::Null);
+    shop.fake.pays(&session, "succeeded", &Value::Null);
     assert_eq!(shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap(), Received::Done);
     let payment = shop.desk.start(shop.wanted()).await.unwrap();
     shop.assert_credited_once(&payment, &session);
@@ -162,7 +160,7 @@ async fn the_event_may_come_before_the_answer() {
 async fn what_others_sell_through_the_same_account_is_not_ours() {
     let shop = Shop::new().await;
     let (payment, session) = shop.start().await;
-    let intent = shop.fake.pays(&session, "succeeded", Value::Null);
+    let intent = shop.fake.pays(&session, "succeeded", &Value::Null);
     for metadata in
         [json!({}), json!({"tollbook_id": "pay_nonsense"}), json!({"other": payment.id.to_string()})]
     {
@@ -180,4 +178,60 @@ async fn a_payment_of_another_provider_is_not_begun_here() {
     let other = NewPayment { gateway: "sandbox", ..shop.wanted() };
     assert!(matches!(shop.desk.start(other).await, Err(Error::NoGateway)));
     assert!(shop.fake.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_paid_through_stripe_is_given_back_once() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    let intent = shop.fake.pays(&session, "succeeded", &Value::Null);
+    shop.tell("evt_1", "payment_intent.succeeded", &intent).await.unwrap();
+    let wish =
+        Wish { payment: payment.id, total: None, reason: refunds::Reason::Unused, note: "asked for".into() };
+    let by = By::actor(Actor::System);
+    let refund = shop.kit.write(move |tx| refunds::give(tx, &by, &wish)).await.unwrap();
+    let worker = Worker::new(shop.kit.db().clone(), shop.desk.clone());
+    shop.fake.asked();
+    for mishap in [Mishap::Fails(500), Mishap::HangsUp] {
+        shop.fake.next(&[mishap; 3]);
+        worker.work().await.unwrap();
+        shop.kit.clock.advance(60 * MINUTE_MS);
+    }
+    worker.work().await.unwrap();
+    let made = shop.fake.of_kind("re_");
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert_eq!(
+        (&made[0]["payment_intent"], &made[0]["amount"]),
+        (&json!(intent), &json!(refund.total.minor))
+    );
+    let asked = shop.fake.asked();
+    let keys: Vec<_> =
+        asked.iter().filter(|asked| asked.path == "/v1/refunds").map(|asked| asked.key()).collect();
+    assert!(keys.len() == 7 && keys.iter().all(|key| *key == keys[0] && key.is_some()), "{keys:?}");
+    let reference = made[0]["id"].as_str().unwrap();
+    shop.fake.change(reference, json!({"status": "succeeded"}));
+    for event in ["evt_2", "evt_3"] {
+        assert_eq!(shop.tell(event, "refund.updated", reference).await.unwrap(), Received::Done);
+    }
+    let found = shop.kit.db().read_blocking(|tx| refunds::get(tx, refund.id)).unwrap();
+    assert_eq!(found.state.name(), "succeeded");
+    assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "0");
+    shop.kit.assert_sound();
+}
+
+#[tokio::test]
+async fn a_dispute_at_stripe_finds_the_payment() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    let intent = shop.fake.pays(&session, "succeeded", &Value::Null);
+    shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap();
+    let dispute = shop.fake.disputes(&intent, "needs_response");
+    assert_eq!(shop.tell("evt_2", "charge.dispute.created", &dispute).await.unwrap(), Received::Done);
+    let known = shop.kit.db().read_blocking(|tx| disputes::list(tx, None, 10)).unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!((known[0].payment, known[0].frozen.to_string()), (payment.id, "1000".into()));
+    shop.fake.change(&dispute, json!({"status": "won"}));
+    assert_eq!(shop.tell("evt_3", "charge.dispute.closed", &dispute).await.unwrap(), Received::Done);
+    assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "1000");
+    shop.kit.assert_sound();
 }

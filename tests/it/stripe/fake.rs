@@ -87,7 +87,7 @@ impl Fake {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let fake = served.clone();
-                std::thread::spawn(move || fake.serve(stream));
+                std::thread::spawn(move || fake.serve(&stream));
             }
         });
         fake
@@ -140,7 +140,7 @@ impl Fake {
     }
 
     /// What the customer does on Stripe's page: a payment intent comes into being and stands as `status` says.
-    pub fn pays(&self, session: &str, status: &str, error: Value) -> String {
+    pub fn pays(&self, session: &str, status: &str, error: &Value) -> String {
         let mut world = self.world();
         let before = world.objects[session].clone();
         let intent = before["payment_intent"].as_str().map_or_else(
@@ -187,7 +187,7 @@ impl Fake {
         world.insert("dispute", "du_", fields)
     }
 
-    fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(asked) = read(&mut reader) {
             let mishap = {
@@ -199,7 +199,7 @@ impl Fake {
                 Some(Mishap::Fails(status) | Mishap::FailsForGood(status)) => (status, trouble(status)),
                 _ => self.world().answer(&asked),
             };
-            if !tell(&stream, mishap, status, &body) {
+            if !tell(stream, mishap, status, &body) {
                 return;
             }
         }

@@ -42,7 +42,7 @@ async fn a_customer_is_led_to_stripes_page_and_the_webhook_brings_the_credit() {
     let back = back.strip_prefix(&app.app.url()).unwrap().to_owned();
     browser.get(&back).await.expect(200).says("Pending: nothing was paid yet.");
 
-    let intent = fake.pays(&session, "succeeded", Value::Null);
+    let intent = fake.pays(&session, "succeeded", &Value::Null);
     let tell = |secret: &str, id: &str, kind: &str, reference: &str| {
         let body = json!({"id": id, "object": "event", "type": kind, "livemode": false,
             "data": {"object": {"id": reference, "amount": 1}}});

@@ -2,6 +2,7 @@
 //! sessions and no disputes.
 
 use serde_json::Value;
+use tollbook::outside;
 use tollbook::payments::gateway::stripe::Stripe;
 use tollbook::payments::gateway::{Decline, Form, Gateway, RefundStatus, Status, Trouble};
 
@@ -31,13 +32,8 @@ impl Local {
 
     /// What a browser does, past us.
     async fn beside(&self, path: &str, form: &[(&str, &str)]) -> (u16, Value) {
-        let call = tollbook::outside::builder()
-            .unwrap()
-            .build()
-            .unwrap()
-            .post(format!("{}/v1/{path}", self.url))
-            .bearer_auth(KEY)
-            .form(form);
+        let client = outside::builder().unwrap().build().unwrap();
+        let call = client.post(format!("{}/v1/{path}", self.url)).bearer_auth(KEY).form(form);
         let answer = call.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }

@@ -52,7 +52,7 @@ impl Scene {
         let mut wanted = order(Form::Hosted, None);
         wanted.key = "of the scene, too".into();
         let session = stripe.begin(wanted).await.unwrap().reference;
-        let paid = fake.pays(&session, "succeeded", Value::Null);
+        let paid = fake.pays(&session, "succeeded", &Value::Null);
         fake.asked();
         Self { fake, stripe, owner, card, paid }
     }

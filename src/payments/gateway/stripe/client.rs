@@ -204,18 +204,18 @@ fn refusal(status: StatusCode, body: &[u8], again: bool) -> Failed {
     let fault = match status.as_u16() {
         // the key may be put right, so nothing is given up
         401 | 403 => Fault::NoAnswer(format!("payments.stripe.secret_key does not serve: {message}")),
-        _ if again => Fault::NoAnswer(format!("status {}: {message}", status.as_u16())),
-        // under the same key something else was asked for before, and that may have been carried out
-        _ if error.kind.as_deref() == Some("idempotency_error") => Fault::NoAnswer(message),
         402 => {
             let decline = error.decline();
             let Rejection { payment_intent, .. } = error;
             Fault::Declined { decline, intent: payment_intent.map(|intent| intent.id), message }
         }
+        _ if again => Fault::NoAnswer(format!("status {}: {message}", status.as_u16())),
+        // under the same key something else was asked for before, and that may have been carried out
+        _ if error.kind.as_deref() == Some("idempotency_error") => Fault::NoAnswer(message),
         404 => Fault::Missing(message),
         400..=499 if error.code.as_deref() == Some("resource_missing") => Fault::Missing(message),
         400 | 405..=407 | 410..=422 => Fault::Refused(message),
         other => Fault::NoAnswer(format!("status {other}: {message}")),
     };
-    Failed { fault, again: again && !matches!(status.as_u16(), 401 | 403) }
+    Failed { fault, again: again && !matches!(status.as_u16(), 401..=403) }
 }

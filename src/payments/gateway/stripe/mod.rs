@@ -3,6 +3,9 @@
 //! Requests are built as Stripe documents them, for the version of its API that they were written for, and our own id goes
 //! with everything that is made. Of the answers only a few fields are read. What is paid is known under its payment
 //! intent: refunds and disputes name that one, also where the customer paid on Stripe's page, which is a checkout session.
+//!
+//! Stripe forgets a key after a day: a charge or a refund that was asked for longer ago without an answer is not to be asked
+//! for again before somebody has looked.
 
 mod amounts;
 mod answers;
