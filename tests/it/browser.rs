@@ -318,8 +318,13 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/calls/ext:a-call-in-progress".into(),
         "/calls/ext:a-call-that-is-over-0123456789abcdef0123456789abcdef".into(),
     ];
-    let operators =
-        ["/operator/organizations", "/operator/organizations/new", "/operator/payments", "/operator/reports"];
+    let operators = [
+        "/operator/organizations",
+        "/operator/organizations/new",
+        "/operator/payments",
+        "/operator/reports",
+        "/operator/seller",
+    ];
     let mut operators: Vec<String> = operators.map(str::to_owned).into();
     let of = |page: &str| format!("/operator/organizations/{id}{page}");
     operators.extend(["", "/credit", "/people/new", "/keys/new", "/prices", "/suspend"].map(of));

@@ -19,7 +19,7 @@ use crate::http::route::Table;
 use crate::identity::{BillingDetails, Scope, organizations};
 
 const PATH: &str = "/billing-details";
-const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 10] = [
     "company_name",
     "address_line1",
     "address_line2",
@@ -89,24 +89,19 @@ fn show(
             facts.push(("The EU's register", format!("{standing}{asked}")));
         }
         let form = typed.unwrap_or_else(|| stored(&organization.details));
-        let mut countries = choices::countries();
-        let chosen = form.value("country");
-        if !countries.iter().any(|choice| choice.value == chosen) {
-            countries.push(Choice::new(chosen, chosen));
-        }
         Ok(BillingDetailsPage {
             tax: taxation::notice(&organization, treatment),
             may_edit: admitted.principal()?.may(Scope::BillingWrite, id).is_ok(),
             chrome,
             facts,
+            countries: countries(&form),
             form,
-            countries,
         })
     })?;
     html(status, &page)
 }
 
-fn stored(details: &BillingDetails) -> FormState {
+pub(super) fn stored(details: &BillingDetails) -> FormState {
     let values = [
         ("company_name", &details.company_name),
         ("address_line1", &details.address_line1),
@@ -126,14 +121,11 @@ fn stored(details: &BillingDetails) -> FormState {
     form
 }
 
-async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
-    let (id, by) = (admitted.organization()?, admitted.by()?);
-    let mut typed = forms::typed(&form, &FIELDS);
-    let Some(locale) = forms::read::<Locale>(&mut typed, "locale") else {
-        return show(&state, &admitted, Some(typed), false, StatusCode::UNPROCESSABLE_ENTITY);
-    };
+/// The details as they were typed; none, with the mistake noted, when the language is none.
+pub(super) fn filled(form: &Form, typed: &mut FormState) -> Option<BillingDetails> {
+    let locale = forms::read::<Locale>(typed, "locale")?;
     let text = |name: &str| form.text(name).to_owned();
-    let details = BillingDetails {
+    Some(BillingDetails {
         company_name: text("company_name"),
         address_line1: text("address_line1"),
         address_line2: text("address_line2"),
@@ -144,6 +136,24 @@ async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result
         vat_id: text("vat_id"),
         billing_email: text("billing_email"),
         locale,
+    })
+}
+
+/// Countries to choose from, the chosen one among them.
+pub(super) fn countries(form: &FormState) -> Vec<Choice> {
+    let mut countries = choices::countries();
+    let chosen = form.value("country");
+    if !countries.iter().any(|choice| choice.value == chosen) {
+        countries.push(Choice::new(chosen, chosen));
+    }
+    countries
+}
+
+async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
+    let (id, by) = (admitted.organization()?, admitted.by()?);
+    let mut typed = forms::typed(&form, &FIELDS);
+    let Some(details) = filled(&form, &mut typed) else {
+        return show(&state, &admitted, Some(typed), false, StatusCode::UNPROCESSABLE_ENTITY);
     };
     let register = state.register.clone();
     match state.db.write(move |tx| register.set_details(tx, &by, id, &details)).await {

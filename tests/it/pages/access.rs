@@ -82,6 +82,8 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/operator/payments/{id}/refund", Operator),
     ("POST", "/operator/refunds/{id}", Operator),
     ("POST", "/operator/disputes/{id}", Operator),
+    ("GET", "/operator/seller", Operator),
+    ("POST", "/operator/seller", Operator),
     ("GET", "/operator/reports", Operator),
     ("GET", "/operator/reports.csv", Operator),
 ];

@@ -133,3 +133,32 @@ async fn a_mistake_stays_on_the_page_beside_its_field() {
     let kept = app.db().read_blocking(|tx| organizations::get(tx.conn(), acme)).unwrap();
     assert_eq!(kept.details, BillingDetails::default());
 }
+
+#[actix_web::test]
+async fn the_operator_says_who_sells() {
+    let (app, acme, owner) = site().await;
+    let (_, operator) = app.operator().await;
+    let desk = Browser::with_session(&app, &operator);
+    let page = desk.get("/operator/seller").await.expect(200);
+    // what is configured counts until something is saved
+    assert!(page.html().contains("value=\"Vozia Telecom S.L.\""), "{}", page.html());
+    let wrong =
+        [("company_name", "Vozia GmbH"), ("country", "DE"), ("vat_id", "DE136695977"), ("locale", "de")];
+    let again = desk.fill(&page, "/operator/seller", &wrong).await.expect(422);
+    again.says("check digits do not fit");
+    let right = [
+        ("company_name", "Vozia GmbH"),
+        ("address_line1", "Unter den Linden 7"),
+        ("postal_code", "10117"),
+        ("city", "Berlin"),
+        ("country", "DE"),
+        ("vat_id", "DE136695976"),
+        ("locale", "de"),
+    ];
+    desk.fill(&again, "/operator/seller", &right).await.expect(303);
+    desk.get("/operator/seller?done=saved").await.expect(200).says("Saved.");
+    let issued = sell(&app, acme, "pay_1", 5_000).await;
+    assert_eq!((&*issued.seller.company_name, &*issued.seller.city), ("Vozia GmbH", "Berlin"));
+    assert_eq!(issued.rate.basis_points(), 1_900);
+    Browser::with_session(&app, &owner).get("/operator/seller").await.expect(403);
+}

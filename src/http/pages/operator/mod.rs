@@ -10,6 +10,7 @@ mod people;
 mod prices;
 mod reports;
 mod seeing;
+mod seller;
 mod standing;
 
 use actix_web::HttpResponse;
@@ -39,6 +40,7 @@ pub(super) fn routes(table: &mut Table) {
     seeing::routes(table);
     money::routes(table);
     reports::routes(table);
+    seller::routes(table);
 }
 
 /// The page of an organization.

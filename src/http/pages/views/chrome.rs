@@ -42,6 +42,8 @@ pub enum Section {
     Payments,
     /// Operator: reports.
     Reports,
+    /// Operator: who writes the invoices.
+    Seller,
 }
 
 /// The balance in the top bar.
@@ -179,14 +181,17 @@ impl Chrome {
                     ],
                 }]
             }
-            Section::Organizations | Section::Payments | Section::Reports => vec![NavGroup {
-                label: "Operator",
-                items: vec![
-                    item("Organizations", "/operator/organizations", Section::Organizations),
-                    item("Payments", "/operator/payments", Section::Payments),
-                    item("Reports", "/operator/reports", Section::Reports),
-                ],
-            }],
+            Section::Organizations | Section::Payments | Section::Reports | Section::Seller => {
+                vec![NavGroup {
+                    label: "Operator",
+                    items: vec![
+                        item("Organizations", "/operator/organizations", Section::Organizations),
+                        item("Payments", "/operator/payments", Section::Payments),
+                        item("Reports", "/operator/reports", Section::Reports),
+                        item("Seller", "/operator/seller", Section::Seller),
+                    ],
+                }]
+            }
         }
     }
 

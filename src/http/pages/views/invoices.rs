@@ -146,17 +146,23 @@ pub struct BillingDetailsPage {
 
 impl BillingDetailsPage {
     fn fields(&self) -> Vec<Field> {
-        let form = &self.form;
-        let languages = vec![
-            Choice::new("en", "English"),
-            Choice::new("de", "Deutsch"),
-            Choice::new("es", "Español"),
-            Choice::new("fr", "Français"),
-            Choice::new("it", "Italiano"),
-            Choice::new("nl", "Nederlands"),
-            Choice::new("pt", "Português"),
-        ];
-        vec![
+        detail_fields(&self.form, self.countries.clone())
+    }
+}
+
+/// The fields of billing details, a customer's or the seller's.
+#[must_use]
+pub fn detail_fields(form: &FormState, countries: Vec<Choice>) -> Vec<Field> {
+    let languages = vec![
+        Choice::new("en", "English"),
+        Choice::new("de", "Deutsch"),
+        Choice::new("es", "Español"),
+        Choice::new("fr", "Français"),
+        Choice::new("it", "Italiano"),
+        Choice::new("nl", "Nederlands"),
+        Choice::new("pt", "Português"),
+    ];
+    vec![
             Field::line(form, "company_name", "Company name").optional().autocomplete("organization"),
             Field::line(form, "address_line1", "Street and number").optional().autocomplete("address-line1"),
             Field::line(form, "address_line2", "More of the address")
@@ -165,7 +171,7 @@ impl BillingDetailsPage {
             Field::line(form, "postal_code", "Postal code").optional().autocomplete("postal-code"),
             Field::line(form, "city", "City").optional().autocomplete("address-level2"),
             Field::line(form, "region", "State or province").optional().autocomplete("address-level1"),
-            Field::new(form, "country", "Country", Control::Select(self.countries.clone()))
+            Field::new(form, "country", "Country", Control::Select(countries))
                 .optional()
                 .autocomplete("country")
                 .hint("Decides whose VAT is charged."),
@@ -179,7 +185,6 @@ impl BillingDetailsPage {
                 .inputmode("email"),
             Field::new(form, "locale", "Language of invoices", Control::Select(languages)),
         ]
-    }
 }
 
 #[cfg(test)]

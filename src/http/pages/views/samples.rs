@@ -39,8 +39,10 @@ pub(crate) fn show() -> Show {
 
 /// What stands around a page, signed in, in test mode.
 pub(crate) fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
-    let customer =
-        !matches!(section, Section::Outside | Section::Organizations | Section::Payments | Section::Reports);
+    let customer = !matches!(
+        section,
+        Section::Outside | Section::Organizations | Section::Payments | Section::Reports | Section::Seller
+    );
     let membership = |id: &str, name: &str, current| Membership { id: id.into(), name: name.into(), current };
     Chrome {
         brand: Brand { name: "Vozia".into(), logo: None, stylesheet: "/static/brand.css".into() },
