@@ -125,6 +125,7 @@ CREATE TABLE refunds (
     actor           TEXT    NOT NULL,
     created_at      INTEGER NOT NULL,
     state           TEXT    NOT NULL CHECK (state IN ('requested', 'declined', 'pending', 'succeeded', 'failed')),
+    decided_at      INTEGER,
     reference       TEXT,                       -- the provider's id for it
     why             TEXT,                       -- a failed one was not done
     ended_at        INTEGER,

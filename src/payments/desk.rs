@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::events::Event;
 use super::gateway::{
-    DisputeSeen, Form, Gateway, Order, RefundSeen, Seen, Subject, Trouble, sandbox, signature,
+    DisputeSeen, Form, Gateway, KEYS_KEPT_MS, Order, RefundSeen, Seen, Subject, Trouble, sandbox, signature,
 };
 use super::{
     BEGIN, Error, NewPayment, Payment, Recorded, State, Terms, begun, create, get, next_ask, record,
@@ -145,6 +145,10 @@ impl Desk {
             return Err(Error::NoGateway);
         }
         let id = payment.id;
+        if self.db.now().millis() - payment.created_at.millis() > KEYS_KEPT_MS {
+            self.db.write(move |tx| refused(tx, id)).await?;
+            return Err(Trouble::Refused("it could not be asked for in time".into()).into());
+        }
         let order = Order {
             key: format!("tollbook_{id}"),
             id: id.to_string(),

@@ -150,6 +150,26 @@ async fn retried_refund_refunds_twice() {
     shop.kit.assert_sound();
 }
 
+/// The provider forgets a request's key after a day: from then on, asking again could give back twice.
+#[tokio::test]
+async fn retried_refund_refunds_twice_after_the_provider_forgot_its_key() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    let refund = shop.give(&payment, None, Reason::Unused).await.unwrap();
+    shop.line.refund.store(LOST, Ordering::SeqCst);
+    for _ in 0..30 {
+        shop.drain().await;
+        shop.later(3_600_000);
+    }
+    shop.line.refund.store(WORKS, Ordering::SeqCst);
+    shop.later(DAY_MS);
+    shop.drain().await;
+    assert_eq!(shop.refund(&refund).state.name(), "pending", "somebody has to look");
+    assert_eq!(shop.kit.db().read_blocking(|tx| outbox::dead(tx, 10)).unwrap().len(), 1);
+    assert_eq!((shop.money("cash"), shop.credit_notes()), (1_210, vec![]));
+    shop.kit.assert_sound();
+}
+
 #[tokio::test]
 async fn a_refusal_leaves_the_ledger_as_it_was() {
     let shop = Shop::new().await;

@@ -11,8 +11,13 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::base::Money;
+use crate::base::time::HOUR_MS;
 use crate::identity::{BillingDetails, Secret};
 use crate::tax::Country;
+
+/// Providers know a request by its key for a day (Stripe for at least 24 hours). What could not be asked for in less is not
+/// asked for again: it might be carried out twice.
+pub const KEYS_KEPT_MS: i64 = 20 * HOUR_MS;
 
 /// A call that is under way.
 pub type Called<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;

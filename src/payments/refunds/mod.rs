@@ -92,6 +92,8 @@ pub struct Refund {
     pub actor: String,
     /// When.
     pub created_at: Timestamp,
+    /// When it was decided, if it was.
+    pub decided_at: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
 }
@@ -389,6 +391,7 @@ fn insert(tx: &WriteTx<'_>, by: &By, sale: &Sale, wish: &Wish, total: Money) -> 
         note: wish.note.trim().to_owned(),
         actor: by.actor.to_string(),
         created_at: tx.now(),
+        decided_at: None,
         state: State::Requested,
     };
     sql::insert(conn, &refund)?;
@@ -407,7 +410,7 @@ fn decide(tx: &WriteTx<'_>, by: &By, sale: &Sale, refund: &Refund, total: Money)
 fn set_aside(tx: &WriteTx<'_>, sale: &Sale, refund: &Refund, total: Money) -> Result<(), Error> {
     let taken = sale.taken(total, refund.reason.part())?;
     wallet::freeze(tx, refund.organization, &refund.freeze_reason(), &sale.grants(&taken))?;
-    sql::set_taken(tx.conn()?, refund.id, total, &taken)?;
+    sql::set_taken(tx.conn()?, refund.id, total, &taken, tx.now())?;
     let state = State::Pending { reference: None };
     Ok(sql::set_state(tx.conn()?, refund.id, &state, None)?)
 }

@@ -2,7 +2,7 @@
 
 use super::{Error, RefundId, State, fail, get, record, to_ask};
 use crate::outbox::Failure;
-use crate::payments::gateway::{GiveBack, RefundSeen, Trouble};
+use crate::payments::gateway::{GiveBack, KEYS_KEPT_MS, RefundSeen, Trouble};
 use crate::payments::{Desk, next_ask};
 
 /// Refunds asked about in one step.
@@ -14,9 +14,9 @@ impl Desk {
         let later = |error: &dyn std::fmt::Display| Failure::Later(error.to_string());
         let read = self.db().read_blocking(|tx| -> Result<_, Error> {
             let refund = get(tx, id)?;
-            Ok((super::payments_sql::get(tx, refund.payment)?, refund))
+            Ok((super::payments_sql::get(tx, refund.payment)?, refund, tx.now()))
         });
-        let (payment, refund) = read.map_err(|error| later(&error))?;
+        let (payment, refund, now) = read.map_err(|error| later(&error))?;
         let charge = payment.and_then(|payment| match payment.state {
             super::Standing::Settled(settled) => Some(settled.charge),
             _ => None,
@@ -24,6 +24,12 @@ impl Desk {
         let (State::Pending { reference: None }, Some(charge)) = (&refund.state, charge) else {
             return Ok(());
         };
+        if now.millis() - refund.decided_at.unwrap_or(refund.created_at).millis() > KEYS_KEPT_MS {
+            // asked again now, it might be given back twice
+            return Err(Failure::Never(
+                "the provider may not know its key any more: look there first".into(),
+            ));
+        }
         let gateway = self.gateway().map_err(|error| later(&error))?;
         if gateway.name() != refund.gateway {
             return Err(Failure::Never(format!(

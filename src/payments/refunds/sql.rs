@@ -9,8 +9,8 @@ use crate::base::{Currency, Money, Timestamp};
 use crate::db::{self, DbError};
 
 const SELECT: &str = "SELECT id, organization_id, payment_id, gateway, currency, total_minor, net_minor, tax_minor,
-    unused_minor, credits, bonus, reason, note, actor, created_at, state, reference, ended_at, why, credit_note_id
-    FROM refunds";
+    unused_minor, credits, bonus, reason, note, actor, created_at, state, reference, ended_at, why, credit_note_id,
+    decided_at FROM refunds";
 
 fn from_row(row: &Row<'_>) -> Result<Refund, DbError> {
     let id: RefundId = row.get(0)?;
@@ -37,6 +37,7 @@ fn from_row(row: &Row<'_>) -> Result<Refund, DbError> {
         note: row.get(12)?,
         actor: row.get(13)?,
         created_at: row.get(14)?,
+        decided_at: row.get(20)?,
         state: state(row)?.ok_or_else(|| bad("state"))?,
     })
 }
@@ -152,9 +153,16 @@ pub(super) fn insert(conn: &Connection, refund: &Refund) -> Result<(), DbError> 
     Ok(())
 }
 
-pub(super) fn set_taken(conn: &Connection, id: RefundId, total: Money, taken: &Taken) -> Result<(), DbError> {
+pub(super) fn set_taken(
+    conn: &Connection,
+    id: RefundId,
+    total: Money,
+    taken: &Taken,
+    now: Timestamp,
+) -> Result<(), DbError> {
     conn.prepare_cached(
-        "UPDATE refunds SET total_minor = ?, net_minor = ?, tax_minor = ?, unused_minor = ?, credits = ?, bonus = ?
+        "UPDATE refunds SET total_minor = ?, net_minor = ?, tax_minor = ?, unused_minor = ?, credits = ?, bonus = ?,
+             decided_at = ?
          WHERE id = ?",
     )?
     .execute(params![
@@ -164,6 +172,7 @@ pub(super) fn set_taken(conn: &Connection, id: RefundId, total: Money, taken: &T
         taken.unused.minor,
         taken.credits,
         taken.bonus,
+        now,
         id
     ])?;
     Ok(())

@@ -121,7 +121,7 @@ pub struct PaymentPage {
 }
 
 impl PaymentPage {
-    fn note(&self) -> Field {
+    fn note() -> Field {
         Field::line(&FormState::default(), "note", "Why").optional()
     }
 }
