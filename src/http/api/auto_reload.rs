@@ -272,7 +272,7 @@ struct RechargeInput {
 
 /// The setting, as some integrations spell it.
 #[derive(Serialize, ToSchema)]
-struct Recharge {
+struct Recharged {
     enabled: bool,
     /// Below what balance credit is bought.
     threshold: Option<Credits>,
@@ -288,13 +288,13 @@ struct Recharge {
 #[utoipa::path(post, path = "/billing/auto-recharge", tag = "billing",
     request_body(content = RechargeInput, example = json!({"enabled": true, "threshold": 1000, "recharge_amount": 10000,
         "payment_method_id": "pm_01h455vb4pex5"})),
-    responses((status = 200, description = "The setting.", body = Recharge),
+    responses((status = 200, description = "The setting.", body = Recharged),
         (status = 409, description = "No card is saved: `payment_method_required`; or `payments_unavailable`, `seller_unknown`.")))]
 async fn recharge(
     state: web::Data<State>,
     admitted: Admitted,
     ChangeBody(input): ChangeBody<RechargeInput>,
-) -> Answer<Recharge> {
+) -> Answer<Recharged> {
     let wanted = Change {
         enabled: input.enabled,
         threshold: input.threshold,
@@ -303,7 +303,7 @@ async fn recharge(
         card: card(input.payment_method_id.as_deref())?,
     };
     let set = change(&state, &admitted, wanted, RECHARGE).await?;
-    Ok(Reply::ok(Recharge {
+    Ok(Reply::ok(Recharged {
         enabled: set.is_some_and(|set| set.standing.enabled),
         threshold: set.map(|set| set.settings.threshold),
         recharge_amount: set.map(|set| set.settings.credits),

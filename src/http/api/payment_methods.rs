@@ -86,7 +86,7 @@ struct SetupInput {
 
 /// A card about to be saved.
 #[derive(Serialize, ToSchema)]
-struct Setup {
+struct CardToSave {
     setup_id: CardSetupId,
     /// With which the provider's form is shown.
     #[serde(rename = "clientSecret")]
@@ -99,7 +99,7 @@ struct Setup {
     payment_method_id: Option<PaymentMethodId>,
 }
 
-impl From<CardSetup> for Setup {
+impl From<CardSetup> for CardToSave {
     fn from(setup: CardSetup) -> Self {
         let (status, checkout, payment_method_id) = match setup.state {
             SetupState::Created => ("created", None, None),
@@ -117,11 +117,15 @@ impl From<CardSetup> for Setup {
 ///
 /// The customer gives its number on the provider's page. The card is saved when the provider says that it keeps it.
 #[utoipa::path(post, path = "/billing/payment-methods", tag = "billing", request_body = SetupInput,
-    responses((status = 201, description = "The setup, for the customer to go on with.", body = Setup),
+    responses((status = 201, description = "The setup, for the customer to go on with.", body = CardToSave),
         (status = 409, description = "`payments_unavailable`."),
         (status = 422, description = "A URL leads to a host that is not allowed: `host_not_allowed`."),
         (status = 502, description = "The provider did not take it: `payment_provider`.")))]
-async fn add(state: web::Data<State>, admitted: Admitted, Json(input): Json<SetupInput>) -> Answer<Setup> {
+async fn add(
+    state: web::Data<State>,
+    admitted: Admitted,
+    Json(input): Json<SetupInput>,
+) -> Answer<CardToSave> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let urls = [("success_url", &input.success_url), ("cancel_url", &input.cancel_url)];
     let wrong = urls.into_iter().filter_map(|(name, url)| {

@@ -283,9 +283,10 @@ fn run(
     let Some(mut reload) = sql::get(conn, organization)? else { return Ok(()) };
     let found = organizations::get(conn, organization)?;
     let Ok(purchase) = terms.for_credits(reload.settings.credits, found.currency) else {
-        return match reload.standing.enabled {
-            true => switch_off(tx, organization, reload, Problem::Price, &organization.to_string()),
-            false => Ok(()),
+        return if reload.standing.enabled {
+            switch_off(tx, organization, reload, Problem::Price, &organization.to_string())
+        } else {
+            Ok(())
         };
     };
     let facts = Facts {
