@@ -156,12 +156,12 @@ async fn a_card_is_saved_once_whoever_tells_first() {
         shop.desk.webhook(sandbox::NAME, &header, body).await
     };
     let worker = shop.worker();
-    let (told, repeated, asked, worked) =
+    let (told, repeated, asked, done) =
         tokio::join!(tell("1"), tell("1"), shop.desk.ask_about_card(setup.id), worker.work());
     assert!(matches!(told, Ok(Received::Done | Received::Duplicate)));
     assert!(matches!(repeated, Ok(Received::Done | Received::Duplicate)));
     assert!(matches!(asked.unwrap().state, SetupState::Settled(_)));
-    worked.unwrap();
+    done.unwrap();
     let cards = shop.cards();
     assert_eq!(cards.len(), 1, "{cards:?}");
     assert_eq!(
