@@ -94,7 +94,9 @@ CREATE TABLE wallets (
     balance              INTEGER NOT NULL,      -- what remains of its grants, less the overdraft
     last_line            INTEGER NOT NULL,      -- newest line; the chain of prev_line leads back from it
     line_count           INTEGER NOT NULL,
-    updated_at           INTEGER NOT NULL
+    updated_at           INTEGER NOT NULL,
+    watch_below          INTEGER,               -- a fall below is told, once, until it has recovered
+    watch_armed          INTEGER NOT NULL DEFAULT 1 CHECK (watch_armed IN (0, 1))
 ) STRICT;
 
 -- The balance at the end of each day (in the organization's timezone) on which it moved, and the day's last line. The

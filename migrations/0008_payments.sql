@@ -57,6 +57,9 @@ CREATE TABLE payments (
     charge          TEXT,                       -- the provider's id of the money itself
     invoice_id      INTEGER,
     ask_at          INTEGER,                    -- when the provider is asked about it next
+    method_id       INTEGER,                    -- the saved card that is charged, without the customer being there
+    success_url     TEXT,                       -- where the customer comes back to, where that is no page of ours
+    cancel_url      TEXT,
     CHECK ((state = 'settled') = (grant_id IS NOT NULL AND charge IS NOT NULL AND invoice_id IS NOT NULL)),
     CHECK ((state = 'failed') = (reason IS NOT NULL))
 ) STRICT;
@@ -66,9 +69,10 @@ CREATE UNIQUE INDEX payments_by_intent ON payments (organization_id, intent_key)
 CREATE UNIQUE INDEX payments_by_grant ON payments (grant_id) WHERE grant_id IS NOT NULL;
 CREATE UNIQUE INDEX payments_by_invoice ON payments (invoice_id) WHERE invoice_id IS NOT NULL;
 CREATE UNIQUE INDEX payments_by_charge ON payments (gateway, charge) WHERE charge IS NOT NULL;
+CREATE INDEX payments_by_card ON payments (organization_id, created_at) WHERE method_id IS NOT NULL;
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus,
-    package, actor, intent_key, intent, created_at ON payments
+    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url ON payments
     BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
 CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'
     BEGIN SELECT raise(ABORT, 'settled payments are final'); END;
@@ -88,6 +92,87 @@ CREATE TABLE payment_events (
     payment_id  INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX payment_events_by_id ON payment_events (gateway, event_id);
+
+-- Whom the provider knows an organization as. No reference: it was asked to know it, and has not answered.
+CREATE TABLE provider_customers (
+    organization_id INTEGER NOT NULL,
+    gateway         TEXT    NOT NULL,
+    reference       TEXT,
+    created_at      INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, gateway)
+) STRICT, WITHOUT ROWID;
+
+-- A card about to be saved: the provider asks for its number, and tells when it keeps it.
+CREATE TABLE card_setups (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    gateway         TEXT    NOT NULL,
+    actor           TEXT    NOT NULL,
+    success_url     TEXT,
+    cancel_url      TEXT,
+    created_at      INTEGER NOT NULL,
+    state           TEXT    NOT NULL CHECK (state IN ('created', 'pending', 'settled', 'failed')),
+    reference       TEXT,
+    client_secret   TEXT,
+    checkout_url    TEXT,
+    ended_at        INTEGER,
+    method_id       INTEGER,
+    ask_at          INTEGER,
+    CHECK ((state = 'settled') = (method_id IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX card_setups_by_reference ON card_setups (gateway, reference) WHERE reference IS NOT NULL;
+CREATE INDEX card_setups_to_ask ON card_setups (ask_at) WHERE ask_at IS NOT NULL;
+
+-- Cards that the provider keeps. Of their numbers only the last four digits are known here.
+CREATE TABLE payment_methods (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    gateway         TEXT    NOT NULL,
+    reference       TEXT    NOT NULL,
+    brand           TEXT    NOT NULL,
+    last4           TEXT    NOT NULL,
+    exp_month       INTEGER NOT NULL,
+    exp_year        INTEGER NOT NULL,
+    is_default      INTEGER NOT NULL CHECK (is_default IN (0, 1)),
+    added_at        INTEGER NOT NULL,
+    announced       INTEGER,                    -- the month (year * 12 + month) whose end was announced
+    removed_at      INTEGER,
+    CHECK (removed_at IS NULL OR is_default = 0)
+) STRICT;
+CREATE UNIQUE INDEX payment_methods_by_reference ON payment_methods (gateway, reference);
+CREATE INDEX payment_methods_of ON payment_methods (organization_id, id) WHERE removed_at IS NULL;
+CREATE UNIQUE INDEX payment_methods_default ON payment_methods (organization_id) WHERE is_default = 1;
+
+-- Credit bought by itself when the balance falls below a threshold. What is watched is in wallets.
+CREATE TABLE auto_reloads (
+    organization_id INTEGER PRIMARY KEY,
+    enabled         INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    threshold       INTEGER NOT NULL,           -- micro-credits
+    credits         INTEGER NOT NULL CHECK (credits > 0), -- bought each time
+    cap_minor       INTEGER CHECK (cap_minor > 0), -- charged to the card in a month at most, with tax
+    method_id       INTEGER NOT NULL,
+    payment_id      INTEGER,                    -- in flight
+    failures        INTEGER NOT NULL DEFAULT 0, -- in a row
+    retry_work      INTEGER,                    -- the row of the outbox that tries again
+    retry_at        INTEGER,
+    last_work       INTEGER,                    -- the row that was dealt with last
+    problem         TEXT,                       -- what keeps it from charging, or why it was switched off
+    problem_at      INTEGER,
+    CHECK ((retry_work IS NULL) = (retry_at IS NULL)),
+    CHECK ((problem IS NULL) = (problem_at IS NULL)),
+    CHECK (enabled = 1 OR retry_work IS NULL)
+) STRICT;
+
+-- What happened to cards and by auto-reload, for whoever tells the customer.
+CREATE TABLE payment_notices (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL,
+    at              INTEGER NOT NULL,
+    type            TEXT    NOT NULL,           -- as the webhook is called
+    subject         TEXT    NOT NULL,           -- a payment's or a card's id
+    detail          TEXT    NOT NULL
+) STRICT;
+CREATE INDEX payment_notices_of ON payment_notices (organization_id, id);
 
 -- The other side of the sandbox: what a payment provider would keep. Nothing else reads it.
 CREATE TABLE sandbox_checkouts (
@@ -181,4 +266,43 @@ CREATE TABLE sandbox_disputes (
     amount_minor INTEGER NOT NULL,
     currency     TEXT    NOT NULL,
     status       TEXT    NOT NULL CHECK (status IN ('open', 'won', 'lost'))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sandbox_customers (
+    reference   TEXT PRIMARY KEY,
+    request_key TEXT NOT NULL UNIQUE,
+    name        TEXT NOT NULL,
+    email       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sandbox_setups (
+    reference     TEXT    PRIMARY KEY,
+    request_key   TEXT    NOT NULL UNIQUE,
+    client_secret TEXT    NOT NULL,
+    setup_id      TEXT    NOT NULL,
+    customer      TEXT    NOT NULL,
+    return_url    TEXT    NOT NULL,
+    cancel_url    TEXT    NOT NULL,
+    card          TEXT,
+    expires_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sandbox_cards (
+    reference TEXT    PRIMARY KEY,
+    customer  TEXT    NOT NULL,
+    number    TEXT    NOT NULL,
+    exp_month INTEGER NOT NULL,
+    exp_year  INTEGER NOT NULL,
+    kept      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sandbox_charges (
+    reference    TEXT    PRIMARY KEY,
+    request_key  TEXT    NOT NULL UNIQUE,
+    order_id     TEXT    NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    currency     TEXT    NOT NULL,
+    card         TEXT    NOT NULL,
+    decline      TEXT,
+    settles_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

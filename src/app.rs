@@ -333,6 +333,7 @@ fn state(
     let topup_url = config.credits.topup_url.clone();
     let topup_url = topup_url.or_else(|| desk.is_open().then(|| format!("{public_url}/topup")));
     let settings = Settings {
+        return_hosts: config.payments.allowed_return_hosts.clone(),
         public_url,
         mode: server.mode,
         rates: rates(config),

@@ -262,6 +262,10 @@ kinds! {
     RefundKind = "ref" => RefundId;
     /// A payment that the customer's bank disputes.
     DisputeKind = "dsp" => DisputeId;
+    /// A card that is kept at the payment provider.
+    PaymentMethodKind = "pm" => PaymentMethodId;
+    /// A card about to be kept.
+    CardSetupKind = "setup" => CardSetupId;
     /// Work to be done outside of the database.
     WorkKind = "work" => WorkId;
     /// An entry of the audit log.

@@ -17,6 +17,9 @@ pub struct Payments {
     pub webhook_tolerance_seconds: u32,
     /// Payments through Stripe.
     pub stripe: Stripe,
+    /// Hosts that customers may be sent back to from paying, besides the public URL's: with a port where it is not the
+    /// usual one.
+    pub allowed_return_hosts: Vec<String>,
 }
 
 impl Payments {
@@ -28,6 +31,7 @@ impl Payments {
             maximum: section.bounded("maximum", 10_000.max(minimum), minimum..=1_000_000),
             refund_days: section.bounded("refund_days", 14, 0..=3_650),
             webhook_tolerance_seconds: section.bounded("webhook_tolerance_seconds", 300, 1..=3_600),
+            allowed_return_hosts: section.value("allowed_return_hosts", Vec::new()),
             stripe: Stripe::read(&mut reader.section("payments.stripe"), mode),
         }
     }

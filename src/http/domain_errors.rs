@@ -186,6 +186,8 @@ impl From<PaymentError> for ApiError {
             PaymentError::Refund(error) => error.into(),
             PaymentError::Invalid(errors) => errors.into(),
             PaymentError::NotFound => Self::new(Code::NotFound).message("There is no such payment."),
+            PaymentError::NoCard => Self::new(Code::NotFound).message("There is no such saved card."),
+            PaymentError::CardRequired => Self::new(Code::PaymentMethodRequired),
             PaymentError::IntentConflict => Self::new(Code::IdempotencyConflict).param("Idempotency-Key"),
             PaymentError::NoGateway => Self::new(Code::PaymentsUnavailable),
             // the reason is the provider's text: for the log

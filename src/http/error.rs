@@ -83,6 +83,8 @@ codes! {
     HoldExpired = "hold_expired", CONFLICT,
         "The call was not heard of in time, and nothing is set aside for it any more. Capture what it lasted.";
     PaymentsUnavailable = "payments_unavailable", CONFLICT, "No payment provider is configured.";
+    PaymentMethodRequired = "payment_method_required", CONFLICT,
+        "Save a card first: without one, credit cannot be bought by itself.";
     SellerUnknown = "seller_unknown", CONFLICT,
         "Nothing can be bought until the operator has said who sells: legal name and country.";
     RefundTooLate = "refund_too_late", CONFLICT,

@@ -16,7 +16,8 @@ pub mod failure;
 pub mod form;
 pub mod headers;
 pub mod health;
-pub mod idempotent;
+pub mod hosts;
+mod idempotent;
 pub mod input;
 pub mod list;
 pub mod metrics;
@@ -60,6 +61,8 @@ pub type ErrorPage = fn(&HttpRequest, RequestId, &ApiError) -> HttpResponse;
 pub struct Settings {
     /// Where the server is reached from outside, without a slash at the end.
     pub public_url: String,
+    /// Other hosts that customers may be sent back to from paying.
+    pub return_hosts: Vec<String>,
     /// Whether money is real.
     pub mode: Mode,
     /// How fast callers may ask.

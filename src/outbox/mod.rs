@@ -11,6 +11,8 @@ mod tests;
 
 use std::future::Future;
 
+use rusqlite::Connection;
+
 use crate::base::Timestamp;
 use crate::base::id::WorkId;
 use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
@@ -50,6 +52,14 @@ impl From<DbError> for Failure {
 /// When the database fails.
 pub fn enqueue(tx: &WriteTx<'_>, kind: &str, subject: &str, due_at: Timestamp) -> Result<WorkId, DbError> {
     sql::insert(tx.conn()?, kind, subject, due_at, tx.now())
+}
+
+/// The same, to be done at once, for what is written while a commit is gathered.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue_now(conn: &Connection, kind: &str, subject: &str, now: Timestamp) -> Result<WorkId, DbError> {
+    sql::insert(conn, kind, subject, now, now)
 }
 
 /// Takes up to `limit` of the work that is due, oldest first, for [`LEASE_MS`].

@@ -108,6 +108,10 @@ impl Desk {
         self.gateway.as_deref().and_then(Gateway::checkout_origin)
     }
 
+    pub(super) fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
     /// True when credit can be bought.
     #[must_use]
     pub const fn is_open(&self) -> bool {
@@ -135,8 +139,8 @@ impl Desk {
     ///
     /// # Errors
     /// See [`Error`].
-    async fn begin(&self, payment: Payment) -> Result<Payment, Error> {
-        if payment.state != State::Created {
+    pub(super) async fn begin(&self, payment: Payment) -> Result<Payment, Error> {
+        if payment.state != State::Created || payment.extras.card.is_some() {
             return Ok(payment);
         }
         let gateway = self.gateway()?;
@@ -154,10 +158,10 @@ impl Desk {
             id: id.to_string(),
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
-            customer: None,
+            customer: self.customer_if_taken(payment.organization).await?,
             form: Form::Hosted,
-            return_url: self.return_url(id),
-            cancel_url: self.return_url(id),
+            return_url: payment.extras.success_url.unwrap_or_else(|| self.return_url(id)),
+            cancel_url: payment.extras.cancel_url.unwrap_or_else(|| self.return_url(id)),
         };
         match gateway.begin(order).await {
             Ok(checkout) => self.db.write(move |tx| begun(tx, id, checkout)).await,
@@ -235,6 +239,20 @@ impl Desk {
 
     /// An event that was kept: what it names is asked about and written down.
     async fn deal_with(&self, gateway: &dyn Gateway, event: Event, row: i64) -> Result<Received, Error> {
+        let kept = match gateway.subject(&event.kind, &event.reference) {
+            Subject::Setup => Some(self.told_of_setup(&event.reference).await?),
+            Subject::Card => Some(self.told_of_card(&event.reference).await?),
+            // a checkout at which a card is saved
+            Subject::Order if self.is_setup(gateway.name(), &event.reference)? => {
+                Some(self.told_of_setup(&event.reference).await?)
+            }
+            Subject::Order | Subject::Refund | Subject::Dispute | Subject::Other => None,
+        };
+        if let Some(kept) = kept {
+            let outcome = if kept { Received::Done } else { Received::Unknown };
+            self.db.write(move |tx| sql::close_event(tx.conn()?, row, outcome.name(), None)).await?;
+            return Ok(outcome);
+        }
         let reference = event.reference.as_str();
         let told = match gateway.subject(&event.kind, reference) {
             Subject::Order => known(gateway.look(reference).await)?.map(Told::Order),
@@ -308,7 +326,7 @@ impl Desk {
                     Err(error) => Err(Failure::Never(error.to_string())),
                 }
             }
-            other => Err(Failure::Never(format!("nobody carries out {other}"))),
+            _ => self.carry_out_for_cards(work).await,
         }
     }
 }

@@ -5,25 +5,29 @@
 //! the provider says that the money is there, in the same transaction that settles the payment, so at most once; and who
 //! asks the provider (because of a webhook, of the customer coming back, or on schedule) makes no difference.
 
+pub mod cards;
+mod customers;
 mod desk;
 pub mod disputes;
 mod events;
 pub mod gateway;
 pub mod packages;
 pub mod refunds;
+pub mod reload;
 pub mod rules;
 mod sql;
 pub mod verify;
 
 use rusqlite::Connection;
 
+pub use customers::details_changed;
 pub use desk::{Desk, Received, WebhookError};
 use gateway::{Card, Checkout, Seen, Status};
 pub use packages::Package;
 pub use rules::{Progress, Purchase, Reason, Settled, State, Step, Terms};
 
 use crate::base::decimal::MICROS;
-use crate::base::id::{OrganizationId, PaymentId};
+use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId};
 use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::base::{FieldError, Quantity, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
@@ -43,6 +47,8 @@ pub const BONUS_SOURCE: &str = "bonus";
 /// Work: have the provider make a checkout, should whoever asked for it have been cut off. The subject is the payment's
 /// number.
 pub const BEGIN: &str = "payment.begin";
+/// Work: charge a saved card. The subject is the payment's number.
+pub const CHARGE: &str = "payment.charge";
 /// How long whoever asked for a checkout has for it alone.
 const BEGIN_AFTER_MS: i64 = MINUTE_MS;
 
@@ -73,6 +79,12 @@ pub enum Error {
     /// The key was used for something else.
     #[error("the key was used for something else")]
     IntentConflict,
+    /// There is no such card.
+    #[error("no such card")]
+    NoCard,
+    /// A card has to be saved first.
+    #[error("no card is saved")]
+    CardRequired,
     /// There is no payment provider.
     #[error("no payment provider is configured")]
     NoGateway,
@@ -124,7 +136,41 @@ pub struct Payment {
     pub created_at: Timestamp,
     /// Where it stands.
     pub state: State,
+    /// What only some payments have.
+    pub extras: Extras,
     intent: Option<Vec<u8>>,
+}
+
+/// What only some payments have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The saved card that is charged, without the customer being there.
+    pub card: Option<PaymentMethodId>,
+    /// Where the customer comes back to, where that is no page of ours.
+    pub success_url: Option<String>,
+    /// The same, without having paid.
+    pub cancel_url: Option<String>,
+}
+
+/// Something that happened to a card or by auto-reload, for whoever tells the customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// When.
+    pub at: Timestamp,
+    /// As its webhook is called: `auto_reload.failed`.
+    pub kind: String,
+    /// A payment's, a card's or an organization's id.
+    pub subject: String,
+    /// Why, in one word, or until when a card is good.
+    pub detail: String,
+}
+
+/// What happened to an organization's cards and by auto-reload, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn notices(conn: &Connection, organization: OrganizationId, limit: u32) -> Result<Vec<Notice>, DbError> {
+    sql::notices(conn, organization, limit)
 }
 
 /// Writes a payment down, and the work of having the provider make a checkout, or finds the one that was made under the
@@ -133,6 +179,19 @@ pub struct Payment {
 /// # Errors
 /// See [`Error`].
 pub fn create(tx: &WriteTx<'_>, seller: &SellerTerms, new: &NewPayment) -> Result<Payment, Error> {
+    create_with(tx, seller, new, &Extras::default())
+}
+
+/// The same, with what only some payments have.
+///
+/// # Errors
+/// See [`Error`].
+pub fn create_with(
+    tx: &WriteTx<'_>,
+    seller: &SellerTerms,
+    new: &NewPayment,
+    extras: &Extras,
+) -> Result<Payment, Error> {
     let conn = tx.conn()?;
     if let Some(intent) = &new.intent
         && let Some(before) = sql::by_intent(conn, new.organization, &intent.key)?
@@ -141,8 +200,12 @@ pub fn create(tx: &WriteTx<'_>, seller: &SellerTerms, new: &NewPayment) -> Resul
         return if same { Ok(before) } else { Err(Error::IntentConflict) };
     }
     let quote = quote(conn, seller, new.organization, &new.purchase, tx.now())?;
-    let id = sql::insert(conn, new, &quote, tx.now())?;
-    outbox::enqueue(tx, BEGIN, &id.number().to_string(), tx.now().plus_ms(BEGIN_AFTER_MS))?;
+    let id = sql::insert(conn, new, extras, &quote, tx.now())?;
+    let (work, due_at) = match extras.card {
+        None => (BEGIN, tx.now().plus_ms(BEGIN_AFTER_MS)),
+        Some(_) => (CHARGE, tx.now()),
+    };
+    outbox::enqueue(tx, work, &id.number().to_string(), due_at)?;
     get(conn, id)
 }
 
@@ -209,7 +272,7 @@ pub fn refused(tx: &WriteTx<'_>, id: PaymentId) -> Result<(), Error> {
     if let Step::Become(state) = get(conn, id)?.state.refused(tx.now()) {
         sql::set_state(conn, id, &state, None)?;
     }
-    Ok(())
+    reload::after(tx, &get(conn, id)?)
 }
 
 /// What became of something learned from a provider.
@@ -243,7 +306,12 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
         // a part may end before the whole, which can still be paid
         return Ok(Recorded::Payment(Box::new(payment)));
     }
-    match payment.state.clone().told(seen.status, tx.now()) {
+    let state = payment.state.clone();
+    let step = match payment.extras.card {
+        None => state.told(seen.status, tx.now()),
+        Some(_) => state.charged(reference, seen.status, tx.now()),
+    };
+    match step {
         Step::Stay(_) => {}
         Step::Become(state) => {
             let ask_at = next_ask(payment.created_at, tx.now());
@@ -256,7 +324,9 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
         }
         Step::Settle => settle(tx, &payment, reference, seen)?,
     }
-    Ok(Recorded::Payment(Box::new(get(conn, payment.id)?)))
+    let payment = get(conn, payment.id)?;
+    reload::after(tx, &payment)?;
+    Ok(Recorded::Payment(Box::new(payment)))
 }
 
 /// The money is there: the grants, the ledgers' transfers, the invoice and the payment's end, together.

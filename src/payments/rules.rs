@@ -128,6 +128,8 @@ pub enum Reason {
     Abandoned,
     /// The provider did not want it.
     Refused,
+    /// The saved card was declined.
+    Declined(Decline),
 }
 
 impl Reason {
@@ -137,11 +139,13 @@ impl Reason {
         match self {
             Self::Abandoned => "abandoned",
             Self::Refused => "refused",
+            Self::Declined(decline) => decline.name(),
         }
     }
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::Abandoned, Self::Refused].into_iter().find(|reason| reason.name() == name)
+        let known = [Self::Abandoned, Self::Refused].into_iter().find(|reason| reason.name() == name);
+        known.or_else(|| Decline::from_name(name).map(Self::Declined))
     }
 }
 
@@ -268,6 +272,34 @@ impl State {
                 Self::Failed { reference, at, reason },
                 Status::Open(_) | Status::Processing | Status::Ended,
             ) => Step::Stay(Self::Failed { reference, at, reason }),
+        }
+    }
+
+    /// The provider says how the charge of a saved card stands: nobody is there who could try another one, so a decline
+    /// is the end.
+    #[must_use]
+    pub fn charged(self, reference: &str, status: Status, at: Timestamp) -> Step {
+        let pending = |progress| Self::Pending {
+            checkout: Checkout { reference: reference.to_owned(), client_secret: None, url: None },
+            progress,
+        };
+        let failed =
+            |reason| Step::Become(Self::Failed { reference: Some(reference.to_owned()), at, reason });
+        let waits = match status {
+            Status::Processing => pending(Progress::Processing),
+            Status::Open(None) => pending(Progress::Open),
+            Status::Open(Some(decline)) if matches!(self, Self::Created | Self::Pending { .. }) => {
+                return failed(Reason::Declined(decline));
+            }
+            Status::Ended if matches!(self, Self::Created | Self::Pending { .. }) => {
+                return failed(Reason::Abandoned);
+            }
+            Status::Paid if !matches!(self, Self::Settled(_)) => return Step::Settle,
+            Status::Open(Some(_)) | Status::Ended | Status::Paid => return Step::Stay(self),
+        };
+        match self {
+            Self::Created | Self::Pending { .. } if self != waits => Step::Become(waits),
+            Self::Created | Self::Pending { .. } | Self::Settled(_) | Self::Failed { .. } => Step::Stay(self),
         }
     }
 

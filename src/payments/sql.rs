@@ -7,7 +7,7 @@ use super::gateway::sandbox::{Complaint, Session, Standing};
 use super::gateway::{Checkout, Decline, DisputeStatus, Form, Order, RefundSeen, RefundStatus};
 use super::packages::Package;
 use super::rules::{Progress, Purchase, Reason, Settled, State};
-use super::{NewPayment, Payment};
+use super::{Extras, NewPayment, Notice, Payment};
 use crate::base::id::{GrantId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Currency, Money, Timestamp};
 use crate::db::{self, DbError};
@@ -15,7 +15,7 @@ use crate::invoices::Quote;
 
 const SELECT: &str = "SELECT id, organization_id, gateway, amount_minor, currency, credits, bonus, package, actor, created_at,
     state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent, quote,
-    charge, invoice_id
+    charge, invoice_id, method_id, success_url, cancel_url
     FROM payments";
 
 fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
@@ -36,6 +36,7 @@ fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
         created_at: row.get(9)?,
         state: state(row)?.ok_or_else(|| DbError::bad_row("payments", id.number(), "state"))?,
         intent: row.get(19)?,
+        extras: Extras { card: row.get(23)?, success_url: row.get(24)?, cancel_url: row.get(25)? },
     })
 }
 
@@ -141,15 +142,16 @@ pub(super) fn of(
 pub(super) fn insert(
     conn: &Connection,
     new: &NewPayment,
+    extras: &Extras,
     quote: &Quote,
     now: Timestamp,
 ) -> Result<PaymentId, DbError> {
     let agreed = serde_json::to_string(quote).map_err(|error| DbError::bad_row("payments", 0, error))?;
     conn.prepare_cached(
         "INSERT INTO payments (organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus, package, actor,
-                               intent_key, intent, created_at, state)
+                               intent_key, intent, created_at, state, method_id, success_url, cancel_url)
          VALUES (:organization, :gateway, :amount, :tax, :quote, :currency, :credits, :bonus, :package, :actor,
-                 :intent_key, :intent, :now, 'created')",
+                 :intent_key, :intent, :now, 'created', :method, :success_url, :cancel_url)",
     )?
     .execute(named_params! {
         ":organization": new.organization,
@@ -165,6 +167,9 @@ pub(super) fn insert(
         ":intent_key": new.intent.as_ref().map(|intent| &intent.key),
         ":intent": new.intent.as_ref().map(|intent| intent.fingerprint),
         ":now": now,
+        ":method": extras.card,
+        ":success_url": extras.success_url,
+        ":cancel_url": extras.cancel_url,
     })?;
     Ok(PaymentId::new(conn.last_insert_rowid()))
 }
@@ -392,7 +397,8 @@ pub(super) fn update_sandbox(conn: &Connection, session: &Session) -> Result<(),
 /// What was charged under a reference, if it was.
 pub(super) fn sandbox_charged(conn: &Connection, charge: &str) -> Result<Option<Money>, DbError> {
     let statement = "SELECT amount_minor, currency FROM sandbox_checkouts
-        WHERE reference = ? AND status IN ('paid', 'processing')";
+            WHERE reference = ?1 AND status IN ('paid', 'processing')
+        UNION ALL SELECT amount_minor, currency FROM sandbox_charges WHERE reference = ?1 AND decline IS NULL";
     Ok(conn
         .prepare_cached(statement)?
         .query_row([charge], |row| Ok(Money { minor: row.get(0)?, currency: row.get(1)? }))
@@ -577,4 +583,92 @@ pub(super) fn count_settled(conn: &Connection) -> Result<u64, DbError> {
         .optional()?
         .unwrap_or_default();
     Ok(u64::try_from(count).unwrap_or_default())
+}
+
+pub(super) fn provider_customer(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+) -> Result<Option<String>, DbError> {
+    let found: Option<Option<String>> = conn
+        .prepare_cached("SELECT reference FROM provider_customers WHERE organization_id = ? AND gateway = ?")?
+        .query_row(params![organization, gateway], |row| row.get(0))
+        .optional()?;
+    Ok(found.flatten())
+}
+
+pub(super) fn is_known_customer(conn: &Connection, organization: OrganizationId) -> Result<bool, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM provider_customers WHERE organization_id = ? AND reference IS NOT NULL)",
+        )?
+        .query_row([organization], |row| row.get(0))?)
+}
+
+/// That the provider is asked to know an organization.
+pub(super) fn insert_customer(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO provider_customers (organization_id, gateway, created_at) VALUES (?, ?, ?)
+         ON CONFLICT (organization_id, gateway) DO NOTHING",
+    )?
+    .execute(params![organization, gateway, now])?;
+    Ok(())
+}
+
+pub(super) fn set_customer(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+    reference: &str,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "UPDATE provider_customers SET reference = ? WHERE organization_id = ? AND gateway = ? AND reference IS NULL",
+    )?
+    .execute(params![reference, organization, gateway])?;
+    Ok(())
+}
+
+/// Notes something for whoever tells the customer.
+pub(super) fn insert_notice(
+    conn: &Connection,
+    organization: OrganizationId,
+    now: Timestamp,
+    kind: &str,
+    (subject, detail): (&str, &str),
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO payment_notices (organization_id, at, type, subject, detail) VALUES (?, ?, ?, ?, ?)",
+    )?
+    .execute(params![organization, now, kind, subject, detail])?;
+    Ok(())
+}
+
+/// What was noted, newest first: kind, subject, detail.
+pub(super) fn notices(
+    conn: &Connection,
+    organization: OrganizationId,
+    limit: u32,
+) -> Result<Vec<Notice>, DbError> {
+    let statement = "SELECT at, type, subject, detail FROM payment_notices WHERE organization_id = ? ORDER BY id DESC LIMIT ?";
+    db::collect(conn, statement, params![organization, limit], |row| {
+        Ok(Notice { at: row.get(0)?, kind: row.get(1)?, subject: row.get(2)?, detail: row.get(3)? })
+    })
+}
+
+pub(super) fn was_noticed(
+    conn: &Connection,
+    organization: OrganizationId,
+    kind: &str,
+    subject: &str,
+) -> Result<bool, DbError> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM payment_notices WHERE organization_id = ? AND type = ? AND subject = ?)",
+        )?
+        .query_row(params![organization, kind, subject], |row| row.get(0))?)
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{disputes, refunds, sql};
+use super::{cards, disputes, refunds, reload, sql};
 use crate::ledger::verify::{VerifyError, none_of};
 
 /// Every settled payment has its grants, every grant that was bought has its payment, and the money adds up. Answers how
@@ -12,6 +12,7 @@ use crate::ledger::verify::{VerifyError, none_of};
 /// The first row that does not fit, by name.
 pub fn run(conn: &Connection) -> Result<u64, VerifyError> {
     let all = sql::MISFITS.iter().chain(&refunds::MISFITS).chain(&disputes::MISFITS);
+    let all = all.chain(&cards::MISFITS).chain(&reload::MISFITS);
     all.into_iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     Ok(sql::count_settled(conn)?)
 }

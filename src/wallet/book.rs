@@ -12,7 +12,10 @@ use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{DbError, Part};
 use crate::grants::{self, Class, GrantRow};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
+use crate::outbox;
 
+/// Work: a balance has fallen below what is watched. The subject is the organization's number.
+pub const FELL: &str = "payment.reload";
 /// How many wallets stay in memory between commits.
 const KEPT: usize = 20_000;
 
@@ -31,6 +34,17 @@ pub struct Wallet {
     moved: bool,
     /// The day on which its row last moved, as it then stood; `None` before the first line.
     stored: Option<DayEnd>,
+    /// A fall that is told. Of most wallets nothing is.
+    watch: Option<Watch>,
+}
+
+/// A balance that falls below something is told once, and again when it has been up there in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch {
+    /// Below what.
+    pub below: Credits,
+    /// It has not been told since the balance was up there.
+    pub armed: bool,
 }
 
 /// How a wallet stood at the end of a day, or stands so far.
@@ -381,6 +395,7 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
         line_count: row.line_count,
         moved: false,
         stored,
+        watch: row.watch,
     }))
 }
 
@@ -419,6 +434,15 @@ impl Part for Wallets {
                     sql::delete_wallet_day(conn, end.day, organization)?;
                 }
                 update(organization, balance, last_line, wallet.line_count)?;
+            }
+            if let Some(watch) = &mut wallet.watch
+                && watch.armed == (wallet.balance < watch.below)
+            {
+                watch.armed = !watch.armed;
+                sql::set_watch(conn, organization, Some(*watch))?;
+                if !watch.armed {
+                    outbox::enqueue_now(conn, FELL, &organization.number().to_string(), now)?;
+                }
             }
         }
         Ok(())

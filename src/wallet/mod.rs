@@ -12,7 +12,7 @@ mod summary;
 
 use rusqlite::Connection;
 
-pub use book::{Wallet, Wallets};
+pub use book::{FELL, Wallet, Wallets, Watch};
 pub use expiry::expire_due;
 pub use frozen::{Withdrawal, freeze, frozen, thaw, withdraw_frozen};
 pub use pocket::{Draw, Pocket, Work};
@@ -281,6 +281,30 @@ const fn issued(class: Class) -> AccountKind {
 /// When the database fails.
 pub fn usage_sink(conn: &Connection, meter: MeterId) -> Result<AccountId, DbError> {
     ledger::ensure_account(conn, Book::Credits, AccountKind::Usage(meter))
+}
+
+/// From now on a fall of the balance below something is told, as work [`FELL`] in the transaction in which it falls; also
+/// when it is down there already, if that was not told yet. None: nothing is told any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn watch(tx: &WriteTx<'_>, organization: OrganizationId, watch: Option<Watch>) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    wallets.forget(organization);
+    sql::set_watch(conn, organization, watch)?;
+    wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
+    // looked at with this commit
+    wallets.mark(organization);
+    Ok(())
+}
+
+/// What is told of a wallet.
+///
+/// # Errors
+/// [`Error::NoWallet`], and when the database fails.
+pub fn watched(conn: &Connection, organization: OrganizationId) -> Result<Option<Watch>, Error> {
+    Ok(sql::wallet(conn, organization)?.ok_or(Error::NoWallet)?.watch)
 }
 
 /// A line as far as the days of a wallet go by it: when it was posted, and the balance after it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Draw;
-use super::book::DayEnd;
+use super::book::{DayEnd, Watch};
 use crate::base::id::{AccountId, OrganizationId};
 use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{self, DbError};
@@ -20,6 +20,7 @@ pub(super) struct WalletRow {
     pub last_line: i64,
     pub line_count: i64,
     pub updated_at: Timestamp,
+    pub watch: Option<Watch>,
 }
 
 pub(super) fn insert_wallet(
@@ -45,12 +46,17 @@ pub(super) fn wallet(conn: &Connection, organization: OrganizationId) -> Result<
             last_line: row.get(2)?,
             line_count: row.get(3)?,
             updated_at: row.get(4)?,
+            watch: match row.get(6)? {
+                Some(below) => Some(Watch { below, armed: row.get(7)? }),
+                None => None,
+            },
         };
         Ok((row.get(5)?, found))
     };
     let found = conn
         .prepare_cached(
-            "SELECT w.overdraft_account_id, w.balance, w.last_line, w.line_count, w.updated_at, o.timezone
+            "SELECT w.overdraft_account_id, w.balance, w.last_line, w.line_count, w.updated_at, o.timezone,
+                    w.watch_below, w.watch_armed
              FROM wallets w JOIN organizations o ON o.id = w.organization_id WHERE w.organization_id = ?",
         )?
         .query_row([organization], row)
@@ -68,6 +74,17 @@ impl WalletRow {
             last_line: self.last_line,
         })
     }
+}
+
+/// What is told of a wallet from now on.
+pub(super) fn set_watch(
+    conn: &Connection,
+    organization: OrganizationId,
+    watch: Option<Watch>,
+) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE wallets SET watch_below = ?, watch_armed = ? WHERE organization_id = ?")?
+        .execute(params![watch.map(|w| w.below), watch.is_none_or(|w| w.armed), organization])?;
+    Ok(())
 }
 
 fn parse_zone(organization: OrganizationId, name: &str) -> Result<Zone, DbError> {

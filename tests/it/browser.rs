@@ -313,6 +313,8 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/invoices".into(),
         first("/invoices", "/invoices/inv_").await,
         "/billing-details".into(),
+        "/auto-reload".into(),
+        "/payment-methods".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),

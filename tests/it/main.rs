@@ -20,6 +20,7 @@ mod pages;
 mod payments;
 mod process;
 mod refunds;
+mod reload;
 mod revenue;
 mod settings;
 mod stripe;

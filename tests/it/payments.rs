@@ -12,8 +12,8 @@ use tollbook::identity::{BillingDetails, Secret, SellerTerms, audit};
 use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card, Sandbox};
 use tollbook::payments::gateway::{
-    Called, Checkout, Decline, DisputeSeen, Form, Gateway, GiveBack, Order, RefundSeen, Seen, Subject,
-    Trouble, signature,
+    Called, Card as SeenCard, Charge, Checkout, Customer, Decline, DisputeSeen, Form, Gateway, GiveBack,
+    Order, RefundSeen, Seen, Setup, SetupSeen, Subject, Trouble, signature,
 };
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, Settled, State, Terms,
@@ -24,7 +24,7 @@ use tollbook::scheduler::Worker;
 
 use crate::ledger_kit::Kit;
 
-const TERMS: Terms = Terms { credits_per_unit: 100, minimum: 5, maximum: 10_000 };
+pub const TERMS: Terms = Terms { credits_per_unit: 100, minimum: 5, maximum: 10_000 };
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
@@ -43,13 +43,43 @@ pub(crate) struct Line {
     pub(crate) begin: AtomicU8,
     pub(crate) look: AtomicU8,
     pub(crate) refund: AtomicU8,
+    pub(crate) customer: AtomicU8,
+    pub(crate) set_up: AtomicU8,
+    pub(crate) look_at_setup: AtomicU8,
+    pub(crate) forget: AtomicU8,
+    pub(crate) charge: AtomicU8,
+    /// Charges that arrived, whatever became of the answer.
+    pub(crate) charges: AtomicU8,
 }
 
 impl Line {
     fn new(db: &Db) -> Arc<Self> {
         let sandbox = Sandbox::new(db.clone(), "https://desk.example".into());
         let works = || AtomicU8::new(WORKS);
-        Arc::new(Self { sandbox, begin: works(), look: works(), refund: works() })
+        Arc::new(Self {
+            sandbox,
+            begin: works(),
+            look: works(),
+            customer: works(),
+            set_up: works(),
+            look_at_setup: works(),
+            forget: works(),
+            charge: works(),
+            refund: works(),
+            charges: AtomicU8::new(0),
+        })
+    }
+
+    /// A call on a line that may be cut before or behind it.
+    async fn through<T>(
+        &self,
+        line: &AtomicU8,
+        call: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let how = line.load(Ordering::SeqCst);
+        let made = if how == UNANSWERED || how == WORKS { Some(call.await) } else { None };
+        cut(how)?;
+        made.unwrap()
     }
 }
 
@@ -113,6 +143,34 @@ impl Gateway for Line {
 
     fn look_at_dispute<'a>(&'a self, reference: &'a str) -> Called<'a, DisputeSeen> {
         self.sandbox.look_at_dispute(reference)
+    }
+
+    fn customer(&self, customer: Customer) -> Called<'_, String> {
+        Box::pin(self.through(&self.customer, self.sandbox.customer(customer)))
+    }
+
+    fn set_up(&self, setup: Setup) -> Called<'_, Checkout> {
+        Box::pin(self.through(&self.set_up, self.sandbox.set_up(setup)))
+    }
+
+    fn look_at_setup<'a>(&'a self, reference: &'a str) -> Called<'a, SetupSeen> {
+        Box::pin(self.through(&self.look_at_setup, self.sandbox.look_at_setup(reference)))
+    }
+
+    fn look_at_card<'a>(&'a self, reference: &'a str) -> Called<'a, Option<(String, SeenCard)>> {
+        self.sandbox.look_at_card(reference)
+    }
+
+    fn forget_card<'a>(&'a self, reference: &'a str) -> Called<'a, ()> {
+        Box::pin(self.through(&self.forget, self.sandbox.forget_card(reference)))
+    }
+
+    fn charge(&self, charge: Charge) -> Called<'_, (String, Seen)> {
+        Box::pin(self.through(&self.charge, async {
+            let answer = self.sandbox.charge(charge).await;
+            self.charges.fetch_add(1, Ordering::SeqCst);
+            answer
+        }))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::{Answer, Reply};
 use crate::http::route::Table;
 use crate::identity::{BillingDetails, Organization, Scope, Seller, organizations};
+use crate::payments;
 use crate::tax::{Country, Rate};
 
 pub(super) fn routes(table: &mut Table) {
@@ -175,6 +176,13 @@ async fn put(state: web::Data<State>, admitted: Admitted, Json(input): Json<Deta
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let details = BillingDetails::from(input);
     let register = state.register.clone();
-    let changed = state.db.write(move |tx| register.set_details(tx, &by, organization, &details)).await?;
+    let changed = state
+        .db
+        .write(move |tx| -> Result<_, ApiError> {
+            let changed = register.set_details(tx, &by, organization, &details)?;
+            payments::details_changed(tx, organization)?;
+            Ok(changed)
+        })
+        .await?;
     Ok(Reply::ok(view(&state, changed)?))
 }

@@ -2,8 +2,10 @@
 
 mod agents;
 mod audit;
+mod auto_reload;
 mod calls;
 mod catalog;
+mod checkout;
 mod clock;
 pub(super) mod credit;
 mod details;
@@ -14,6 +16,7 @@ mod limits;
 mod number_guard;
 mod organization;
 mod organizations;
+mod payment_methods;
 mod period;
 mod plans;
 mod refunds;
@@ -54,6 +57,9 @@ pub fn routes(table: &mut Table) {
     topup::routes(table);
     refunds::routes(table);
     invoices::routes(table);
+    checkout::routes(table);
+    auto_reload::routes(table);
+    payment_methods::routes(table);
     transactions::routes(table);
     grants::routes(table);
     usage_report::routes(table);

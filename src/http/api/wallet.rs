@@ -4,6 +4,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::auto_reload::{self, AutoReloadView};
 use super::grants::Grant;
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Timestamp};
@@ -43,17 +44,11 @@ struct Wallet {
     next_renewal: Option<Timestamp>,
     /// The grants with something left, in the order in which they are drawn.
     grants: Vec<Grant>,
-    auto_reload: AutoReload,
+    auto_reload: AutoReloadView,
     /// Always `credits`.
     currency: &'static str,
     /// When the balance last moved.
     last_updated: Timestamp,
-}
-
-/// Buying credit by itself when it runs low.
-#[derive(Serialize, ToSchema)]
-struct AutoReload {
-    enabled: bool,
 }
 
 /// Get the wallet
@@ -74,7 +69,7 @@ async fn wallet_of(state: web::Data<State>, admitted: Admitted) -> Answer<Wallet
             paid: summary.parts.paid,
             next_renewal: next_renewal(tx, organization, &catalog)?,
             grants: summary.grants.into_iter().map(|grant| Grant::new(grant, &catalog, tx.now())).collect(),
-            auto_reload: AutoReload { enabled: false },
+            auto_reload: auto_reload::view(tx, &state.desk.terms, organization)?,
             currency: "credits",
             last_updated: summary.updated_at,
         }))

@@ -17,6 +17,7 @@ use crate::http::form::Form;
 use crate::http::params::{FromParams, Params, Query};
 use crate::http::route::Table;
 use crate::identity::{BillingDetails, Scope, organizations};
+use crate::payments;
 
 const PATH: &str = "/billing-details";
 pub(super) const FIELDS: [&str; 10] = [
@@ -156,11 +157,15 @@ async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result
         return show(&state, &admitted, Some(typed), false, StatusCode::UNPROCESSABLE_ENTITY);
     };
     let register = state.register.clone();
-    match state.db.write(move |tx| register.set_details(tx, &by, id, &details)).await {
-        Ok(_) => Ok(redirect("/billing-details?done=saved")),
+    let saved = state.db.write(move |tx| -> Result<_, ApiError> {
+        register.set_details(tx, &by, id, &details)?;
+        Ok(payments::details_changed(tx, id)?)
+    });
+    match saved.await {
+        Ok(()) => Ok(redirect("/billing-details?done=saved")),
         Err(error) => {
             let request_id = admitted.request_id.to_string();
-            let status = forms::explain(&mut typed, &FIELDS, error.into(), &request_id)?;
+            let status = forms::explain(&mut typed, &FIELDS, error, &request_id)?;
             show(&state, &admitted, Some(typed), false, status)
         }
     }

@@ -1,5 +1,6 @@
 //! The pages: templates, the view models they are filled from, and how amounts and times are written.
 
+mod auto_reload;
 mod billing_details;
 pub mod brand;
 mod call;
@@ -19,6 +20,7 @@ mod limits;
 mod operator;
 pub mod outlook;
 mod overview;
+mod payment_methods;
 mod sandbox;
 mod setup;
 mod taxation;
@@ -44,6 +46,8 @@ pub fn register(table: &mut Table) {
     topup::register(table);
     invoices::register(table);
     billing_details::register(table);
+    auto_reload::register(table);
+    payment_methods::register(table);
     sandbox::register(table);
     entry::routes(table);
     setup::routes(table);

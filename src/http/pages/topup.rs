@@ -125,7 +125,8 @@ fn label(package: &Package, quote: &Quote) -> String {
     format!("{}: {credits} credits{bonus} for {price}{with_tax}", package.name)
 }
 
-fn row(payment: &Payment) -> PaymentRow {
+/// A payment in a list.
+pub(super) fn row(payment: &Payment) -> PaymentRow {
     PaymentRow {
         href: format!("/topup/{}", payment.id),
         at: payment.created_at,
@@ -360,6 +361,9 @@ fn notice(state: &Standing) -> Notice {
             "It was not paid in time, and you were not charged.",
             Some(("/topup", "Begin again")),
         ),
+        Standing::Failed { reason: Reason::Declined(decline), .. } => {
+            say(Tone::Bad, declined(*decline), Some(("/topup", "Top up with another card")))
+        }
         Standing::Failed { reason: Reason::Refused, .. } => say(
             Tone::Bad,
             "The payment provider refused it, and you were not charged.",

@@ -12,6 +12,7 @@ mod desk;
 mod document;
 pub mod invoices;
 mod limits;
+mod reload;
 mod sessions;
 mod topup;
 mod usage_events;

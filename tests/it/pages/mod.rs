@@ -10,4 +10,5 @@ mod invoices;
 mod limits;
 mod operator;
 mod refunds;
+mod reload;
 mod topup;

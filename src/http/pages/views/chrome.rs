@@ -36,6 +36,10 @@ pub enum Section {
     Invoices,
     /// Customer: whom invoices are made out to.
     BillingDetails,
+    /// Customer: buying credit by itself.
+    AutoReload,
+    /// Customer: saved cards.
+    PaymentMethods,
     /// Operator: organizations.
     Organizations,
     /// Operator: payments, refunds and disputes.
@@ -166,7 +170,9 @@ impl Chrome {
             | Section::Limits
             | Section::TopUp
             | Section::Invoices
-            | Section::BillingDetails => {
+            | Section::BillingDetails
+            | Section::AutoReload
+            | Section::PaymentMethods => {
                 vec![NavGroup {
                     label: "My Credit",
                     items: vec![
@@ -178,6 +184,8 @@ impl Chrome {
                         item("Top up", "/topup", Section::TopUp),
                         item("Invoices", "/invoices", Section::Invoices),
                         item("Billing details", "/billing-details", Section::BillingDetails),
+                        item("Auto-reload", "/auto-reload", Section::AutoReload),
+                        item("Payment methods", "/payment-methods", Section::PaymentMethods),
                     ],
                 }]
             }

@@ -2,17 +2,21 @@
 //! page of its own for paying, and tells what happened through the same signed webhooks. No money is involved.
 
 mod back;
+mod cards;
+mod sql;
+
+pub use cards::{Saved, SetupSession, customer_details, give_card, setup_session};
 
 use super::{
-    Called, Checkout, Decline, DisputeSeen, Gateway, GiveBack, Order, RefundSeen, Seen, Status, Subject,
-    Trouble,
+    Called, Card as SeenCard, Charge, Checkout, Customer, Decline, DisputeSeen, Gateway, GiveBack, Order,
+    RefundSeen, Seen, Setup, SetupSeen, Status, Subject, Trouble,
 };
 use crate::base::Timestamp;
 use crate::base::time::{DAY_MS, MINUTE_MS, SECOND_MS};
 use crate::db::{Db, DbError, WriteTx};
 use crate::identity::Secret;
 use crate::outbox;
-use crate::payments::sql;
+use crate::payments::sql as checkouts;
 
 pub use back::{Complaint, decide};
 
@@ -162,6 +166,8 @@ impl Gateway for Sandbox {
             "checkout" | "payment_intent" => Subject::Order,
             "refund" => Subject::Refund,
             "charge" => Subject::Dispute,
+            "setup_intent" => Subject::Setup,
+            "payment_method" => Subject::Card,
             _ => Subject::Other,
         }
     }
@@ -178,7 +184,7 @@ impl Gateway for Sandbox {
             let public_url = self.public_url.clone();
             let made = self.db.write(move |tx| -> Result<_, DbError> {
                 let conn = tx.conn()?;
-                if let Some(before) = sql::sandbox_by_key(conn, &order.key, &public_url)? {
+                if let Some(before) = checkouts::sandbox_by_key(conn, &order.key, &public_url)? {
                     return Ok(before);
                 }
                 let expires_at = tx.now().plus_ms(OPEN_MS);
@@ -190,7 +196,7 @@ impl Gateway for Sandbox {
                     settles_at: None,
                     expires_at,
                 };
-                sql::insert_sandbox(conn, &session)?;
+                checkouts::insert_sandbox(conn, &session)?;
                 Ok(session)
             });
             Ok(made.await?.checkout)
@@ -200,9 +206,11 @@ impl Gateway for Sandbox {
     fn look<'a>(&'a self, reference: &'a str) -> Called<'a, Seen> {
         Box::pin(async move {
             let found = self.db.read_blocking(|tx| -> Result<_, DbError> {
-                Ok((sql::sandbox(tx, reference, &self.public_url)?, tx.now()))
+                Ok((checkouts::sandbox(tx, reference, &self.public_url)?, tx.now()))
             })?;
-            let (Some(session), now) = found else { return Err(Trouble::Unknown) };
+            let (Some(session), now) = found else {
+                return self.charge_seen(reference)?.ok_or(Trouble::Unknown);
+            };
             Ok(Seen {
                 status: session.status(now),
                 amount: session.order.amount,
@@ -219,16 +227,41 @@ impl Gateway for Sandbox {
 
     fn look_at_refund<'a>(&'a self, reference: &'a str) -> Called<'a, RefundSeen> {
         Box::pin(async move {
-            let found = self.db.read_blocking(|tx| sql::sandbox_refund(tx, "reference", reference))?;
+            let found = self.db.read_blocking(|tx| checkouts::sandbox_refund(tx, "reference", reference))?;
             found.ok_or(Trouble::Unknown)
         })
     }
 
     fn look_at_dispute<'a>(&'a self, reference: &'a str) -> Called<'a, DisputeSeen> {
         Box::pin(async move {
-            let found = self.db.read_blocking(|tx| sql::sandbox_complaint(tx, "reference", reference))?;
+            let found =
+                self.db.read_blocking(|tx| checkouts::sandbox_complaint(tx, "reference", reference))?;
             found.map(DisputeSeen::from).ok_or(Trouble::Unknown)
         })
+    }
+
+    fn customer(&self, customer: Customer) -> Called<'_, String> {
+        Box::pin(self.know(customer))
+    }
+
+    fn charge(&self, charge: Charge) -> Called<'_, (String, Seen)> {
+        Box::pin(self.charge_card(charge))
+    }
+
+    fn set_up(&self, setup: Setup) -> Called<'_, Checkout> {
+        Box::pin(self.ask_for_card(setup))
+    }
+
+    fn look_at_setup<'a>(&'a self, reference: &'a str) -> Called<'a, SetupSeen> {
+        Box::pin(async move { self.setup_seen(reference) })
+    }
+
+    fn look_at_card<'a>(&'a self, reference: &'a str) -> Called<'a, Option<(String, SeenCard)>> {
+        Box::pin(async move { self.card_seen(reference) })
+    }
+
+    fn forget_card<'a>(&'a self, reference: &'a str) -> Called<'a, ()> {
+        Box::pin(self.drop_card(reference))
     }
 }
 
@@ -251,7 +284,7 @@ pub enum PayError {
 /// # Errors
 /// [`PayError::NotFound`], and those of the database.
 pub fn session(conn: &rusqlite::Connection, reference: &str) -> Result<Session, PayError> {
-    sql::sandbox(conn, reference, "")?.ok_or(PayError::NotFound)
+    checkouts::sandbox(conn, reference, "")?.ok_or(PayError::NotFound)
 }
 
 /// The customer pays by card.
@@ -275,7 +308,7 @@ pub fn pay(tx: &WriteTx<'_>, reference: &str, card: Card) -> Result<Session, Pay
             back::complain(tx, &session.checkout.reference, session.order.amount)?;
         }
     }
-    sql::update_sandbox(tx.conn()?, &session)?;
+    checkouts::update_sandbox(tx.conn()?, &session)?;
     Ok(session)
 }
 
@@ -294,7 +327,7 @@ pub fn confirm(tx: &WriteTx<'_>, reference: &str, yes: bool) -> Result<Session, 
         session.standing = Standing::Open;
         declined(tx, &mut session, Decline::AuthenticationFailed)?;
     }
-    sql::update_sandbox(tx.conn()?, &session)?;
+    checkouts::update_sandbox(tx.conn()?, &session)?;
     Ok(session)
 }
 

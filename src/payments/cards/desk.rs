@@ -1,0 +1,223 @@
+//! The calls outside that have to do with cards.
+
+use super::{
+    CardSetup, EXPIRES, FORGET, Method, NewSetup, SET_UP, SetupState, announce, any, begun, create, failed,
+    record, seen, setup, sql,
+};
+use crate::base::id::{CardSetupId, OrganizationId, PaymentId, PaymentMethodId};
+use crate::base::time::HOUR_MS;
+use crate::outbox::{Failure, Work};
+use crate::payments::gateway::{Charge, Form, Setup, Trouble};
+use crate::payments::{
+    CHARGE, Desk, Error, Extras, NewPayment, Payment, State, customers, next_ask, refused, reload,
+};
+
+/// Setups asked about in one step.
+const STEP: u32 = 20;
+/// Providers forget keys after a day: what has not been answered by then is not asked for again.
+const KEYS_HOLD_MS: i64 = 23 * HOUR_MS;
+
+impl Desk {
+    /// Where customers come back to from giving a card.
+    #[must_use]
+    pub fn card_return_url(&self, id: CardSetupId) -> String {
+        format!("{}/payment-methods/{id}", self.public_url())
+    }
+
+    /// As [`Desk::start`], with what only some payments have.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn start_with(&self, new: NewPayment, extras: Extras) -> Result<Payment, Error> {
+        let seller = self.seller.clone();
+        let made = self.db().write(move |tx| crate::payments::create_with(tx, &seller, &new, &extras));
+        self.begin(made.await?).await
+    }
+
+    /// Writes down that a card is to be asked for, and has the provider ask for it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn set_up_card(&self, new: NewSetup) -> Result<CardSetup, Error> {
+        let made = self.db().write(move |tx| create(tx, &new)).await?;
+        self.begin_setup(made).await
+    }
+
+    async fn begin_setup(&self, found: CardSetup) -> Result<CardSetup, Error> {
+        let gateway = self.gateway()?;
+        if found.state != SetupState::Created || gateway.name() != found.gateway {
+            return Ok(found);
+        }
+        let id = found.id;
+        let asked = match self.customer(found.organization).await {
+            Ok(customer) => {
+                let order = Setup {
+                    key: format!("tollbook_{id}"),
+                    id: id.to_string(),
+                    customer,
+                    form: Form::Hosted,
+                    return_url: found.success_url.unwrap_or_else(|| self.card_return_url(id)),
+                    cancel_url: found.cancel_url.unwrap_or_else(|| self.card_return_url(id)),
+                };
+                gateway.set_up(order).await.map_err(Error::from)
+            }
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(checkout) => self.db().write(move |tx| begun(tx, id, &checkout)).await,
+            Err(Error::Gateway(Trouble::Refused(why))) => {
+                self.db().write(move |tx| failed(tx, id)).await?;
+                Err(Trouble::Refused(why).into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the provider how a setup stands, unless the card is saved, and writes that down.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn ask_about_card(&self, id: CardSetupId) -> Result<CardSetup, Error> {
+        let found = self.db().read_blocking(|tx| setup(tx, id))?;
+        let gateway = self.gateway()?;
+        let reference = match (&found.state, &found.reference) {
+            (SetupState::Pending(_) | SetupState::Failed, Some(reference))
+                if gateway.name() == found.gateway =>
+            {
+                reference.clone()
+            }
+            _ => return Ok(found),
+        };
+        let seen = gateway.look_at_setup(&reference).await?;
+        let name = gateway.name();
+        self.db().write(move |tx| record(tx, name, &reference, &seen)).await?;
+        self.db().read_blocking(|tx| setup(tx, id))
+    }
+
+    /// One step of the reconciliation of cards. Answers how many setups were asked about.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reconcile_cards(&self) -> Result<usize, Error> {
+        let due = self.db().read_blocking(|tx| sql::to_ask(tx, tx.now(), STEP))?;
+        for id in due.iter().copied() {
+            let put_off = self.db().write(move |tx| -> Result<_, Error> {
+                let found = setup(tx.conn()?, id)?;
+                Ok(sql::set_ask_at(tx.conn()?, id, next_ask(found.created_at, tx.now()))?)
+            });
+            put_off.await?;
+            if let Err(error) = self.ask_about_card(id).await {
+                tracing::warn!(setup = %id, %error, "card not asked about");
+            }
+        }
+        Ok(due.len())
+    }
+
+    /// A webhook has named a setup. Answers whether it is known here.
+    pub(in crate::payments) async fn told_of_setup(&self, reference: &str) -> Result<bool, Error> {
+        let gateway = self.gateway()?;
+        let seen = match gateway.look_at_setup(reference).await {
+            Ok(seen) => seen,
+            Err(Trouble::Unknown) => return Ok(false),
+            Err(trouble) => return Err(trouble.into()),
+        };
+        let (name, reference) = (gateway.name(), reference.to_owned());
+        Ok(self.db().write(move |tx| record(tx, name, &reference, &seen)).await?.is_some())
+    }
+
+    /// True for the provider's id of a setup.
+    pub(in crate::payments) fn is_setup(&self, gateway: &str, reference: &str) -> Result<bool, Error> {
+        Ok(self.db().read_blocking(|tx| sql::setup_by_reference(tx, gateway, reference))?.is_some())
+    }
+
+    /// A webhook has named a card. Answers whether it is known here.
+    pub(in crate::payments) async fn told_of_card(&self, reference: &str) -> Result<bool, Error> {
+        let gateway = self.gateway()?;
+        let card = match gateway.look_at_card(reference).await {
+            Ok(found) => found.map(|(_, card)| card),
+            Err(Trouble::Unknown) => None,
+            Err(trouble) => return Err(trouble.into()),
+        };
+        let (name, reference) = (gateway.name(), reference.to_owned());
+        let known = self.db().write(move |tx| seen(tx, name, &reference, card.as_ref()));
+        Ok(known.await?.is_some())
+    }
+
+    /// Has the provider keep a card no longer.
+    async fn forget(&self, id: PaymentMethodId) -> Result<(), Error> {
+        let method: Method = self.db().read_blocking(|tx| any(tx, id))?;
+        let gateway = self.gateway()?;
+        if !method.removed || gateway.name() != method.gateway {
+            return Ok(());
+        }
+        match gateway.forget_card(&method.reference).await {
+            Ok(()) | Err(Trouble::Unknown) => Ok(()),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// Charges the saved card of a payment, unless that was answered already.
+    pub(in crate::payments) async fn charge(&self, id: PaymentId) -> Result<(), Error> {
+        let (payment, method) = self.db().read_blocking(|tx| -> Result<_, Error> {
+            let payment = crate::payments::get(tx, id)?;
+            let method = payment.extras.card.map(|card| any(tx, card)).transpose()?;
+            Ok((payment, method))
+        })?;
+        let Some(method) = method.filter(|_| payment.state == State::Created) else { return Ok(()) };
+        let gateway = self.gateway()?;
+        let elsewhere = gateway.name() != payment.gateway || gateway.name() != method.gateway;
+        if elsewhere || self.db().now() > payment.created_at.plus_ms(KEYS_HOLD_MS) {
+            // should it have been charged all the same, it is settled when the provider tells
+            return self.db().write(move |tx| refused(tx, id)).await;
+        }
+        let charge = Charge {
+            key: format!("tollbook_{id}"),
+            id: id.to_string(),
+            amount: payment.quote.amounts.total,
+            description: payment.purchase.description(),
+            customer: self.customer(payment.organization).await?,
+            card: method.reference,
+        };
+        let name = gateway.name();
+        match gateway.charge(charge).await {
+            Ok((reference, seen)) => {
+                let told = self.db().write(move |tx| crate::payments::record(tx, name, &reference, &seen));
+                told.await.map(|_| ())
+            }
+            Err(Trouble::Refused(why)) => {
+                tracing::warn!(payment = %id, why, "a saved card could not be charged");
+                self.db().write(move |tx| refused(tx, id)).await
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// Carries out work about cards, customers and auto-reload.
+    pub(in crate::payments) async fn carry_out_for_cards(&self, work: Work) -> Result<(), Failure> {
+        let number: i64 =
+            work.subject.parse().map_err(|_| Failure::Never(format!("no number: {}", work.subject)))?;
+        let card = PaymentMethodId::new(number);
+        let done = match work.kind.as_str() {
+            SET_UP => {
+                let found = self.db().read_blocking(|tx| setup(tx, CardSetupId::new(number)));
+                match found {
+                    Ok(found) => self.begin_setup(found).await.map(|_| ()),
+                    Err(error) => Err(error),
+                }
+            }
+            FORGET => self.forget(card).await,
+            EXPIRES => self.db().write(move |tx| announce(tx, card)).await,
+            CHARGE => self.charge(PaymentId::new(number)).await,
+            customers::SYNC => self.sync_customer(OrganizationId::new(number), work.id).await,
+            crate::wallet::FELL | reload::AGAIN => {
+                self.reload(OrganizationId::new(number), work.id, work.kind == reload::AGAIN).await
+            }
+            other => return Err(Failure::Never(format!("nobody carries out {other}"))),
+        };
+        done.map_err(|error| match error {
+            Error::Gateway(Trouble::Refused(why)) => Failure::Never(why),
+            error @ (Error::NotFound | Error::NoCard) => Failure::Never(error.to_string()),
+            error => Failure::Later(error.to_string()),
+        })
+    }
+}

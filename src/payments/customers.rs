@@ -1,0 +1,103 @@
+//! Organizations as the payment provider knows them: made known before their first payment, and kept up to date.
+
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+
+use super::gateway::{Customer, Trouble};
+use super::{Desk, Error, sql};
+use crate::base::id::{OrganizationId, WorkId};
+use crate::db::{DbError, WriteTx};
+use crate::identity::organizations;
+use crate::outbox;
+
+/// Work: bring what the provider knows of an organization up to date. The subject is the organization's number.
+pub const SYNC: &str = "payment.customer";
+
+/// To be called in the transaction that changes an organization's name or billing details: the provider is told.
+///
+/// # Errors
+/// When the database fails.
+pub fn details_changed(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), DbError> {
+    if sql::is_known_customer(tx.conn()?, organization)? {
+        outbox::enqueue(tx, SYNC, &organization.number().to_string(), tx.now())?;
+    }
+    Ok(())
+}
+
+/// What the provider is told. The same content goes under the same key.
+fn customer(
+    conn: &Connection,
+    organization: OrganizationId,
+    reference: Option<String>,
+    work: Option<WorkId>,
+) -> Result<Customer, Error> {
+    let found = organizations::get(conn, organization)?;
+    let content = format!("{}\n{:?}\n{reference:?}\n{work:?}", found.name, found.details);
+    let digest = hex::encode(Sha256::digest(content.as_bytes()));
+    Ok(Customer {
+        key: format!("tollbook_{organization}_{}", digest.get(..24).unwrap_or_default()),
+        id: organization.to_string(),
+        reference,
+        name: found.name,
+        details: found.details,
+    })
+}
+
+impl Desk {
+    /// The provider's id of an organization, which is made known if it is not yet.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub(super) async fn customer(&self, organization: OrganizationId) -> Result<String, Error> {
+        let gateway = self.gateway()?;
+        let name = gateway.name();
+        let found = self.db().read_blocking(|tx| sql::provider_customer(tx, organization, name))?;
+        if let Some(reference) = found {
+            return Ok(reference);
+        }
+        let asked = self.db().write(move |tx| -> Result<_, Error> {
+            sql::insert_customer(tx.conn()?, organization, name, tx.now())?;
+            customer(tx.conn()?, organization, None, None)
+        });
+        let reference = gateway.customer(asked.await?).await?;
+        let noted = self.db().write(move |tx| -> Result<_, DbError> {
+            // whoever was first is right
+            sql::set_customer(tx.conn()?, organization, name, &reference)?;
+            sql::provider_customer(tx.conn()?, organization, name)
+        });
+        noted.await?.ok_or(Error::Gateway(Trouble::Unknown))
+    }
+
+    /// The same for a purchase, which can do without: what the provider does not like about a customer's details does not
+    /// keep anybody from paying.
+    pub(super) async fn customer_if_taken(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Option<String>, Error> {
+        match self.customer(organization).await {
+            Ok(reference) => Ok(Some(reference)),
+            Err(Error::Gateway(trouble @ (Trouble::Refused(_) | Trouble::Unknown))) => {
+                tracing::warn!(%organization, %trouble, "the payment provider does not take the customer");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells the provider of an organization's details as they are now.
+    pub(super) async fn sync_customer(
+        &self,
+        organization: OrganizationId,
+        work: WorkId,
+    ) -> Result<(), Error> {
+        let gateway = self.gateway()?;
+        let told = self.db().read_blocking(|tx| -> Result<_, Error> {
+            let reference = sql::provider_customer(tx, organization, gateway.name())?;
+            reference.map(|known| customer(tx, organization, Some(known), Some(work))).transpose()
+        })?;
+        if let Some(told) = told {
+            gateway.customer(told).await?;
+        }
+        Ok(())
+    }
+}
