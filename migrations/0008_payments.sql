@@ -60,6 +60,7 @@ CREATE TABLE payments (
     method_id       INTEGER,                    -- the saved card that is charged, without the customer being there
     success_url     TEXT,                       -- where the customer comes back to, where that is no page of ours
     cancel_url      TEXT,
+    embedded        INTEGER NOT NULL CHECK (embedded IN (0, 1)), -- paid on a page of the platform's own
     CHECK ((state = 'settled') = (grant_id IS NOT NULL AND charge IS NOT NULL AND invoice_id IS NOT NULL)),
     CHECK ((state = 'failed') = (reason IS NOT NULL))
 ) STRICT;
@@ -72,7 +73,7 @@ CREATE UNIQUE INDEX payments_by_charge ON payments (gateway, charge) WHERE charg
 CREATE INDEX payments_by_card ON payments (organization_id, created_at) WHERE method_id IS NOT NULL;
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus,
-    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url ON payments
+    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded ON payments
     BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
 CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'
     BEGIN SELECT raise(ABORT, 'settled payments are final'); END;

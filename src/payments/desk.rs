@@ -159,7 +159,7 @@ impl Desk {
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
             customer: self.customer_if_taken(payment.organization).await?,
-            form: Form::Hosted,
+            form: if payment.extras.embedded { Form::Embedded } else { Form::Hosted },
             return_url: payment.extras.success_url.unwrap_or_else(|| self.return_url(id)),
             cancel_url: payment.extras.cancel_url.unwrap_or_else(|| self.return_url(id)),
         };
@@ -239,31 +239,25 @@ impl Desk {
 
     /// An event that was kept: what it names is asked about and written down.
     async fn deal_with(&self, gateway: &dyn Gateway, event: Event, row: i64) -> Result<Received, Error> {
-        let kept = match gateway.subject(&event.kind, &event.reference) {
-            Subject::Setup => Some(self.told_of_setup(&event.reference).await?),
-            Subject::Card => Some(self.told_of_card(&event.reference).await?),
-            // a checkout at which a card is saved
-            Subject::Order if self.is_setup(gateway.name(), &event.reference)? => {
-                Some(self.told_of_setup(&event.reference).await?)
-            }
-            Subject::Order | Subject::Refund | Subject::Dispute | Subject::Other => None,
-        };
-        if let Some(kept) = kept {
-            let outcome = if kept { Received::Done } else { Received::Unknown };
-            self.db.write(move |tx| sql::close_event(tx.conn()?, row, outcome.name(), None)).await?;
-            return Ok(outcome);
-        }
         let reference = event.reference.as_str();
-        let told = match gateway.subject(&event.kind, reference) {
+        let subject = match gateway.subject(&event.kind, reference) {
+            // a checkout at which a card is saved
+            Subject::Order if self.is_setup(gateway.name(), reference)? => Subject::Setup,
+            subject => subject,
+        };
+        let told = match subject {
             Subject::Order => known(gateway.look(reference).await)?.map(Told::Order),
             Subject::Refund => known(gateway.look_at_refund(reference).await)?.map(Told::Refund),
             Subject::Dispute => known(gateway.look_at_dispute(reference).await)?.map(Told::Dispute),
-            Subject::Setup | Subject::Card | Subject::Other => Some(Told::Nothing),
+            Subject::Setup => self.told_of_setup(reference).await?.then_some(Told::Card),
+            Subject::Card => self.told_of_card(reference).await?.then_some(Told::Card),
+            Subject::Other => Some(Told::Nothing),
         };
         let name = gateway.name();
         let dealt = self.db.write(move |tx| -> Result<_, Error> {
             let (outcome, payment) = match told {
                 Some(Told::Nothing) => (Received::Ignored, None),
+                Some(Told::Card) => (Received::Done, None),
                 Some(Told::Order(seen)) => outcome(match record(tx, name, &event.reference, &seen)? {
                     Recorded::Payment(payment) => Some(payment.id),
                     Recorded::Mismatch(id) => Some(id),
@@ -336,6 +330,8 @@ enum Told {
     Order(Seen),
     Refund(RefundSeen),
     Dispute(DisputeSeen),
+    /// About a card, which has been dealt with.
+    Card,
     Nothing,
 }
 

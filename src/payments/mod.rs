@@ -150,6 +150,8 @@ pub struct Extras {
     pub success_url: Option<String>,
     /// The same, without having paid.
     pub cancel_url: Option<String>,
+    /// The customer pays on a page of the platform's own.
+    pub embedded: bool,
 }
 
 /// Something that happened to a card or by auto-reload, for whoever tells the customer.

@@ -15,7 +15,7 @@ use crate::invoices::Quote;
 
 const SELECT: &str = "SELECT id, organization_id, gateway, amount_minor, currency, credits, bonus, package, actor, created_at,
     state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent, quote,
-    charge, invoice_id, method_id, success_url, cancel_url
+    charge, invoice_id, method_id, success_url, cancel_url, embedded
     FROM payments";
 
 fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
@@ -36,7 +36,12 @@ fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
         created_at: row.get(9)?,
         state: state(row)?.ok_or_else(|| DbError::bad_row("payments", id.number(), "state"))?,
         intent: row.get(19)?,
-        extras: Extras { card: row.get(23)?, success_url: row.get(24)?, cancel_url: row.get(25)? },
+        extras: Extras {
+            card: row.get(23)?,
+            success_url: row.get(24)?,
+            cancel_url: row.get(25)?,
+            embedded: row.get(26)?,
+        },
     })
 }
 
@@ -149,9 +154,9 @@ pub(super) fn insert(
     let agreed = serde_json::to_string(quote).map_err(|error| DbError::bad_row("payments", 0, error))?;
     conn.prepare_cached(
         "INSERT INTO payments (organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus, package, actor,
-                               intent_key, intent, created_at, state, method_id, success_url, cancel_url)
+                               intent_key, intent, created_at, state, method_id, success_url, cancel_url, embedded)
          VALUES (:organization, :gateway, :amount, :tax, :quote, :currency, :credits, :bonus, :package, :actor,
-                 :intent_key, :intent, :now, 'created', :method, :success_url, :cancel_url)",
+                 :intent_key, :intent, :now, 'created', :method, :success_url, :cancel_url, :embedded)",
     )?
     .execute(named_params! {
         ":organization": new.organization,
@@ -170,6 +175,7 @@ pub(super) fn insert(
         ":method": extras.card,
         ":success_url": extras.success_url,
         ":cancel_url": extras.cancel_url,
+        ":embedded": extras.embedded,
     })?;
     Ok(PaymentId::new(conn.last_insert_rowid()))
 }

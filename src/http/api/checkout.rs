@@ -96,6 +96,7 @@ async fn checkout(
         card: None,
         success_url: Some(input.success_url.clone()),
         cancel_url: Some(input.cancel_url.clone()),
+        embedded: false,
     };
     let payment = state.desk.start_with(new, extras).await?;
     request.answer(&state, &admitted, StatusCode::CREATED, view(payment)?).await

@@ -16,7 +16,7 @@ use crate::http::list::List;
 use crate::http::reply::{Answer, Reply};
 use crate::http::route::Table;
 use crate::identity::{Scope, organizations};
-use crate::payments::{self, NewPayment, Payment, Purchase, State as Standing, Terms, packages};
+use crate::payments::{self, Extras, NewPayment, Payment, Purchase, State as Standing, Terms, packages};
 
 pub(super) fn routes(table: &mut Table) {
     table.api(__path_list, Access::organization(Scope::BillingRead), list);
@@ -141,7 +141,9 @@ async fn top_up(
         actor: admitted.by()?.actor.to_string(),
         intent: request.intent(&admitted)?,
     };
-    let payment = state.desk.start(new).await?;
+    // with the client secret, for a page of the platform's own
+    let extras = Extras { embedded: true, ..Extras::default() };
+    let payment = state.desk.start_with(new, extras).await?;
     request.answer(&state, &admitted, StatusCode::CREATED, TopUp::from(payment)).await
 }
 

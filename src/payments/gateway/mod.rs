@@ -345,52 +345,29 @@ pub trait Gateway: Send + Sync {
     fn look<'a>(&'a self, reference: &'a str) -> Called<'a, Seen>;
 
     /// Makes a customer known, or brings what is known of one up to date. Answers the provider's id.
-    fn customer(&self, customer: Customer) -> Called<'_, String> {
-        not_offered(customer)
-    }
+    fn customer(&self, customer: Customer) -> Called<'_, String>;
 
     /// Charges a card that was kept. A decline is an answer too: [`Status::Open`] with why.
-    fn charge(&self, charge: Charge) -> Called<'_, (String, Seen)> {
-        not_offered(charge)
-    }
+    fn charge(&self, charge: Charge) -> Called<'_, (String, Seen)>;
 
     /// Makes a checkout at which a card is kept.
-    fn set_up(&self, setup: Setup) -> Called<'_, Checkout> {
-        not_offered(setup)
-    }
+    fn set_up(&self, setup: Setup) -> Called<'_, Checkout>;
 
     /// How a setup stands now.
-    fn look_at_setup<'a>(&'a self, reference: &'a str) -> Called<'a, SetupSeen> {
-        not_offered(reference)
-    }
+    fn look_at_setup<'a>(&'a self, reference: &'a str) -> Called<'a, SetupSeen>;
 
     /// A card that is kept, and the provider's id of whose it is. None when it is kept no longer.
-    fn look_at_card<'a>(&'a self, reference: &'a str) -> Called<'a, Option<(String, Card)>> {
-        not_offered(reference)
-    }
+    fn look_at_card<'a>(&'a self, reference: &'a str) -> Called<'a, Option<(String, Card)>>;
 
     /// Keeps a card no longer. One that is not kept is no mistake.
-    fn forget_card<'a>(&'a self, reference: &'a str) -> Called<'a, ()> {
-        not_offered(reference)
-    }
+    fn forget_card<'a>(&'a self, reference: &'a str) -> Called<'a, ()>;
 
     /// Gives money back.
-    fn refund(&self, refund: GiveBack) -> Called<'_, RefundSeen> {
-        not_offered(refund)
-    }
+    fn refund(&self, refund: GiveBack) -> Called<'_, RefundSeen>;
 
     /// How a refund stands now.
-    fn look_at_refund<'a>(&'a self, reference: &'a str) -> Called<'a, RefundSeen> {
-        not_offered(reference)
-    }
+    fn look_at_refund<'a>(&'a self, reference: &'a str) -> Called<'a, RefundSeen>;
 
     /// How a dispute stands now.
-    fn look_at_dispute<'a>(&'a self, reference: &'a str) -> Called<'a, DisputeSeen> {
-        not_offered(reference)
-    }
-}
-
-fn not_offered<'a, T>(what: impl std::fmt::Debug) -> Called<'a, T> {
-    let why = format!("not offered: {what:?}");
-    Box::pin(async move { Err(Trouble::Refused(why)) })
+    fn look_at_dispute<'a>(&'a self, reference: &'a str) -> Called<'a, DisputeSeen>;
 }

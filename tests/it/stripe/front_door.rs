@@ -93,8 +93,8 @@ async fn stripe_that_does_not_answer_is_said_and_nothing_is_lost() {
     let failed = buy().send().await.expect(503);
     assert_eq!(failed.code(), "unavailable");
     let made = buy().send().await.expect(201);
-    assert!(made.json["checkout_url"].as_str().unwrap().starts_with("https://checkout.stripe.com/"));
-    assert_eq!(fake.of_kind("cs_").len(), 1);
+    assert!(made.json["clientSecret"].as_str().unwrap().starts_with("pi_"), "for the platform's own page");
+    assert_eq!((fake.of_kind("pi_").len(), fake.of_kind("cs_").len()), (1, 0));
 }
 
 /// `tollbook config check` under these variables: whether it is content, and all it says.
