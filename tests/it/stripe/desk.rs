@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tollbook::base::Currency;
 use tollbook::base::id::OrganizationId;
+use tollbook::db::DbError;
 use tollbook::identity::audit::{Actor, By};
 use tollbook::payments::disputes;
 use tollbook::payments::gateway::{Decline, Gateway, signature, stripe};
@@ -147,6 +148,10 @@ async fn what_is_cut_off_is_taken_up_and_charged_once() {
 #[tokio::test]
 async fn the_event_may_come_before_the_answer() {
     let shop = Shop::new().await;
+    // known since an earlier purchase: what is cut off is the checkout
+    let buyer = shop.buyer;
+    let known = "INSERT INTO provider_customers (organization_id, gateway, reference, created_at) VALUES (?, 'stripe', 'cus_1', 0)";
+    shop.kit.write(move |tx| Ok::<_, DbError>(tx.conn()?.execute(known, [buyer])?)).await.unwrap();
     shop.fake.next(&[Mishap::HangsUp; 3]);
     assert!(shop.desk.start(shop.wanted()).await.is_err());
     let session = shop.fake.of_kind("cs_")[0]["id"].as_str().unwrap().to_owned();
