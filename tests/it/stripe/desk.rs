@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tollbook::base::Currency;
 use tollbook::base::id::OrganizationId;
+use tollbook::db::{DbError, WriteTx};
+use tollbook::identity::BillingDetails;
 use tollbook::identity::audit::{Actor, By};
 use tollbook::payments::disputes;
-use tollbook::payments::gateway::{Decline, Gateway, signature, stripe};
+use tollbook::payments::gateway::{Customer, Decline, Gateway, signature, stripe};
 use tollbook::payments::refunds::{self, Wish};
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
@@ -147,6 +149,20 @@ async fn what_is_cut_off_is_taken_up_and_charged_once() {
 #[tokio::test]
 async fn the_event_may_come_before_the_answer() {
     let shop = Shop::new().await;
+    // known since an earlier purchase: what is cut off is the checkout
+    let buyer = shop.buyer;
+    let customer = Customer {
+        key: "known".into(),
+        id: buyer.to_string(),
+        reference: None,
+        name: "Acme".into(),
+        details: BillingDetails::default(),
+    };
+    let reference = shop.desk.gateway().unwrap().customer(customer).await.unwrap();
+    let known = "INSERT INTO provider_customers (organization_id, gateway, reference, created_at)
+                 VALUES (?, 'stripe', ?, 0)";
+    let note = move |tx: &WriteTx<'_>| Ok::<_, DbError>(tx.conn()?.execute(known, (buyer, reference))?);
+    shop.kit.write(note).await.unwrap();
     shop.fake.next(&[Mishap::HangsUp; 3]);
     assert!(shop.desk.start(shop.wanted()).await.is_err());
     let session = shop.fake.of_kind("cs_")[0]["id"].as_str().unwrap().to_owned();
