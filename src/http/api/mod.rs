@@ -14,6 +14,7 @@ mod limits;
 mod number_guard;
 mod organization;
 mod organizations;
+mod packages;
 mod period;
 mod plans;
 mod refunds;
@@ -43,6 +44,7 @@ pub fn routes(table: &mut Table) {
     organizations::routes(table);
     users::routes(table);
     catalog::routes(table);
+    packages::routes(table);
     audit::routes(table);
     reports::routes(table);
     clock::routes(table);
