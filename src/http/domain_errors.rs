@@ -13,6 +13,7 @@ use crate::metering::{TermsError, VoidError};
 use crate::onboarding::Error as OnboardingError;
 use crate::payments::Error as PaymentError;
 use crate::payments::gateway::Trouble;
+use crate::payments::packages::Error as PackageError;
 use crate::payments::refunds::Error as RefundError;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
@@ -201,6 +202,19 @@ impl From<PaymentError> for ApiError {
                     .message("The payment provider does not answer, and nothing was charged. Try again in a moment.")
                     .retry_after(5)
             }
+        }
+    }
+}
+
+impl From<PackageError> for ApiError {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Db(error) => error.into(),
+            PackageError::Invalid(errors) => errors.into(),
+            PackageError::Taken => {
+                Self::new(Code::AlreadyExists).param("code").message("There is a package with this code.")
+            }
+            PackageError::NotFound => Self::new(Code::NotFound).message("There is no such package."),
         }
     }
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use super::events::Event;
 use super::gateway::sandbox::{Complaint, Session, Standing};
 use super::gateway::{Checkout, Decline, DisputeStatus, Form, Order, RefundSeen, RefundStatus};
-use super::packages::Package;
+use super::packages::{Kept, Package};
 use super::rules::{Progress, Purchase, Reason, Settled, State};
 use super::{Extras, NewPayment, Notice, Payment};
 use crate::base::id::{GrantId, InvoiceId, OrganizationId, PaymentId};
@@ -266,33 +266,54 @@ pub(super) fn close_event(
     Ok(())
 }
 
-const PACKAGES: &str = "SELECT code, name, currency, price_minor, credits, bonus FROM packages";
+const PACKAGES: &str =
+    "SELECT code, name, currency, price_minor, credits, bonus, position, active FROM packages";
 
-fn package(row: &Row<'_>) -> rusqlite::Result<Package> {
-    Ok(Package {
+fn package(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    let package = Package {
         code: row.get(0)?,
         name: row.get(1)?,
         price: Money { minor: row.get(3)?, currency: row.get(2)? },
         credits: row.get(4)?,
         bonus: row.get(5)?,
-    })
+    };
+    Ok(Kept { package, position: row.get(6)?, active: row.get(7)? })
 }
 
 pub(super) fn packages(conn: &Connection, currency: Currency) -> Result<Vec<Package>, DbError> {
     let mut statement = conn
         .prepare_cached(&format!("{PACKAGES} WHERE active = 1 AND currency = ? ORDER BY position, code"))?;
-    let rows = statement.query_map([currency], package)?;
+    let rows = statement.query_map([currency], |row| Ok(package(row)?.package))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn all_packages(conn: &Connection) -> Result<Vec<Kept>, DbError> {
+    let mut statement = conn.prepare_cached(&format!("{PACKAGES} ORDER BY currency, position, code"))?;
+    let rows = statement.query_map([], package)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn get_package(conn: &Connection, code: &str) -> Result<Option<Kept>, DbError> {
+    let mut statement = conn.prepare_cached(&format!("{PACKAGES} WHERE code = ?"))?;
+    Ok(statement.query_row([code], package).optional()?)
 }
 
 pub(super) fn has_packages(conn: &Connection) -> Result<bool, DbError> {
     Ok(conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM packages)")?.query_row([], |row| row.get(0))?)
 }
 
-pub(super) fn insert_package(conn: &Connection, package: &Package, position: i64) -> Result<(), DbError> {
+/// The highest position of all packages; zero without any.
+pub(super) fn last_position(conn: &Connection) -> Result<i64, DbError> {
+    Ok(conn
+        .prepare_cached("SELECT coalesce(max(position), 0) FROM packages")?
+        .query_row([], |row| row.get(0))?)
+}
+
+pub(super) fn insert_package(conn: &Connection, kept: &Kept) -> Result<(), DbError> {
+    let Kept { package, position, active } = kept;
     conn.prepare_cached(
-        "INSERT INTO packages (code, name, currency, price_minor, credits, bonus, position)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO packages (code, name, currency, price_minor, credits, bonus, position, active)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         package.code,
@@ -301,7 +322,26 @@ pub(super) fn insert_package(conn: &Connection, package: &Package, position: i64
         package.price.minor,
         package.credits,
         package.bonus,
-        position
+        position,
+        active
+    ])?;
+    Ok(())
+}
+
+/// Writes everything of a package but its code and its currency.
+pub(super) fn update_package(conn: &Connection, kept: &Kept) -> Result<(), DbError> {
+    let Kept { package, position, active } = kept;
+    conn.prepare_cached(
+        "UPDATE packages SET name = ?, price_minor = ?, credits = ?, bonus = ?, position = ?, active = ? WHERE code = ?",
+    )?
+    .execute(params![
+        package.name,
+        package.price.minor,
+        package.credits,
+        package.bonus,
+        position,
+        active,
+        package.code
     ])?;
     Ok(())
 }

@@ -323,6 +323,9 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let operators = [
         "/operator/organizations",
         "/operator/organizations/new",
+        "/operator/packages",
+        "/operator/packages/growth",
+        "/operator/packages/new",
         "/operator/payments",
         "/operator/reports",
         "/operator/seller",

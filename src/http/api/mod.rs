@@ -17,6 +17,7 @@ mod number_guard;
 mod organization;
 mod organizations;
 mod payment_methods;
+mod packages;
 mod period;
 mod plans;
 mod refunds;
@@ -46,6 +47,7 @@ pub fn routes(table: &mut Table) {
     organizations::routes(table);
     users::routes(table);
     catalog::routes(table);
+    packages::routes(table);
     audit::routes(table);
     reports::routes(table);
     clock::routes(table);

@@ -6,6 +6,7 @@ mod detail;
 mod keys;
 mod list;
 mod money;
+mod packages;
 mod people;
 mod prices;
 mod reports;
@@ -39,6 +40,7 @@ pub(super) fn routes(table: &mut Table) {
     credit::routes(table);
     seeing::routes(table);
     money::routes(table);
+    packages::routes(table);
     reports::routes(table);
     seller::routes(table);
 }

@@ -44,6 +44,8 @@ pub enum Section {
     Organizations,
     /// Operator: payments, refunds and disputes.
     Payments,
+    /// Operator: what is for sale at a fixed price.
+    Packages,
     /// Operator: reports.
     Reports,
     /// Operator: who writes the invoices.
@@ -189,12 +191,17 @@ impl Chrome {
                     ],
                 }]
             }
-            Section::Organizations | Section::Payments | Section::Reports | Section::Seller => {
+            Section::Organizations
+            | Section::Payments
+            | Section::Packages
+            | Section::Reports
+            | Section::Seller => {
                 vec![NavGroup {
                     label: "Operator",
                     items: vec![
                         item("Organizations", "/operator/organizations", Section::Organizations),
                         item("Payments", "/operator/payments", Section::Payments),
+                        item("Packages", "/operator/packages", Section::Packages),
                         item("Reports", "/operator/reports", Section::Reports),
                         item("Seller", "/operator/seller", Section::Seller),
                     ],

@@ -16,6 +16,7 @@ pub mod money;
 pub mod organization;
 pub mod organizations;
 pub mod overview;
+pub mod packages;
 #[cfg(test)]
 mod rendering;
 mod reports;
@@ -41,6 +42,7 @@ pub use money::{DisputeRow, MoneyPage, RequestRow};
 pub use organization::{GrantRow, KeyRow, NoteRow, OrganizationPage, UserRow};
 pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage};
 pub use overview::{BalanceParts, OverviewPage};
+pub use packages::PackagesPage;
 pub use reports::ReportsPage;
 pub use setup::SetupPage;
 pub use sign_in::SignInPage;

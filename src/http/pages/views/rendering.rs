@@ -45,6 +45,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("organization-new", html(&NewOrganizationPage::sample())),
         ("organization", html(&OrganizationPage::sample())),
         ("money", html(&MoneyPage::sample())),
+        ("packages", html(&PackagesPage::sample())),
+        ("packages-empty", html(&PackagesPage::sample_empty())),
         ("reports", html(&ReportsPage::sample())),
         ("reports-empty", html(&ReportsPage::sample_empty())),
         ("credit", html(&CreditPage::sample())),

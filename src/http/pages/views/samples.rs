@@ -41,7 +41,12 @@ pub(crate) fn show() -> Show {
 pub(crate) fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
     let customer = !matches!(
         section,
-        Section::Outside | Section::Organizations | Section::Payments | Section::Reports | Section::Seller
+        Section::Outside
+            | Section::Organizations
+            | Section::Payments
+            | Section::Packages
+            | Section::Reports
+            | Section::Seller
     );
     let membership = |id: &str, name: &str, current| Membership { id: id.into(), name: name.into(), current };
     Chrome {
