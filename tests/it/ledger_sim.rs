@@ -12,8 +12,10 @@ mod limits;
 mod model;
 mod money;
 mod op;
+mod paying;
 mod price;
 mod rng;
+mod sales;
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -29,6 +31,7 @@ use model::{Model, Organization};
 use money::Books;
 use op::{Failure, Op};
 use price::Prices;
+use sales::Shop;
 
 const DAY_MS: i64 = 86_400_000;
 /// Steps of a seed that runs with every test.
@@ -55,6 +58,7 @@ impl Simulation {
             kit.organization(name, zone).await;
             organizations.push(Organization::new(name, zone));
         }
+        paying::settle_abroad(&kit).await;
         let now = kit.now().millis();
         let model = Model {
             prices: Prices::seeded(),
@@ -63,6 +67,7 @@ impl Simulation {
             next_line: 1,
             next_call: 1,
             books: Books::default(),
+            shop: Shop::default(),
             agents_seen: BTreeSet::new(),
         };
         Self { kit, model, chance: Chance::new(seed), committed_at: None }
@@ -102,6 +107,7 @@ impl Simulation {
         self.together(ops).await;
         compare::balances(&self.kit, &self.model);
         limits::compare(&self.kit, &self.model);
+        paying::compare(&self.kit, &self.model);
         if self.chance.rng.one_in(6) {
             let place = self.chance.rng.index(self.model.organizations.len());
             compare::history(&self.kit, &self.model, place, &mut self.chance.rng);

@@ -29,15 +29,16 @@ impl Chance {
         Self { rng: Rng::new(seed), made: 0 }
     }
 
-    const fn fresh(&mut self) -> u64 {
+    pub const fn fresh(&mut self) -> u64 {
         self.made += 1;
         self.made
     }
 
     pub fn op(&mut self, model: &Model) -> Op {
         let place = self.rng.index(model.organizations.len());
-        match self.rng.between(1, 158) {
-            153.. => Op::Post,
+        match self.rng.between(1, 198) {
+            159.. => Op::Pay(self.paying(model, place)),
+            153..=158 => Op::Post,
             113..=152 => self.calls(model, place),
             101..=112 => Op::Limits { of: place, what: What::any(&mut self.rng) },
             1..=55 => self.record(model, place),

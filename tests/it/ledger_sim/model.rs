@@ -11,6 +11,7 @@ use super::calls::{Call, Pins};
 use super::limits::Limits;
 use super::money::{Books, Money};
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
+use super::sales::Shop;
 use crate::ledger_kit::GRACE_MS;
 
 const DAY_MS: i64 = 86_400_000;
@@ -173,6 +174,7 @@ pub struct Model {
     pub next_line: i64,
     pub next_call: i64,
     pub books: Books,
+    pub shop: Shop,
     /// Agents that something was said about, by their organization's place.
     pub agents_seen: BTreeSet<(usize, String)>,
 }
@@ -232,7 +234,7 @@ impl Organization {
         places
     }
 
-    fn line(&mut self, next: &mut i64, line: Line) {
+    pub fn line(&mut self, next: &mut i64, line: Line) {
         assert_eq!(line.after, self.balance(), "the model adds up");
         *next = (*next).max(line.id + 1);
         self.lines.push(line);
@@ -644,6 +646,7 @@ impl Model {
             return Err("expiry in the past".into());
         }
         let (now, amount) = (self.now, Micros::from(new.amount));
+        self.shop.received(new.cost_minor.unwrap_or(0).into());
         let to = &mut self.organizations[place];
         to.settle(&mut self.next_line, now);
         let repaid = to.overdraft.min(amount);

@@ -9,11 +9,14 @@ const DAY_MS: i64 = 86_400_000;
 #[derive(Clone, Debug, Default)]
 pub struct Money {
     cost: i128,
-    /// Credit that was taken back.
+    /// Credit that was taken back, refunded or clawed back.
     pub withdrawn: Micros,
     /// As posted last.
     earned: i128,
     breakage: i128,
+    /// Given back, to customers and to their banks.
+    refunded: i128,
+    disputed: i128,
     /// It was closed when it was looked at, and nothing has come back since.
     pub settled: bool,
 }
@@ -40,26 +43,55 @@ fn part(cost: i128, credit: i128, of: i128) -> i128 {
 }
 
 impl Grant {
+    /// What is earned, and kept, where `more` is about to leave beyond what has left.
+    fn shares(&self, more: Micros) -> (i128, i128) {
+        let (money, gone) = (&self.money, self.original - self.remaining);
+        let returned = money.refunded + money.disputed;
+        let used = part(money.cost, gone - self.expired - money.withdrawn, self.original);
+        let earned = used.min(money.cost - returned);
+        let worth = part(money.cost, gone + more, self.original);
+        let rest = money.cost - returned - earned;
+        (earned, (worth - returned - earned).clamp(0, rest))
+    }
+
     fn post(&mut self) {
-        let (original, left) = (self.original, self.remaining);
-        let unused = self.expired + self.money.withdrawn;
-        self.money.earned = part(self.money.cost, original - left - unused, original);
-        self.money.breakage = part(self.money.cost, original - left, original) - self.money.earned;
+        (self.money.earned, self.money.breakage) = self.shares(0);
         self.money.settled = !self.open;
+    }
+
+    /// What would be owed if it were looked at now.
+    pub fn deferred(&self) -> i128 {
+        let (earned, kept) = self.shares(0);
+        self.money.cost - self.money.refunded - self.money.disputed - earned - kept
+    }
+
+    /// Money leaves for credit that is about to.
+    pub fn give_back(&mut self, credits: Micros, refunded: i128, disputed: i128) {
+        assert!(refunded + disputed <= self.deferred(), "no more than is owed is given back");
+        if !self.open {
+            self.money.settled = true;
+        }
+        self.money.refunded += refunded;
+        self.money.disputed += disputed;
+        (self.money.earned, self.money.breakage) = self.shares(credits);
     }
 }
 
 impl Model {
-    /// Received, earned, kept, in all.
-    fn money(&self) -> (i128, i128, i128) {
-        let all = self.organizations.iter().flat_map(|of| &of.grants).map(|grant| &grant.money);
-        all.fold((0, 0, 0), |(sold, earned, kept), m| (sold + m.cost, earned + m.earned, kept + m.breakage))
+    /// Received, earned, kept, given back to customers and to banks, in all.
+    fn money(&self) -> [i128; 5] {
+        let mut sums = [0; 5];
+        for money in self.organizations.iter().flat_map(|of| &of.grants).map(|grant| &grant.money) {
+            let of_one = [money.cost, money.earned, money.breakage, money.refunded, money.disputed];
+            sums.iter_mut().zip(of_one).for_each(|(sum, one)| *sum += one);
+        }
+        sums
     }
 
     /// What the day's run should come to.
     pub fn post(&mut self) -> String {
         let today = self.now.div_euclid(DAY_MS);
-        let (_, earned_before, kept_before) = self.money();
+        let before = self.money();
         let mut looked = 0;
         if self.books.run_on != Some(today) {
             self.books.run_on = Some(today);
@@ -69,14 +101,14 @@ impl Model {
                 looked += 1;
             }
         }
-        let (_, earned, kept) = self.money();
-        self.books.moved += u64::from((earned, kept) != (earned_before, kept_before));
+        self.books.moved += u64::from(self.money() != before);
         format!("{looked} looked at: {}", self.owed())
     }
 
     /// What is owed, and how it came to that.
     pub fn owed(&self) -> String {
-        let (sold, earned, kept) = self.money();
-        format!("{sold} - {earned} - {kept} = {}", sold - earned - kept)
+        let [sold, earned, kept, refunded, disputed] = self.money();
+        let close = sold - earned - kept - refunded - disputed;
+        format!("{sold} - {earned} - {kept} - {refunded} - {disputed} = {close}")
     }
 }

@@ -18,6 +18,7 @@ use tollbook::wallet::{self, NewCredit, TakeBack};
 
 use super::limits::What;
 use super::model::{Credit, Model, receipt};
+use super::paying::Paying;
 use super::price::{self, Micros, Pass, Terms, Version};
 use crate::ledger_kit::input;
 
@@ -92,6 +93,7 @@ pub enum Op {
         of: usize,
         what: What,
     },
+    Pay(Paying),
     /// All of these, and then it fails.
     Failing(Vec<Op>),
     /// All of these, and then it panics.
@@ -220,6 +222,7 @@ impl Op {
             | Self::Release { .. }
             | Self::EndCalls => self.run_call(tx),
             Self::Limits { of, what } => what.run(tx, *of),
+            Self::Pay(paying) => paying.run(tx),
             Self::Failing(ops) => {
                 tx.conn()?;
                 for op in ops {
@@ -338,6 +341,7 @@ impl Op {
             Self::Release { of, call } => Ok(model.release(*of, call)),
             Self::EndCalls => Ok(model.end_all_due()),
             Self::Limits { of, what } => what.expect(model, *of),
+            Self::Pay(paying) => paying.expect(model),
             Self::Failing(ops) => {
                 let mut thrown_away = model.clone();
                 for op in ops {
@@ -357,9 +361,11 @@ impl Op {
 /// All that was received for credit, earned, kept and is owed.
 pub fn owed(conn: &rusqlite::Connection) -> Result<String, DbError> {
     let rows = revenue::liability(conn, Day::from_number(0), Day::from_number(1_000_000))?;
-    let Some(row) = rows.first() else { return Ok("0 - 0 - 0 = 0".into()) };
-    assert_eq!((rows.len(), row.refunded.minor, row.disputed.minor), (1, 0, 0));
-    Ok(format!("{} - {} - {} = {}", row.sold.minor, row.earned.minor, row.expired.minor, row.close.minor))
+    let Some(row) = rows.first() else { return Ok("0 - 0 - 0 - 0 - 0 = 0".into()) };
+    assert_eq!(rows.len(), 1);
+    let all =
+        [row.sold, row.earned, row.expired, row.refunded, row.disputed].map(|money| money.minor.to_string());
+    Ok(format!("{} = {}", all.join(" - "), row.close.minor))
 }
 
 fn give(tx: &WriteTx<'_>, to: usize, credit: &Credit) -> Result<String, Failure> {
