@@ -307,3 +307,15 @@ CREATE TABLE sandbox_charges (
     decline      TEXT,
     settles_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Credit that one organization sent to another: which grant of the receiver came of which of the sender's, by which line of the
+-- sender's.
+CREATE TABLE credit_transfers (
+    grant_id        INTEGER PRIMARY KEY,
+    source_grant_id INTEGER NOT NULL,
+    transaction_id  INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER credit_transfers_are_final BEFORE UPDATE ON credit_transfers
+    BEGIN SELECT raise(ABORT, 'credit transfers are final'); END;
+CREATE TRIGGER credit_transfers_stay BEFORE DELETE ON credit_transfers
+    BEGIN SELECT raise(ABORT, 'credit transfers stay'); END;

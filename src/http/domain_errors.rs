@@ -15,13 +15,14 @@ use crate::payments::Error as PaymentError;
 use crate::payments::gateway::Trouble;
 use crate::payments::packages::Error as PackageError;
 use crate::payments::refunds::Error as RefundError;
+use crate::payments::transfers::Error as TransferError;
 use crate::scheduler;
 use crate::wallet::Error as WalletError;
 
 use super::error::{ApiError, Code, FieldError};
 
-/// More is to be taken back than there is.
-fn not_enough(class: Class, available: Credits) -> ApiError {
+/// More is to be taken than there is.
+fn not_enough(class: Class, available: Credits, to_be: &str) -> ApiError {
     #[derive(serde::Serialize)]
     struct Details {
         class: &'static str,
@@ -29,7 +30,7 @@ fn not_enough(class: Class, available: Credits) -> ApiError {
     }
     ApiError::new(Code::NotEnoughCredit)
         .param("credits")
-        .message(format!("Only {available} credits of class {class} can be taken back."))
+        .message(format!("Only {available} credits of class {class} can be {to_be}."))
         .details(&Details { class: class.name(), available })
 }
 
@@ -118,7 +119,7 @@ impl From<WalletError> for ApiError {
         match error {
             WalletError::Db(error) => error.into(),
             WalletError::NoWallet => Self::new(Code::NotFound).message("There is no such organization."),
-            WalletError::NotEnough { class, available } => not_enough(class, available),
+            WalletError::NotEnough { class, available } => not_enough(class, available, "taken back"),
             WalletError::NotPositive => Self::field("credits", "invalid_value", "must be above zero"),
             WalletError::TooLarge => Self::field("credits", "too_large", "is too large for the balance"),
             WalletError::ExpiryInThePast => Self::field("expires_at", "in_the_past", "must be in the future"),
@@ -173,6 +174,23 @@ impl From<RefundError> for ApiError {
                 Self::new(Code::AlreadyExists).message("It was asked for already, and is being looked at.")
             }
             RefundError::Decided => Self::new(Code::Conflict).message("It was decided already."),
+        }
+    }
+}
+
+impl From<TransferError> for ApiError {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Db(error) => error.into(),
+            TransferError::Wallet(WalletError::NotEnough { class, available }) => {
+                not_enough(class, available, "sent")
+            }
+            TransferError::Wallet(error) => error.into(),
+            TransferError::Revenue(error) => Self::internal(error),
+            TransferError::Identity(error) => error.into(),
+            TransferError::Invalid(errors) => errors.into(),
+            TransferError::PlanForbids => Self::new(Code::CreditTransferForbidden),
+            TransferError::Suspended => Self::new(Code::OrganizationSuspended),
         }
     }
 }

@@ -87,6 +87,8 @@ codes! {
         "Save a card first: without one, credit cannot be bought by itself.";
     SellerUnknown = "seller_unknown", CONFLICT,
         "Nothing can be bought until the operator has said who sells: legal name and country.";
+    CreditTransferForbidden = "credit_transfer_not_allowed", CONFLICT,
+        "The plan does not allow credit to be sent to another organization.";
     RefundTooLate = "refund_too_late", CONFLICT,
         "The time for asking for this money back is over: write to the operator.";
     PaymentProvider = "payment_provider", BAD_GATEWAY,

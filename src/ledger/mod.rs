@@ -64,7 +64,7 @@ pub enum AccountKind {
     Refunded,
     /// Credit taken back after a lost dispute.
     ClawedBack,
-    /// Credit on its way between two organizations.
+    /// Credit on its way between two organizations, and the money that was paid for it.
     Transferred,
     /// Money: received and held at the provider or in the bank.
     Cash,

@@ -16,6 +16,7 @@ pub mod refunds;
 pub mod reload;
 pub mod rules;
 mod sql;
+pub mod transfers;
 pub mod verify;
 
 use rusqlite::Connection;

@@ -605,13 +605,14 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
          WHERE i.kind = 'invoice' AND i.reference GLOB 'pay_?????????????' GROUP BY i.id HAVING count(p.id) <> 1
          ORDER BY 1 LIMIT 1",
     ),
-    // what credit cost was received for it with its tax, and nothing else was
+    // what credit cost was received for it with its tax, and nothing else was; but not again when it was sent on
     (
         "accounts",
         "WITH received AS (
              SELECT ledger, sum(debits_posted) AS minor FROM accounts WHERE kind = 'cash' GROUP BY ledger),
          sold AS (
-             SELECT cost_currency AS ledger, cost_minor AS minor FROM grants WHERE cost_minor IS NOT NULL
+             SELECT cost_currency AS ledger, cost_minor AS minor FROM grants
+             WHERE cost_minor IS NOT NULL AND source <> 'transfer'
              UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'
              UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won'),
          paid AS (SELECT ledger, sum(minor) AS minor FROM sold GROUP BY ledger)

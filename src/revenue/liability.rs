@@ -39,6 +39,10 @@ pub fn liability(conn: &Connection, from: Day, to: Day) -> Result<Vec<Liability>
         let came_in = moved.credit == deferred.name();
         let other = if came_in { &moved.debit } else { &moved.credit };
         let gained = if came_in { moved.minor } else { -moved.minor };
+        // to another customer's credit: what left came in again in the same step
+        if *other == AccountKind::Transferred.name() {
+            continue;
+        }
         add(&mut row.close, gained)?;
         if moved.before {
             add(&mut row.open, gained)?;

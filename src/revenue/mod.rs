@@ -49,7 +49,7 @@ pub struct Standing {
     pub earned: Money,
     /// Kept for what expired or was taken back.
     pub breakage: Money,
-    /// Given back for refunds and disputes.
+    /// Given back for refunds and disputes, or gone to another organization with its credit.
     pub returned: Money,
     /// Still owed.
     pub deferred: Money,
@@ -183,6 +183,30 @@ pub fn give_back(
         credit: ledger::ensure_account(conn, book, to)?,
         amount: money.minor,
     })
+}
+
+/// Takes the money out of a grant that belongs to `credits` of it: what of the cost that part and everything that has left it before
+/// stand for is not accounted for yet, so that parts that leave one after the other lose nothing to rounding. `None` where nothing was
+/// paid for the grant.
+///
+/// To be called before that credit leaves the grant, in the same operation. Answers the money and its transfer to `to`, which the caller
+/// posts with its transaction.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn move_out(
+    tx: &WriteTx<'_>,
+    grant: GrantId,
+    credits: Credits,
+    to: AccountKind,
+) -> Result<Option<(Money, Move)>, Error> {
+    let conn = tx.conn()?;
+    let Some(paid) = sql::paid(conn, grant)? else { return Ok(None) };
+    let paid = bring_up(tx, conn, paid)?;
+    let Posted { credit: Credit { gone, consumed }, returned, .. } = paid.posted;
+    let basis = Basis { cost: paid.cost.minor, original: paid.original, gone, consumed, returned };
+    let money = Money { minor: basis.goes_with(credits.micros()), currency: paid.cost.currency };
+    Ok(Some((money, give_back(tx, grant, credits, money, to)?)))
 }
 
 /// Posts what is due for a grant, and answers how it stands then.

@@ -11,7 +11,7 @@ pub struct Basis {
     pub gone: i64,
     /// Of that, what was used, or repaid what had been used before.
     pub consumed: i64,
-    /// Money given back for the rest of what is gone, or for what was used.
+    /// Money given back for the rest of what is gone, or for what was used; or sent on with the credit.
     pub returned: i64,
 }
 
@@ -34,6 +34,15 @@ impl Basis {
         let share = (2 * cost * i128::from(credit) + original) / (2 * original);
         // no more has gone than was received
         i64::try_from(share).unwrap_or(i64::MAX).clamp(0, self.cost)
+    }
+
+    /// The money that goes with `credit` when it leaves for another place, where it goes on being owed: what was earned and
+    /// kept stays as it is.
+    #[must_use]
+    pub fn goes_with(&self, credit: i64) -> i64 {
+        let Shares { earned, breakage, deferred } = self.shares();
+        let accounted = earned.saturating_add(breakage).saturating_add(self.returned);
+        self.of(self.gone.saturating_add(credit)).saturating_sub(accounted).clamp(0, deferred)
     }
 
     /// Where the money is now. It depends on how things stand alone, not on the way there, so that nothing is lost to
@@ -88,7 +97,55 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_goes_with_a_part_by_table() {
+        // cost, original, gone, consumed, returned, and the part that leaves: its money
+        for (cost, original, gone, consumed, returned, part, expected) in [
+            (1_000, 1_000, 0, 0, 0, 250, 250),
+            (1_000, 1_000, 250, 250, 0, 750, 750),
+            // a cent for three credits goes with the second of them
+            (1, 3, 0, 0, 0, 1, 0),
+            (1, 3, 1, 0, 0, 1, 1),
+            (1, 3, 2, 0, 1, 1, 0),
+            // what was earned before is not sent on
+            (3, 2, 1, 1, 0, 1, 1),
+            // refunded with half a cent too much
+            (3, 2, 1, 0, 2, 1, 1),
+            (1_000, 1_000, 300, 0, 1_000, 700, 0),
+            (0, 1_000, 0, 0, 0, 1_000, 0),
+        ] {
+            let basis = Basis { cost, original, gone, consumed, returned };
+            assert_eq!(basis.goes_with(part), expected, "{basis:?} {part}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_goes_leaves_the_rest_as_it_was(
+            cost in 0..=20_000_i64,
+            original in 1..=3_000_i64,
+            used in 0..=1_000_i64,
+            parts in prop::collection::vec(0..=400_i64, 1..6),
+        ) {
+            let used = original * used / 1_000;
+            let mut basis = Basis { cost, original, gone: used, consumed: used, returned: 0 };
+            let before = basis.shares();
+            for part in parts {
+                let part = part.min(original - basis.gone);
+                let money = basis.goes_with(part);
+                basis = Basis { gone: basis.gone + part, returned: basis.returned + money, ..basis };
+                let now = basis.shares();
+                prop_assert_eq!((now.earned, now.breakage), (before.earned, before.breakage));
+                prop_assert_eq!(now.deferred + basis.returned, before.deferred);
+                // within one unit of the exact share of all that has left
+                let off = i128::from(before.earned + basis.returned) * i128::from(original)
+                    - i128::from(cost) * i128::from(basis.gone);
+                prop_assert!(2 * off.abs() <= i128::from(original));
+            }
+            let rest = basis.goes_with(original - basis.gone);
+            prop_assert_eq!(rest, basis.shares().deferred, "the last part takes all that is left");
+        }
+
         #[test]
         fn nothing_is_lost_made_or_owed_for_nothing(
             cost in 0..=20_000_i64,

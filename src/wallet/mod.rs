@@ -9,6 +9,7 @@ mod frozen;
 mod pocket;
 mod sql;
 mod summary;
+mod transfer;
 
 use rusqlite::Connection;
 
@@ -21,6 +22,7 @@ pub use sql::{
     verify, zone, zones,
 };
 pub use summary::{Parts as BalanceParts, Summary, summary};
+pub use transfer::to_send;
 
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId, TransactionId};
 use crate::base::{Credits, Day, Money, Timestamp, Zone};
@@ -178,7 +180,12 @@ fn credit_moves(
     overdraft: AccountId,
     repaid: Credits,
 ) -> Result<Vec<Move>, DbError> {
-    let source = ledger::ensure_account(conn, Book::Credits, issued(new.class))?;
+    // credit that another organization sent comes from there, with the money that was paid for it
+    let (source, paid_from) = match new.kind {
+        TransactionType::TransferIn => (AccountKind::Transferred, AccountKind::Transferred),
+        _ => (issued(new.class), AccountKind::Cash),
+    };
+    let source = ledger::ensure_account(conn, Book::Credits, source)?;
     let mut moves = vec![
         Move { debit: source, credit: account, amount: new.amount.micros() },
         Move { debit: account, credit: overdraft, amount: repaid.micros() },
@@ -187,7 +194,7 @@ fn credit_moves(
         if let Some(money) = received.filter(|money| money.minor != 0) {
             let book = Book::Money(money.currency);
             moves.push(Move {
-                debit: ledger::ensure_account(conn, book, AccountKind::Cash)?,
+                debit: ledger::ensure_account(conn, book, paid_from)?,
                 credit: ledger::ensure_account(conn, book, to)?,
                 amount: money.minor,
             });

@@ -25,6 +25,7 @@ mod revenue;
 mod settings;
 mod stripe;
 mod tidy;
+mod transfers;
 mod vat_ids;
 mod verify_tampering;
 mod vies;

@@ -11,18 +11,20 @@ pub(super) const MISFITS: [&str; 8] = [
      WHERE g.source <> 'reversal'
        AND (t.grant_id IS NOT g.account_id OR t.organization_id IS NOT g.organization_id)
      ORDER BY 1 LIMIT 1",
-    // what came back when an overdraft had been repaid already comes from there, everything else from where its class
-    // is issued
+    // what came back when an overdraft had been repaid already comes from there, what another organization sent from the
+    // account between them, everything else from where its class is issued
     "WITH received AS (
          SELECT t.credit_account_id AS account, t.transaction_id, t.amount, d.kind
          FROM transfers t
-         JOIN accounts d ON d.id = t.debit_account_id AND (d.kind LIKE 'issued%' OR d.kind = 'overdraft')
+         JOIN accounts d ON d.id = t.debit_account_id AND (d.kind LIKE 'issued%' OR d.kind IN ('overdraft', 'transferred'))
          JOIN accounts c ON c.id = t.credit_account_id AND c.kind = 'grant')
      SELECT g.account_id, 'was not received as it says' FROM grants g
      LEFT JOIN received r ON r.account = g.account_id
      GROUP BY g.account_id
      HAVING count(r.account) <> 1 OR max(r.amount) <> g.original
          OR CASE g.source WHEN 'reversal' THEN max(r.kind) <> 'overdraft' OR g.class <> 'paid'
+            WHEN 'transfer' THEN max(r.kind) <> 'transferred' OR g.class <> 'paid'
+                OR max(r.transaction_id) IS NOT g.transaction_id
             ELSE max(r.kind) <> 'issued_' || g.class OR max(r.transaction_id) IS NOT g.transaction_id END
      ORDER BY 1 LIMIT 1",
     "SELECT g.account_id, 'has other terms than credit that came back' FROM transfers t
@@ -56,12 +58,13 @@ pub(super) const MISFITS: [&str; 8] = [
      GROUP BY g.account_id HAVING coalesce(sum(m.amount), 0) <> g.withdrawn
      ORDER BY 1 LIMIT 1",
     "WITH received AS (
-         SELECT t.transaction_id, t.amount, d.ledger FROM transfers t
-         JOIN accounts d ON d.id = t.debit_account_id AND d.kind = 'cash'
+         SELECT t.transaction_id, t.amount, d.ledger, d.kind FROM transfers t
+         JOIN accounts d ON d.id = t.debit_account_id AND d.kind IN ('cash', 'transferred')
          JOIN accounts c ON c.id = t.credit_account_id AND c.kind = 'deferred_revenue')
      SELECT g.account_id, 'was not paid for as it says' FROM grants g
      LEFT JOIN received r ON r.transaction_id = g.transaction_id
      GROUP BY g.account_id
      HAVING coalesce(sum(r.amount), 0) <> coalesce(g.cost_minor, 0) OR coalesce(max(r.ledger) <> g.cost_currency, 0)
+         OR coalesce(max(r.kind) <> CASE g.source WHEN 'transfer' THEN 'transferred' ELSE 'cash' END, 0)
      ORDER BY 1 LIMIT 1",
 ];

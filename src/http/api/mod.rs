@@ -26,6 +26,7 @@ mod sessions;
 mod subscription;
 mod topup;
 pub(super) mod transactions;
+mod transfer;
 mod usage_events;
 mod usage_items;
 mod usage_log;
@@ -57,6 +58,7 @@ pub fn routes(table: &mut Table) {
     wallet::routes(table);
     credit::routes(table);
     topup::routes(table);
+    transfer::routes(table);
     refunds::routes(table);
     invoices::routes(table);
     checkout::routes(table);

@@ -15,5 +15,6 @@ mod limits;
 mod reload;
 mod sessions;
 mod topup;
+mod transfer;
 mod usage_events;
 mod usage_reports;
