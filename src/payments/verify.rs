@@ -2,11 +2,7 @@
 
 use rusqlite::Connection;
 
-<<<<<<< HEAD
-use super::{cards, disputes, refunds, reload, sql};
-=======
-use super::{disputes, refunds, sql, transfers};
->>>>>>> 80bf4fd (Credit can be sent to another organization, with what was paid for it)
+use super::{cards, disputes, refunds, reload, sql, transfers};
 use crate::ledger::verify::{VerifyError, none_of};
 
 /// Every settled payment has its grants, every grant that was bought has its payment, and the money adds up. Answers how
@@ -15,13 +11,8 @@ use crate::ledger::verify::{VerifyError, none_of};
 /// # Errors
 /// The first row that does not fit, by name.
 pub fn run(conn: &Connection) -> Result<u64, VerifyError> {
-<<<<<<< HEAD
     let all = sql::MISFITS.iter().chain(&refunds::MISFITS).chain(&disputes::MISFITS);
-    let all = all.chain(&cards::MISFITS).chain(&reload::MISFITS);
-=======
-    let all =
-        sql::MISFITS.iter().chain(&refunds::MISFITS).chain(&disputes::MISFITS).chain(&transfers::MISFITS);
->>>>>>> 80bf4fd (Credit can be sent to another organization, with what was paid for it)
+    let all = all.chain(&cards::MISFITS).chain(&reload::MISFITS).chain(&transfers::MISFITS);
     all.into_iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
     Ok(sql::count_settled(conn)?)
 }

@@ -51,7 +51,6 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/api/v1/billing/wallet", Organization(BillingRead)),
     ("POST", "/api/v1/billing/wallet/credit", OperatorFor(BillingWrite)),
     ("POST", "/api/v1/billing/wallet/topup", InSession(BillingWrite)),
-<<<<<<< HEAD
     ("GET", "/api/v1/billing/wallet/auto-reload", Organization(BillingRead)),
     ("PUT", "/api/v1/billing/wallet/auto-reload", InSession(BillingWrite)),
     ("POST", "/api/v1/billing/auto-recharge", InSession(BillingWrite)),
@@ -60,10 +59,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/api/v1/billing/payment-methods", InSession(BillingWrite)),
     ("POST", "/api/v1/billing/payment-methods/{id}/default", InSession(BillingWrite)),
     ("DELETE", "/api/v1/billing/payment-methods/{id}", InSession(BillingWrite)),
-=======
     // a customer's key gets as far as the handler, which needs a person to know which organizations are theirs
     ("POST", "/api/v1/billing/wallet/transfer", Organization(BillingWrite)),
->>>>>>> 80bf4fd (Credit can be sent to another organization, with what was paid for it)
     ("GET", "/api/v1/billing/packages", Organization(BillingRead)),
     ("GET", "/api/v1/billing/refunds", Organization(BillingRead)),
     ("POST", "/api/v1/billing/refunds", Organization(BillingWrite)),
