@@ -9,6 +9,7 @@ mod files;
 mod invoices;
 mod limits;
 mod operator;
+mod packages;
 mod refunds;
 mod reload;
 mod topup;
