@@ -266,7 +266,9 @@ fn checked_price(
     let price = match price {
         Ok(price) => price,
         Err(wrong) => {
-            wrong.into_iter().for_each(|error| errors.add(error.field, error.code, error.message));
+            for error in wrong {
+                errors.add(error.field, error.code, error.message);
+            }
             return None;
         }
     };

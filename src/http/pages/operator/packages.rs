@@ -213,9 +213,9 @@ async fn change(
     let kept = state.db.read_blocking(|tx| packages::get(tx, &code))?;
     let currency = kept.package.price.currency.code();
     let wanted = Wanted { active: Some(form.is_set("active")), ..wanted(&form, currency) };
-    let changes = code.clone();
-    let changed = state.db.write(move |tx| packages::change(tx, &by, &changes, wanted));
-    let Err(error) = changed.await else { return Ok(redirect(SAVED)) };
+    let id = code.clone();
+    let done = state.db.write(move |tx| packages::change(tx, &by, &id, wanted));
+    let Err(error) = done.await else { return Ok(redirect(SAVED)) };
     let error = ApiError::from(error);
     let status = error.code().status();
     let form = refused(&form, &FIELDS, &[], error, &admitted)?;
