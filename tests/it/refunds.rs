@@ -9,7 +9,7 @@ use tollbook::identity::{Actor, By};
 use tollbook::invoices::{self, Invoice, Kind};
 use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card};
-use tollbook::payments::gateway::{Gateway, GiveBack};
+use tollbook::payments::gateway::{DisputeSeen, DisputeStatus, Gateway, GiveBack, RefundSeen, RefundStatus};
 use tollbook::payments::refunds::{self, Error, Reason, Refund, State, Wish};
 use tollbook::payments::{NewPayment, Payment, disputes, packages};
 
@@ -331,4 +331,73 @@ async fn a_dispute_freezes_and_the_bank_decides() {
         }
         shop.kit.assert_sound();
     }
+}
+
+#[tokio::test]
+async fn the_operator_gives_back_while_a_customer_waits_for_a_decision() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    let asked = shop.request(&payment, None).await.unwrap();
+    shop.give(&payment, Some(605), Reason::Duplicate).await.unwrap();
+    // and somebody else does so at the provider
+    let charge = payment.state.reference().unwrap().to_owned();
+    let by_hand = GiveBack { key: "dashboard".into(), id: String::new(), charge, amount: euro(121) };
+    shop.line.refund(by_hand).await.unwrap();
+    shop.later(2_000);
+    shop.drain().await;
+    let id = asked.id;
+    let decided = shop.kit.write(move |tx| refunds::approve(tx, &BY, id)).await.unwrap();
+    assert_eq!(decided.total, euro(484), "what is left by now");
+    shop.drain().await;
+    assert_eq!((shop.balance(), shop.money("cash"), shop.money("tax_payable")), ("0".into(), 0, 0));
+    shop.kit.assert_sound();
+}
+
+/// The provider tells that a refund went through only when the bank has decided against us.
+#[tokio::test]
+async fn a_refund_that_succeeds_after_a_dispute_was_lost_is_recorded() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    let refund = shop.give(&payment, Some(605), Reason::Unused).await.unwrap();
+    let charge = payment.state.reference().unwrap().to_owned();
+    let lost = DisputeSeen {
+        reference: "dp".into(),
+        charge: charge.clone(),
+        amount: euro(1_210),
+        reason: "fraudulent".into(),
+        status: DisputeStatus::Lost,
+    };
+    shop.kit.write(move |tx| disputes::record(tx, sandbox::NAME, &lost)).await.unwrap();
+    let seen = RefundSeen {
+        reference: "re".into(),
+        refund: refund.id.to_string(),
+        charge,
+        amount: euro(605),
+        status: RefundStatus::Succeeded,
+    };
+    shop.kit.write(move |tx| refunds::record(tx, sandbox::NAME, &seen)).await.unwrap();
+    assert_eq!(shop.refund(&refund).state.name(), "succeeded");
+    assert_eq!((shop.balance(), shop.money("tax_payable")), ("0".into(), 0));
+    // what the bank took beyond what was left is our loss
+    assert_eq!((shop.money("cash"), shop.money("disputes")), (-605, 605));
+    assert_eq!(shop.credit_notes(), [605, 605]);
+    shop.kit.assert_sound();
+}
+
+/// One to three cents at a time, each rounded for itself, until nothing is left.
+#[tokio::test]
+async fn many_small_refunds_never_stand_in_the_way_of_the_rest() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "5").await;
+    for _ in 0..60 {
+        shop.give(&payment, Some(3), Reason::Unused).await.unwrap();
+        shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id)).unwrap();
+    }
+    let customer_keeps = shop.give(&payment, Some(1), Reason::Unused).await;
+    assert!(customer_keeps.is_ok(), "{customer_keeps:?}");
+    shop.burn("e1", 1).await;
+    shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id)).unwrap();
+    shop.give(&payment, None, Reason::Unused).await.unwrap();
+    shop.drain().await;
+    shop.kit.assert_sound();
 }

@@ -163,7 +163,8 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     let Standing::Settled(settled) = &payment.state else { return Err(Error::NotSettled) };
     let by = By::actor(Actor::System);
     let invoice = invoices::get(conn, dispute.organization, settled.invoice)?;
-    let left = invoices::left(conn, &invoice)?;
+    // refunds on their way get credit notes of their own
+    let left = super::refunds::left(conn, payment.id, &invoice)?;
     // a dispute may be about more than is left: the bank's loss is ours, but no document says so twice
     let given_back = Money { minor: dispute.amount.minor.min(left.total.minor), ..left.total };
     let mut money = Vec::new();

@@ -144,14 +144,8 @@ impl Sale {
         let payment = payments_sql::get(conn, payment)?.ok_or(Error::NotFound("payment"))?;
         let Standing::Settled(settled) = payment.state.clone() else { return Err(Error::NotSettled) };
         let invoice = invoices::get(conn, payment.organization, settled.invoice)?;
+        let left = left(conn, payment.id, &invoice)?;
         let under_way = sql::under_way(conn, payment.id)?;
-        let left = invoices::left(conn, &invoice)?;
-        let minus = |money: Money, by: i64| Money { minor: money.minor.saturating_sub(by), ..money };
-        let left = Amounts {
-            net: minus(left.net, under_way.net),
-            tax: minus(left.tax, under_way.tax),
-            total: minus(left.total, under_way.net.saturating_add(under_way.tax)),
-        };
         let basis = Self::basis(conn, &settled, under_way, left.net.minor)?;
         Ok(Self { payment, settled, invoice, left, basis })
     }
@@ -170,8 +164,8 @@ impl Sale {
             None => None,
         };
         let bonus_free = bonus.as_ref().map_or(0, free);
-        let bonus_gone =
-            |bonus: &grants::GrantRow| bonus.original.micros().saturating_sub(bonus.remaining.micros());
+        // what a call has set aside of it cannot be taken, so it counts as used
+        let bonus_gone = |bonus: &grants::GrantRow| bonus.original.micros().saturating_sub(free(bonus));
         Ok(Basis {
             cost: grant.cost.map_or(0, |cost| cost.minor),
             original: grant.original.micros(),
@@ -190,6 +184,8 @@ impl Sale {
         }
         let net = Money { minor: net, currency: self.invoice.currency() };
         let mut total = Amounts::of(net, self.invoice.rate, Prices::ExcludeTax)?.total;
+        // parts that were given back before may have taken more than their share of the tax
+        total.minor = total.minor.min(self.left.total.minor);
         while total.minor > 0 && invoices::divided(&self.invoice, self.left, total)?.net.minor > net.minor {
             total.minor -= 1;
         }
@@ -243,6 +239,21 @@ impl Sale {
         let bonus = self.settled.bonus.map(|bonus| (bonus, taken.bonus));
         [(self.settled.grant, taken.credits)].into_iter().chain(bonus).collect()
     }
+}
+
+/// What of a payment's invoice has neither been given back nor is about to be.
+///
+/// # Errors
+/// Those of the database.
+pub(super) fn left(conn: &Connection, payment: PaymentId, invoice: &Invoice) -> Result<Amounts, Error> {
+    let under_way = sql::under_way(conn, payment)?;
+    let left = invoices::left(conn, invoice)?;
+    let minus = |money: Money, by: i64| Money { minor: money.minor.saturating_sub(by), ..money };
+    Ok(Amounts {
+        net: minus(left.net, under_way.net),
+        tax: minus(left.tax, under_way.tax),
+        total: minus(left.total, under_way.net.saturating_add(under_way.tax)),
+    })
 }
 
 /// What can be given back of a payment now.
@@ -310,7 +321,7 @@ pub fn request(
     let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
     // said now rather than when it is decided
     sale.taken(total, wish.reason.part())?;
-    let refund = insert(tx, by, &sale, wish, total)?;
+    let refund = insert(tx, by, &sale, wish, total, None)?;
     note(tx, by, "refund.requested", &refund)?;
     Ok(refund)
 }
@@ -347,8 +358,8 @@ pub fn give(tx: &WriteTx<'_>, by: &By, wish: &Wish) -> Result<Refund, Error> {
     let sale = Sale::read(tx.conn()?, wish.payment)?;
     let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
     // before anything is written: the error is about what was asked for
-    sale.taken(total, wish.reason.part())?;
-    let refund = insert(tx, by, &sale, wish, total)?;
+    let taken = sale.taken(total, wish.reason.part())?;
+    let refund = insert(tx, by, &sale, wish, total, Some(&taken))?;
     decide(tx, by, &sale, &refund, total)
 }
 
@@ -378,7 +389,15 @@ fn undecided(tx: &WriteTx<'_>, id: RefundId) -> Result<Refund, Error> {
     if refund.state == State::Requested { Ok(refund) } else { Err(Error::Decided) }
 }
 
-fn insert(tx: &WriteTx<'_>, by: &By, sale: &Sale, wish: &Wish, total: Money) -> Result<Refund, Error> {
+/// Writes a refund down: one that is decided already with what it takes, as somebody may be waiting for a decision on another.
+fn insert(
+    tx: &WriteTx<'_>,
+    by: &By,
+    sale: &Sale,
+    wish: &Wish,
+    total: Money,
+    taken: Option<&Taken>,
+) -> Result<Refund, Error> {
     let conn = tx.conn()?;
     let refund = Refund {
         id: sql::next_id(conn)?,
@@ -386,13 +405,13 @@ fn insert(tx: &WriteTx<'_>, by: &By, sale: &Sale, wish: &Wish, total: Money) -> 
         payment: sale.payment.id,
         gateway: sale.payment.gateway.clone(),
         total,
-        taken: None,
+        taken: taken.cloned(),
         reason: wish.reason,
         note: wish.note.trim().to_owned(),
         actor: by.actor.to_string(),
         created_at: tx.now(),
-        decided_at: None,
-        state: State::Requested,
+        decided_at: taken.map(|_| tx.now()),
+        state: if taken.is_some() { State::Pending { reference: None } } else { State::Requested },
     };
     sql::insert(conn, &refund)?;
     Ok(refund)
@@ -483,7 +502,8 @@ fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<
         reason: Reason::Elsewhere,
         note: seen.reference.clone(),
     };
-    let refund = insert(tx, &by, &sale, &wish, seen.amount)?;
+    let taken = sale.taken(seen.amount, wish.reason.part())?;
+    let refund = insert(tx, &by, &sale, &wish, seen.amount, Some(&taken))?;
     set_aside(tx, &sale, &refund, seen.amount)?;
     let refund = get(conn, refund.id)?;
     note(tx, &by, "refund.made_elsewhere", &refund)?;

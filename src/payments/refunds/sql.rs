@@ -133,10 +133,11 @@ pub(super) fn next_id(conn: &Connection) -> Result<RefundId, DbError> {
 }
 
 pub(super) fn insert(conn: &Connection, refund: &Refund) -> Result<(), DbError> {
+    let taken = refund.taken.as_ref();
     conn.prepare_cached(
-        "INSERT INTO refunds (id, organization_id, payment_id, gateway, currency, total_minor, reason, note, actor,
-                              created_at, state)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested')",
+        "INSERT INTO refunds (id, organization_id, payment_id, gateway, currency, total_minor, net_minor, tax_minor,
+                              unused_minor, credits, bonus, reason, note, actor, created_at, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         refund.id,
@@ -145,10 +146,16 @@ pub(super) fn insert(conn: &Connection, refund: &Refund) -> Result<(), DbError> 
         refund.gateway,
         refund.total.currency,
         refund.total.minor,
+        taken.map(|taken| taken.net.minor),
+        taken.map(|taken| taken.tax.minor),
+        taken.map(|taken| taken.unused.minor),
+        taken.map(|taken| taken.credits),
+        taken.map(|taken| taken.bonus),
         refund.reason.name(),
         refund.note,
         refund.actor,
         refund.created_at,
+        refund.state.name(),
     ])?;
     Ok(())
 }

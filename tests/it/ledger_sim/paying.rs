@@ -152,29 +152,66 @@ fn wish(sale: usize, total: Option<i64>, reason: Reason) -> Wish {
     Wish { payment: payment_id(sale), total: total.map(euro), reason, note: "test".into() }
 }
 
+fn order(
+    tx: &WriteTx<'_>,
+    of: usize,
+    key: u64,
+    price: i64,
+    credits: i64,
+    bonus: i64,
+) -> Result<payments::Payment, Failure> {
+    let purchase = Purchase {
+        price: euro(price),
+        credits: Credits::from_micros(credits),
+        bonus: Credits::from_micros(bonus),
+        package: (bonus > 0).then(|| "some".to_owned()),
+    };
+    let mut fingerprint = [0; 32];
+    for (place, amount) in [price, credits, bonus].into_iter().enumerate() {
+        fingerprint[place * 8..place * 8 + 8].copy_from_slice(&amount.to_be_bytes());
+    }
+    let intent = Some(Intent { key: key.to_string(), fingerprint });
+    let new = NewPayment {
+        organization: organization_id(of),
+        gateway: sandbox::NAME,
+        purchase,
+        actor: "test".into(),
+        intent,
+    };
+    Ok(payments::create(tx, &seller(), &new)?)
+}
+
+fn refund_told(
+    tx: &WriteTx<'_>,
+    ours: Option<usize>,
+    reference: &str,
+    charge: &str,
+    amount: i64,
+    status: Fate,
+) -> Result<String, Failure> {
+    let status = match status {
+        Fate::Done => RefundStatus::Succeeded,
+        Fate::Failed => RefundStatus::Failed("no".into()),
+        _ => RefundStatus::Pending,
+    };
+    let seen = RefundSeen {
+        reference: reference.to_owned(),
+        refund: ours.map(|ours| refund_id(ours).to_string()).unwrap_or_default(),
+        charge: charge.to_owned(),
+        amount: euro(amount),
+        status,
+    };
+    Ok(match refunds::record(tx, sandbox::NAME, &seen)? {
+        refunds::Recorded::Refund(refund) => refund_text(&refund),
+        refunds::Recorded::Unknown => "unknown".into(),
+    })
+}
+
 impl Paying {
     pub fn run(&self, tx: &WriteTx<'_>) -> Result<String, Failure> {
         match self {
             Self::Order { of, key, price, credits, bonus } => {
-                let purchase = Purchase {
-                    price: euro(*price),
-                    credits: Credits::from_micros(*credits),
-                    bonus: Credits::from_micros(*bonus),
-                    package: (*bonus > 0).then(|| "some".to_owned()),
-                };
-                let mut fingerprint = [0; 32];
-                for (place, amount) in [price, credits, bonus].into_iter().enumerate() {
-                    fingerprint[place * 8..place * 8 + 8].copy_from_slice(&amount.to_be_bytes());
-                }
-                let intent = Some(Intent { key: key.to_string(), fingerprint });
-                let new = NewPayment {
-                    organization: organization_id(*of),
-                    gateway: sandbox::NAME,
-                    purchase,
-                    actor: "test".into(),
-                    intent,
-                };
-                Ok(payment_text(&payments::create(tx, &seller(), &new)?))
+                Ok(payment_text(&order(tx, *of, *key, *price, *credits, *bonus)?))
             }
             Self::Begun { sale, reference } => {
                 let checkout = Checkout { reference: reference.clone(), client_secret: None, url: None };
@@ -206,22 +243,7 @@ impl Paying {
                 Ok(refund_text(&refunds::give(tx, &BY, &wish(*sale, *total, *reason))?))
             }
             Self::RefundTold { ours, reference, charge, amount, status } => {
-                let status = match status {
-                    Fate::Done => RefundStatus::Succeeded,
-                    Fate::Failed => RefundStatus::Failed("no".into()),
-                    _ => RefundStatus::Pending,
-                };
-                let seen = RefundSeen {
-                    reference: reference.clone(),
-                    refund: ours.map(|ours| refund_id(ours).to_string()).unwrap_or_default(),
-                    charge: charge.clone(),
-                    amount: euro(*amount),
-                    status,
-                };
-                Ok(match refunds::record(tx, sandbox::NAME, &seen)? {
-                    refunds::Recorded::Refund(refund) => refund_text(&refund),
-                    refunds::Recorded::Unknown => "unknown".into(),
-                })
+                refund_told(tx, *ours, reference, charge, *amount, *status)
             }
             Self::DisputeTold { reference, charge, amount, status } => {
                 let status = match status {

@@ -221,9 +221,9 @@ impl Model {
         let (price, credits, bonus) = (i128::from(price), Micros::from(credits), Micros::from(bonus));
         let known = self.shop.sales.iter().position(|s| s.of == of && s.key == key);
         if let Some(place) = known {
-            let sale = &self.shop.sales[place];
-            let same = (sale.price, sale.credits, sale.bonus) == (price, credits, bonus);
-            return if same { Ok(self.sale_text(place)) } else { Err("other intent".into()) };
+            let found = &self.shop.sales[place];
+            let agrees = (found.price, found.credits, found.bonus) == (price, credits, bonus);
+            return if agrees { Ok(self.sale_text(place)) } else { Err("other intent".into()) };
         }
         self.shop.sales.push(Sale {
             of,
@@ -289,7 +289,7 @@ impl Model {
             (_, "paid") => self.sell(place, reference, charge),
             (Stage::Created | Stage::Pending(_), "ended") if own => sale.stage = Stage::Failed,
             (Stage::Pending(_), "open" | "processing" | "card_declined") => {
-                sale.stage = Stage::Pending(status)
+                sale.stage = Stage::Pending(status);
             }
             _ => {}
         }
