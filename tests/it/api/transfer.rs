@@ -125,7 +125,7 @@ async fn refusals_name_the_field_and_leave_nothing() {
         ),
         (r#"{"to":"ext:acme","credits":1}"#, &[("to", "conflict")]),
     ] {
-        let answer = two.send("same key: a refusal leaves nothing", body).await;
+        let answer = two.send("one-key-since-a-refusal-leaves-nothing", body).await;
         assert_eq!(answer.status.as_u16(), 422, "{body} {}", answer.text);
         let wrong: Vec<_> =
             wrong.iter().map(|(field, code)| ((*field).to_owned(), (*code).to_owned())).collect();
