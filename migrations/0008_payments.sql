@@ -315,6 +315,7 @@ CREATE TABLE credit_transfers (
     source_grant_id INTEGER NOT NULL,
     transaction_id  INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX credit_transfers_by_source ON credit_transfers (source_grant_id);
 CREATE TRIGGER credit_transfers_are_final BEFORE UPDATE ON credit_transfers
     BEGIN SELECT raise(ABORT, 'credit transfers are final'); END;
 CREATE TRIGGER credit_transfers_stay BEFORE DELETE ON credit_transfers

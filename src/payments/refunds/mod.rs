@@ -173,7 +173,8 @@ impl Sale {
             deferred: money.map_or(0, |money| money.deferred.minor).saturating_sub(under_way.unused),
             bonus_used: bonus.as_ref().map_or(0, bonus_gone),
             bonus_free,
-            left,
+            // what was sent on with credit is the receiver's to use
+            left: left.saturating_sub(sql::sent_on(conn, settled.grant)?),
         })
     }
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, named_params, params};
 
 use super::Refund;
 use super::rules::{Reason, State, Taken};
-use crate::base::id::{InvoiceId, OrganizationId, PaymentId, RefundId};
+use crate::base::id::{GrantId, InvoiceId, OrganizationId, PaymentId, RefundId};
 use crate::base::{Currency, Money, Timestamp};
 use crate::db::{self, DbError};
 
@@ -78,6 +78,13 @@ pub(super) fn by_reference(
     reference: &str,
 ) -> Result<Option<Refund>, DbError> {
     one(conn, "WHERE gateway = ? AND reference = ?", [gateway, reference])
+}
+
+/// The cost of credit that was sent from a grant to other organizations, in minor units.
+pub(super) fn sent_on(conn: &Connection, grant: GrantId) -> Result<i64, DbError> {
+    let statement = "SELECT ifnull(sum(g.cost_minor), 0) FROM credit_transfers t
+        JOIN grants g ON g.account_id = t.grant_id WHERE t.source_grant_id = ?";
+    Ok(conn.prepare_cached(statement)?.query_row([grant], |row| row.get(0))?)
 }
 
 pub(super) fn is_requested(conn: &Connection, payment: PaymentId) -> Result<bool, DbError> {

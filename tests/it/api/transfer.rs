@@ -162,3 +162,33 @@ async fn many_at_once_send_what_one_balance_covers() {
         ("2".into(), "98".into())
     );
 }
+
+/// What was sent on is the receiver's to use: the operator cannot give its money back as if the buyer had used it.
+#[actix_web::test]
+async fn credit_that_was_sent_on_is_not_given_back_as_used() {
+    use tollbook::payments::gateway::sandbox::{self, Card};
+    let two = Two::new("scale").await;
+    let app = &two.desk.app;
+    let buy = app.post("/api/v1/billing/wallet/topup", r#"{"amount":10}"#).bearer(&two.owner);
+    let bought = buy.organization(two.desk.organization).send().await.expect(201);
+    let url = bought.json["checkout_url"].as_str().unwrap().to_owned();
+    let reference = url.rsplit('/').next().unwrap().to_owned();
+    app.db().write(move |tx| sandbox::pay(tx, &reference, Card::Pays)).await.unwrap();
+    app.clock.advance(2_000);
+    app.app.state.worker.work().await.unwrap();
+    // the hundred that were there first, and six hundred of those bought
+    two.send("on", r#"{"to":"ext:branch","credits":700}"#).await.expect(201);
+    let payment = bought.json["payment_id"].as_str().unwrap();
+    let give = |key: &'static str, reason: &str| {
+        let body = format!(r#"{{"payment_id":"{payment}","reason":"{reason}"}}"#);
+        let call = app.post("/api/v1/billing/refunds", &body).bearer(&two.desk.operator);
+        call.organization(two.desk.organization).header("Idempotency-Key", key)
+    };
+    assert_eq!(give("k1", "outage").send().await.expect(422).json["error"]["param"], "amount");
+    let given = give("k2", "unused").send().await.expect(201);
+    assert_eq!(given.json["amount"]["amount"], "4.84");
+    app.clock.advance(2_000);
+    app.app.state.worker.work().await.unwrap();
+    assert_eq!(two.balance_of(two.desk.organization).await, "0");
+    assert_eq!(two.balance_of(two.other).await, "700");
+}
