@@ -267,6 +267,47 @@ async fn a_call_charged_by_the_api_is_seen_in_the_browser() {
     browser.close().await;
 }
 
+/// Buys credit with a card of the sandbox, and has the invoice on the disk.
+#[actix_web::test]
+async fn credit_is_bought_and_its_invoice_downloaded() {
+    const CSS: &str = "css selector";
+    let browser = Browser::start(1_280, With::Script).await;
+    let app = TestApp::start().await;
+    customer(&app).await;
+    let downloads = tempfile::tempdir().unwrap();
+    let command = json!({ "cmd": "Browser.setDownloadBehavior",
+        "params": { "behavior": "allow", "downloadPath": downloads.path() } });
+    browser.call(Method::POST, "/goog/cdp/execute", command).await;
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
+    browser.follow("link text", "Top up", "/topup").await;
+    browser.click(CSS, "input[name=package][value=growth]").await;
+    browser.follow(CSS, "main form .button-primary", "/topup/review").await;
+    let asked = browser.text("main").await;
+    assert!(asked.contains("\u{20ac}60.50") && asked.contains("6,250.00 credits"), "{asked}");
+    browser.click(CSS, "main form .button-primary").await;
+    browser.write("input[name=card]", "4242 4242 4242 4242").await;
+    browser.click(CSS, "main form .button-primary").await;
+    let paid = browser.text("main").await;
+    assert!(paid.contains("Paid, and the credit is there."), "{paid}");
+    assert!(browser.text(".topbar").await.contains("6,250.00 credits"));
+    browser.follow("link text", "Invoices", "/invoices").await;
+    let row = browser.text("main table tbody tr:first-child").await;
+    assert!(row.contains("INV-2026-000001") && row.contains("\u{20ac}60.50"), "{row}");
+    let pdf = browser.find(CSS, "main a[href$='/pdf']").await;
+    browser.call(Method::POST, &format!("{pdf}/click"), json!({})).await;
+    let until = Instant::now() + PATIENCE;
+    let file = loop {
+        let mut files = std::fs::read_dir(downloads.path()).unwrap().map(|entry| entry.unwrap().path());
+        if let Some(done) = files.find(|path| path.extension().is_some_and(|ending| ending == "pdf")) {
+            break std::fs::read(done).unwrap();
+        }
+        assert!(Instant::now() < until, "nothing was downloaded");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(file.starts_with(b"%PDF-") && file.len() > 5_000, "{} bytes", file.len());
+    browser.close().await;
+}
+
 /// Every page there is, with long names and odd amounts on it; first those of the customer, then the operator's.
 async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let id = customer(app).await;

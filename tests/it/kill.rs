@@ -17,12 +17,12 @@ const BATCHES: u64 = 2;
 const BATCH: u64 = 40;
 const WELCOME: i64 = 1_000_000;
 
-fn setting(name: &str, otherwise: u64) -> u64 {
+pub fn setting(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
 /// A number below `n` that depends on the seed and a place.
-fn drawn(seed: u64, place: u64, n: u64) -> u64 {
+pub fn drawn(seed: u64, place: u64, n: u64) -> u64 {
     let mut z =
         seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(place.wrapping_mul(0xD1B5_4A32_D192_ED03));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -12,6 +12,7 @@ mod import;
 mod invoice_pdf;
 mod invoices;
 mod kill;
+mod kill_payments;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
