@@ -11,7 +11,7 @@ use super::note::Note;
 use super::people;
 use super::random::Random;
 use super::usage::{self, Reported};
-use crate::app::Opened;
+use crate::app::{Opened, seller_terms};
 use crate::base::id::OrganizationId;
 use crate::base::time::{DAY_MS, HOUR_MS};
 use crate::base::{Clock, Credits, Currency, Money, TestClock, Timestamp, Zone};
@@ -19,9 +19,12 @@ use crate::catalog::{self, Snapshot};
 use crate::config::Config;
 use crate::db::Db;
 use crate::grants::Class;
-use crate::identity::PasswordHash;
+use crate::identity::{PasswordHash, SellerTerms};
 use crate::ledger::{Canon, TransactionType};
 use crate::metering::{self, EventIn, ExternalId};
+use crate::payments::gateway::sandbox::{self, PayError};
+use crate::payments::gateway::{Card, Form, Order, Seen, Status};
+use crate::payments::{self, NewPayment, Purchase};
 use crate::revenue;
 use crate::wallet::{self, NewCredit};
 
@@ -46,7 +49,8 @@ pub(super) fn tell(config: &Config, password: &str, now: Timestamp) -> Result<No
         limits::begin(&opened.db, profile, id)?;
         parties.push(Party::new(profile, id, began, now, per_unit, &mut random)?);
     }
-    let walk = Walk { db: &opened.db, clock: &clock, began, now };
+    let seller = seller_terms(config);
+    let walk = Walk { db: &opened.db, clock: &clock, seller: &seller, began, now };
     let morning = match parties.get(calls::CALLED) {
         Some(party) => calls::morning(&party.zone, now).max(began),
         None => began,
@@ -109,6 +113,7 @@ impl Party {
 struct Walk<'a> {
     db: &'a Db,
     clock: &'a TestClock,
+    seller: &'a SellerTerms,
     began: Timestamp,
     now: Timestamp,
 }
@@ -266,19 +271,58 @@ impl Walk<'_> {
         )
     }
 
+    /// Bought with a card of the sandbox, taxed and invoiced as it would be for anybody.
     fn top_up(&self, party: &Party, amount: Credits) -> Result<(), Failure> {
-        let minor_per_unit = Currency::EUR.minor_per_unit();
-        let minor = i128::from(amount.micros()) * i128::from(minor_per_unit)
+        let currency = Currency::EUR;
+        let minor = i128::from(amount.micros()) * i128::from(currency.minor_per_unit())
             / (i128::from(party.per_unit) * 1_000_000);
-        self.credit(
-            party,
-            NewCredit {
-                amount,
-                cost: Some(Money { minor: i64::try_from(minor)?, currency: Currency::EUR }),
-                description: "Top-up by bank transfer".into(),
-                ..blank()
+        let new = NewPayment {
+            organization: party.id,
+            gateway: sandbox::NAME,
+            purchase: Purchase {
+                price: Money { minor: i64::try_from(minor)?, currency },
+                credits: amount,
+                bonus: Credits::ZERO,
+                package: None,
             },
-        )
+            actor: people::BY.actor.to_string(),
+            intent: None,
+        };
+        let seller = self.seller.clone();
+        self.db.write_blocking(move |tx| -> Result<(), payments::Error> {
+            let payment = payments::create(tx, &seller, &new)?;
+            let order = Order {
+                key: payment.id.to_string(),
+                id: payment.id.to_string(),
+                amount: payment.quote.amounts.total,
+                description: payment.purchase.description(),
+                customer: None,
+                form: Form::Hosted,
+                return_url: String::new(),
+                cancel_url: String::new(),
+            };
+            let (order_id, amount) = (order.id.clone(), order.amount);
+            let checkout = sandbox::make(tx, order, "")?;
+            let reference = checkout.reference.clone();
+            payments::begun(tx, payment.id, checkout)?;
+            sandbox::pay(tx, &reference, sandbox::Card::Pays).map_err(|error| match error {
+                PayError::Db(error) => payments::Error::from(error),
+                PayError::NotFound | PayError::Over => payments::Error::NotFound,
+            })?;
+            let card = Card {
+                reference: String::new(),
+                brand: "visa".into(),
+                last4: "4242".into(),
+                exp_month: 12,
+                exp_year: 2030,
+                country: None,
+            };
+            let status = Status::Paid;
+            let seen = Seen { order: order_id, amount, status, charge: None, card: Some(card) };
+            payments::record(tx, sandbox::NAME, &reference, &seen)?;
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Free credit for chats only, which is about to expire.

@@ -174,32 +174,8 @@ impl Gateway for Sandbox {
 
     fn begin(&self, order: Order) -> Called<'_, Checkout> {
         Box::pin(async move {
-            if order.amount.minor <= 0 {
-                return Err(Trouble::Refused("the amount must be above zero".into()));
-            }
-            let reference = Secret::mint("cs_test_").expose().to_owned();
-            let url = format!("{}/sandbox/checkout/{reference}", self.public_url);
-            let client_secret = Secret::mint(&format!("{reference}_secret_")).expose().to_owned();
-            let checkout = Checkout { reference, client_secret: Some(client_secret), url: Some(url) };
             let public_url = self.public_url.clone();
-            let made = self.db.write(move |tx| -> Result<_, DbError> {
-                let conn = tx.conn()?;
-                if let Some(before) = checkouts::sandbox_by_key(conn, &order.key, &public_url)? {
-                    return Ok(before);
-                }
-                let expires_at = tx.now().plus_ms(OPEN_MS);
-                let session = Session {
-                    checkout,
-                    order,
-                    standing: Standing::Open,
-                    decline: None,
-                    settles_at: None,
-                    expires_at,
-                };
-                checkouts::insert_sandbox(conn, &session)?;
-                Ok(session)
-            });
-            Ok(made.await?.checkout)
+            self.db.write(move |tx| make(tx, order, &public_url)).await
         })
     }
 
@@ -277,6 +253,35 @@ pub enum PayError {
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+/// Makes a checkout of an order, or answers the one that was made under the same key before. `public_url` as
+/// [`Sandbox::new`] has it.
+///
+/// # Errors
+/// [`Trouble::Refused`], and when the database fails.
+pub fn make(tx: &WriteTx<'_>, order: Order, public_url: &str) -> Result<Checkout, Trouble> {
+    if order.amount.minor <= 0 {
+        return Err(Trouble::Refused("the amount must be above zero".into()));
+    }
+    let conn = tx.conn()?;
+    if let Some(before) = checkouts::sandbox_by_key(conn, &order.key, public_url)? {
+        return Ok(before.checkout);
+    }
+    let reference = Secret::mint("cs_test_").expose().to_owned();
+    let url = format!("{public_url}/sandbox/checkout/{reference}");
+    let client_secret = Secret::mint(&format!("{reference}_secret_")).expose().to_owned();
+    let checkout = Checkout { reference, client_secret: Some(client_secret), url: Some(url) };
+    let session = Session {
+        checkout,
+        order,
+        standing: Standing::Open,
+        decline: None,
+        settles_at: None,
+        expires_at: tx.now().plus_ms(OPEN_MS),
+    };
+    checkouts::insert_sandbox(conn, &session)?;
+    Ok(session.checkout)
 }
 
 /// A checkout, for its page.
