@@ -130,6 +130,14 @@ impl Wallet {
         }
     }
 
+    /// A fall that was decided, as by a refund, is not told.
+    pub(super) fn falls_silently(&mut self) -> Option<Watch> {
+        let balance = self.balance;
+        let watch = self.watch.as_mut().filter(|watch| watch.armed && balance < watch.below)?;
+        watch.armed = false;
+        Some(*watch)
+    }
+
     pub(super) fn pockets_mut(&mut self) -> &mut [Pocket] {
         &mut self.pockets
     }

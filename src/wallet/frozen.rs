@@ -119,6 +119,10 @@ pub fn withdraw_frozen(
     };
     let transaction = journal.post(conn, tx.now(), wallet.last_line(), line, &moves)?;
     wallet.line(&transaction);
+    // money that goes back is not to be charged again
+    if let Some(watch) = wallet.falls_silently() {
+        sql::set_watch(conn, organization, Some(watch))?;
+    }
     sql::delete_frozen(conn, &withdrawal.reason)?;
     wallets.mark(organization);
     Ok(transaction)

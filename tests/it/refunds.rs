@@ -296,6 +296,73 @@ async fn what_was_given_back_at_the_provider_is_taken_in() {
     shop.kit.assert_sound();
 }
 
+/// The provider does not give back what the bank disputes; what was set aside for it does not come free meanwhile.
+#[tokio::test]
+async fn a_refund_that_fails_while_its_payment_is_disputed_frees_nothing() {
+    let shop = Shop::new().await;
+    let payment = shop.start("k").await;
+    shop.pay(&payment, Card::Disputed).await;
+    shop.desk.ask(payment.id).await.unwrap();
+    shop.line.refund.store(LOST, Ordering::SeqCst);
+    let refund = shop.give(&payment, None, Reason::Unused).await.unwrap();
+    shop.later(60_000);
+    shop.drain().await;
+    assert_eq!(shop.dispute().frozen.to_string(), "0", "it is set aside already");
+    shop.line.refund.store(WORKS, Ordering::SeqCst);
+    shop.later(60_000);
+    shop.drain().await;
+    assert!(matches!(shop.refund(&refund).state, State::Failed { .. }));
+    let summary = shop.kit.summary(shop.customer);
+    assert_eq!((summary.held.to_string(), shop.dispute().frozen.to_string()), ("1000".into(), "1000".into()));
+    let reference = shop.dispute().reference;
+    shop.kit.write(move |tx| sandbox::decide(tx, &reference, false)).await.unwrap();
+    shop.later(2_000);
+    shop.drain().await;
+    assert_eq!((shop.balance(), shop.money("cash"), shop.money("disputes")), ("0".into(), 0, 0));
+    shop.kit.assert_sound();
+}
+
+#[tokio::test]
+async fn a_dispute_about_a_part_takes_a_part() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    for status in [DisputeStatus::Open, DisputeStatus::Lost] {
+        let seen = DisputeSeen {
+            reference: "dp_1".into(),
+            charge: payment.state.reference().unwrap().to_owned(),
+            amount: euro(121),
+            reason: "duplicate".into(),
+            status,
+        };
+        shop.kit.write(move |tx| disputes::record(tx, sandbox::NAME, &seen)).await.unwrap();
+    }
+    assert_eq!((shop.balance(), shop.credit_notes()), ("900".into(), vec![121]));
+    assert_eq!((shop.money("disputes"), shop.money("deferred_revenue")), (0, -900));
+    shop.kit.assert_sound();
+}
+
+/// Another book's ids look like ours: what is told of another charge or amount is not about our refund.
+#[tokio::test]
+async fn what_is_told_of_anothers_refund_is_not_ours() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    shop.line.refund.store(LOST, Ordering::SeqCst);
+    let refund = shop.give(&payment, None, Reason::Unused).await.unwrap();
+    let own = payment.state.reference().unwrap().to_owned();
+    for (charge, minor) in [("cs_of_another", 1_210), (own.as_str(), 1_209)] {
+        let seen = RefundSeen {
+            reference: format!("re_{minor}"),
+            refund: refund.id.to_string(),
+            charge: charge.to_owned(),
+            amount: euro(minor),
+            status: RefundStatus::Pending,
+        };
+        let told = shop.kit.write(move |tx| refunds::record(tx, sandbox::NAME, &seen)).await.unwrap();
+        assert_eq!(told, refunds::Recorded::Unknown);
+    }
+    assert_eq!(shop.refund(&refund).state, State::Pending { reference: None });
+}
+
 #[tokio::test]
 async fn a_dispute_freezes_and_the_bank_decides() {
     for won in [true, false] {

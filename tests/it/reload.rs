@@ -13,6 +13,7 @@ use tollbook::identity::organizations;
 use tollbook::payments::cards::{self, CardSetup, NewSetup, SetupState};
 use tollbook::payments::gateway::sandbox::{self, Card, Saved};
 use tollbook::payments::gateway::{Decline, Gateway, Trouble, signature};
+use tollbook::payments::refunds::{self, Reason, Wish};
 use tollbook::payments::reload::rules::Problem;
 use tollbook::payments::reload::{self, AutoReload, Change};
 use tollbook::payments::{self, Error, Payment, Received, State};
@@ -470,6 +471,51 @@ async fn what_the_bank_wants_the_customer_for_is_not_tried_again_by_itself() {
     assert!(shop.standing().enabled);
     assert_eq!(shop.problem(), Some(Problem::Declined(Decline::AuthenticationRequired)));
     shop.kit.assert_sound();
+}
+
+/// Money that goes back is not charged again, and whoever is suspended is not charged at all.
+#[tokio::test]
+async fn auto_reload_loop_of_a_refund() {
+    let shop = Shop::reloading(GOOD).await;
+    let bought = shop.start("k").await;
+    shop.pay(&bought, Card::Pays).await;
+    shop.desk.ask(bought.id).await.unwrap();
+    shop.take_all_free().await;
+    shop.drain().await;
+    assert_eq!((shop.reloads().len(), shop.balance().as_str()), (0, "1000"));
+    let wish = Wish { payment: bought.id, total: None, reason: Reason::Unused, note: String::new() };
+    shop.kit.write(move |tx| refunds::give(tx, &by(), &wish)).await.unwrap();
+    shop.drain().await;
+    shop.later(DAY_MS);
+    shop.drain().await;
+    assert_eq!((shop.reloads().len(), shop.balance().as_str()), (0, "0"));
+    shop.kit.assert_sound();
+}
+
+#[tokio::test]
+async fn a_suspended_customers_card_is_left_alone() {
+    let shop = Shop::reloading(GOOD).await;
+    let organization = shop.customer;
+    shop.kit.write(move |tx| organizations::suspend(tx, &by(), organization, "unpaid")).await.unwrap();
+    shop.take_all_free().await;
+    shop.drain().await;
+    shop.later(DAY_MS);
+    shop.drain().await;
+    assert_eq!((shop.reloads().len(), shop.money("cash")), (0, 0));
+}
+
+/// What is sent along with switching off is not looked at, so it changes nothing either.
+#[tokio::test]
+async fn switching_off_switches_off_whatever_else_is_sent() {
+    let shop = Shop::reloading(GOOD).await;
+    let zero = Some(credits("0"));
+    let off = Change { enabled: false, threshold: zero, credits: zero, ..Change::default() };
+    shop.change(off).await.unwrap();
+    shop.take_all_free().await;
+    shop.drain().await;
+    assert_eq!(shop.reloads().len(), 0);
+    let on = shop.change(Change { enabled: true, ..Change::default() }).await.unwrap().unwrap();
+    assert_eq!((on.settings.threshold, on.settings.credits), (credits("100"), credits("1000")));
 }
 
 #[tokio::test]

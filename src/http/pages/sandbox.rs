@@ -66,7 +66,10 @@ fn show(
         confirming: session.standing == Standing::Confirming && matches!(stands, Status::Open(_)),
         cards: Card::ALL.into_iter().map(|(number, _, what)| (number, what)).collect(),
         form,
-        back: session.order.return_url,
+        back: match stands {
+            Status::Paid | Status::Processing => session.order.return_url,
+            Status::Open(_) | Status::Ended => session.order.cancel_url,
+        },
         description: session.order.description,
         reference: session.checkout.reference,
     };

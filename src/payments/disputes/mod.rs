@@ -10,7 +10,7 @@ pub(super) use sql::MISFITS;
 use super::gateway::{DisputeSeen, DisputeStatus};
 use super::refunds::Error;
 use super::{State as Standing, sql as payments_sql};
-use crate::base::id::{DisputeId, InvoiceId, OrganizationId, PaymentId};
+use crate::base::id::{DisputeId, GrantId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
 use crate::grants;
@@ -136,8 +136,11 @@ fn open(tx: &WriteTx<'_>, payment: &super::Payment, seen: &DisputeSeen) -> Resul
         opened_at: tx.now(),
         state: State::Open,
     };
-    let all = [Some(settled.grant), settled.bonus].into_iter().flatten();
-    let wanted: Vec<_> = all.map(|grant| (grant, wallet::MAX_BALANCE)).collect();
+    let mut wanted = Vec::new();
+    for grant in [Some(settled.grant), settled.bonus].into_iter().flatten() {
+        let original = grants::get(conn, grant)?.map_or(Credits::ZERO, |grant| grant.original);
+        wanted.push((grant, part_of(original, seen.amount, payment.quote.amounts.total)));
+    }
     let frozen = wallet::freeze(tx, dispute.organization, &dispute.freeze_reason(), &wanted)?;
     dispute.frozen = total(&frozen);
     sql::insert(conn, &dispute)?;
@@ -169,8 +172,10 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     let given_back = Money { minor: dispute.amount.minor.min(left.total.minor), ..left.total };
     let mut money = Vec::new();
     let mut credit_note = None;
+    let mut net = 0;
     if given_back.minor > 0 {
         let parts = invoices::divided(&invoice, left, given_back)?;
+        net = parts.net.minor;
         let new = NewCreditNote {
             invoice: invoice.id,
             reference: dispute.id.to_string(),
@@ -190,7 +195,7 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
                 / i128::from(grant.original.micros().max(1));
             i64::try_from(exact).unwrap_or(standing.cost.minor)
         });
-        let owed = Money { minor: cost.min(standing.deferred.minor), ..standing.deferred };
+        let owed = Money { minor: cost.min(standing.deferred.minor).min(net), ..standing.deferred };
         money.push(revenue::give_back(tx, settled.grant, credits, owed, AccountKind::Disputes)?);
     }
     money.retain(|moved| moved.amount != 0);
@@ -206,6 +211,29 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     wallet::withdraw_frozen(tx, dispute.organization, withdrawal)?;
     sql::close(conn, dispute.id, State::Lost { at: tx.now(), credit_note })?;
     note(tx, "dispute.lost", dispute)
+}
+
+/// The credit that a part of what was paid stands for: rounded up, and all of it for all of the money.
+fn part_of(credit: Credits, amount: Money, paid: Money) -> Credits {
+    if amount.currency != paid.currency || amount.minor >= paid.minor {
+        return credit;
+    }
+    let (micros, paid) = (i128::from(credit.micros()), i128::from(paid.minor.max(1)));
+    let part = (micros * i128::from(amount.minor.max(0)) + paid - 1) / paid;
+    i64::try_from(part).map_or(credit, Credits::from_micros)
+}
+
+/// Sets aside what has become free of a payment's credit, where the bank has not decided about it.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub(super) fn freeze_more(tx: &WriteTx<'_>, payment: PaymentId, free: &[Draw]) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    let Some(dispute) = sql::open_of(conn, payment)? else { return Ok(()) };
+    let wanted: Vec<_> = free.iter().map(|draw| (GrantId::new(draw.account.number()), draw.amount)).collect();
+    let more = wallet::freeze(tx, dispute.organization, &dispute.freeze_reason(), &wanted)?;
+    let frozen = dispute.frozen.checked_add(total(&more)).unwrap_or(dispute.frozen);
+    Ok(sql::set_frozen(conn, dispute.id, frozen)?)
 }
 
 fn total(draws: &[Draw]) -> Credits {

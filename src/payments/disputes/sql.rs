@@ -3,8 +3,8 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{Dispute, State};
-use crate::base::id::{DisputeId, InvoiceId};
-use crate::base::{Money, Timestamp};
+use crate::base::id::{DisputeId, InvoiceId, PaymentId};
+use crate::base::{Credits, Money, Timestamp};
 use crate::db::{self, DbError};
 
 const SELECT: &str =
@@ -91,6 +91,16 @@ pub(super) fn insert(conn: &Connection, new: &Dispute) -> Result<(), DbError> {
         new.frozen,
         new.opened_at,
     ])?;
+    Ok(())
+}
+
+/// The dispute of a payment that the bank has not decided.
+pub(super) fn open_of(conn: &Connection, payment: PaymentId) -> Result<Option<Dispute>, DbError> {
+    one(conn, "WHERE payment_id = ? AND state = 'open' ORDER BY id LIMIT 1", [payment])
+}
+
+pub(super) fn set_frozen(conn: &Connection, id: DisputeId, frozen: Credits) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE disputes SET frozen = ? WHERE id = ?")?.execute(params![frozen, id])?;
     Ok(())
 }
 

@@ -385,6 +385,14 @@ pub fn list(
     sql::list(conn, organization, before, limit)
 }
 
+/// Refunds that wait for the operator, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn requested(conn: &Connection, limit: u32) -> Result<Vec<Refund>, DbError> {
+    sql::requested(conn, limit)
+}
+
 fn undecided(tx: &WriteTx<'_>, id: RefundId) -> Result<Refund, Error> {
     let refund = get(tx.conn()?, id)?;
     if refund.state == State::Requested { Ok(refund) } else { Err(Error::Decided) }
@@ -452,7 +460,11 @@ pub enum Recorded {
 pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Recorded, Error> {
     let conn = tx.conn()?;
     let ours = match seen.refund.parse::<RefundId>() {
-        Ok(id) => sql::get(conn, id)?.filter(|found| found.gateway == gateway),
+        // our ids say nothing in another book's hands: charge and amount have to be its own too
+        Ok(id) => match sql::get(conn, id)?.filter(|found| found.gateway == gateway) {
+            Some(found) if is_its_own(conn, &found, seen)? => Some(found),
+            _ => None,
+        },
         Err(_) => None,
     };
     let found = match ours {
@@ -483,6 +495,14 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Reco
         }
     }
     Ok(Recorded::Refund(Box::new(get(conn, refund.id)?)))
+}
+
+fn is_its_own(conn: &Connection, refund: &Refund, seen: &RefundSeen) -> Result<bool, Error> {
+    let payment = payments_sql::get(conn, refund.payment)?;
+    Ok(payment.is_some_and(|payment| match &payment.state {
+        Standing::Settled(settled) => settled.charge == seen.charge && refund.total == seen.amount,
+        _ => false,
+    }))
 }
 
 /// A refund that somebody made at the provider: its money has gone, so its credit goes as far as it is there.
@@ -517,7 +537,9 @@ pub(super) fn fail(tx: &WriteTx<'_>, id: RefundId, why: &str) -> Result<(), Erro
     if !matches!(refund.state, State::Pending { .. }) {
         return Ok(());
     }
+    let set_aside = wallet::frozen(tx.conn()?, &refund.freeze_reason())?;
     wallet::thaw(tx, refund.organization, &refund.freeze_reason())?;
+    super::disputes::freeze_more(tx, refund.payment, &set_aside)?;
     let state = State::Failed { at: tx.now(), why: why.to_owned() };
     sql::set_state(tx.conn()?, id, &state, None)?;
     note(tx, &By::actor(Actor::System), "refund.failed", &get(tx.conn()?, id)?)

@@ -70,7 +70,11 @@ impl Desk {
             });
             put_off.await?;
             match gateway.look_at_refund(reference).await {
-                Ok(seen) => self.note_refund(seen).await?,
+                Ok(seen) => {
+                    if let Err(error) = self.note_refund(seen).await {
+                        tracing::warn!(refund = %id, %error, "refund not written down");
+                    }
+                }
                 Err(error) => tracing::warn!(refund = %id, %error, "refund not asked about"),
             }
         }

@@ -110,6 +110,10 @@ pub(super) fn of_payment(conn: &Connection, payment: PaymentId) -> Result<Vec<Re
     db::collect(conn, &format!("{SELECT} WHERE payment_id = ? ORDER BY id"), [payment], from_row)
 }
 
+pub(super) fn requested(conn: &Connection, limit: u32) -> Result<Vec<Refund>, DbError> {
+    db::collect(conn, &format!("{SELECT} WHERE state = 'requested' ORDER BY id LIMIT ?"), [limit], from_row)
+}
+
 /// What refunds of a payment have been decided and are not done, in minor units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct UnderWay {

@@ -126,6 +126,10 @@ fn wanted(
     else {
         return if change.enabled { Err(Error::CardRequired) } else { Ok(None) };
     };
+    if let Some(before) = before.filter(|_| !change.enabled) {
+        // switching off changes nothing else
+        return Ok(Some(Settings { card, ..before }));
+    }
     let threshold = change.threshold.or(before.map(|b| b.threshold));
     let credits = change.credits.or(before.map(|b| b.credits));
     let (Some(threshold), Some(credits)) = (threshold, credits) else {
@@ -282,6 +286,10 @@ fn run(
     let conn = tx.conn()?;
     let Some(mut reload) = sql::get(conn, organization)? else { return Ok(()) };
     let found = organizations::get(conn, organization)?;
+    if found.status != organizations::Status::Active {
+        // whoever may not use anything pays for nothing new
+        return Ok(());
+    }
     let Ok(purchase) = terms.for_credits(reload.settings.credits, found.currency) else {
         return if reload.standing.enabled {
             switch_off(tx, organization, reload, Problem::Price, &organization.to_string())

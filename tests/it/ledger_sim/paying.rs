@@ -462,7 +462,10 @@ impl Chance {
             *self.rng.pick(&open)
         };
         let reference = refunds[ours].reference.clone().unwrap_or_else(|| format!("re_{ours}"));
-        Paying::RefundTold { ours: Some(ours), reference, charge, amount: most, status }
+        // of its own charge and amount: what is told of others is not about it
+        let charge = model.shop.sales[refunds[ours].sale].charge.clone().unwrap_or(charge);
+        let amount = i64::try_from(refunds[ours].total).expect("in range");
+        Paying::RefundTold { ours: Some(ours), reference, charge, amount, status }
     }
 
     fn dispute_told(&mut self, model: &Model, charge: String, most: i64) -> Paying {

@@ -56,7 +56,7 @@ pub enum Fate {
 #[derive(Clone, Debug)]
 pub struct Refund {
     pub sale: usize,
-    total: i128,
+    pub total: i128,
     part: Part,
     taken: Option<Taken>,
     pub fate: Fate,
@@ -509,15 +509,29 @@ impl Model {
                 refund.reference.get_or_insert_with(|| reference.to_owned());
             }
             (Fate::Pending, Fate::Failed) => {
-                let (of, frozen) = (self.shop.sales[refund.sale].of, std::mem::take(&mut refund.frozen));
+                let (sale, frozen) = (refund.sale, std::mem::take(&mut refund.frozen));
+                let of = self.shop.sales[sale].of;
                 refund.fate = Fate::Failed;
                 refund.reference = None;
                 self.thaw(of, &frozen);
+                self.freeze_more(sale, &frozen);
             }
             (Fate::Pending, Fate::Done) => self.refunded(place, reference),
             _ => {}
         }
         Ok(self.refund_text(place))
+    }
+
+    /// What a refund lets go of is what the bank has to decide about.
+    fn freeze_more(&mut self, sale: usize, free: &Frozen) {
+        let open = |d: &Dispute| d.sale == sale && d.fate == Fate::Pending;
+        let Some(place) = self.shop.disputes.iter().position(open) else { return };
+        for (grant, micros) in free {
+            let more = self.freeze(self.shop.sales[sale].of, &[Some((*grant, *micros)), None]);
+            for (grant, micros) in more {
+                *self.shop.disputes[place].frozen.entry(grant).or_insert(0) += micros;
+            }
+        }
     }
 
     fn made_elsewhere(&mut self, charge: &str, amount: i128, status: Fate) -> Result<Option<usize>, String> {
@@ -590,8 +604,12 @@ impl Model {
         let Stage::Settled { grant, bonus, .. } = self.shop.sales[sale].stage else {
             unreachable!("charged")
         };
-        let of = self.shop.sales[sale].of;
-        let all = [Some((grant, Micros::MAX)), bonus.map(|bonus| (bonus, Micros::MAX))];
+        let sold = &self.shop.sales[sale];
+        let (of, paid) = (sold.of, sold.price + sold.tax);
+        let part = |credit: Micros| {
+            if amount >= paid { credit } else { (credit * amount + paid - 1) / paid }
+        };
+        let all = [Some((grant, part(sold.credits))), bonus.map(|bonus| (bonus, part(sold.bonus)))];
         let frozen = self.freeze(of, &all);
         self.shop.cash -= amount;
         self.shop.disputed += amount;
@@ -621,15 +639,17 @@ impl Model {
         // refunds on their way will have their own credit notes
         let view = self.view(sale).expect("settled");
         let back = amount.min(view.total_left());
+        let mut given_back = 0;
         if back > 0 {
             let (net, tax) = view.parts(back);
+            given_back = net;
             self.note(sale, net, tax);
             self.shop.tax += tax;
             self.shop.disputed -= tax;
         }
         let credits = frozen.get(&grant).copied().unwrap_or(0);
         let grant = &mut self.organizations[of].grants[grant];
-        let owed = (view.cost * credits / view.original).min(grant.deferred());
+        let owed = (view.cost * credits / view.original).min(grant.deferred()).min(given_back);
         grant.give_back(credits, 0, owed);
         self.shop.disputed -= owed;
         self.withdraw(of, "clawback", &frozen);

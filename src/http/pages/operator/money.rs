@@ -48,9 +48,9 @@ async fn page(state: web::Data<State>, admitted: Admitted) -> Answered {
         let crumbs = vec![Crumb::here("Operator"), Crumb::here("Payments")];
         let chrome = chrome(&shared, &admitted, tx, Section::Payments, crumbs)?;
         let name = |id: OrganizationId| organizations::get(tx, id).map(|found| found.name);
-        let all = refunds::list(tx, None, None, LATEST)?;
-        let (waiting, decided): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|refund| refund.state == Standing::Requested);
+        let waiting = refunds::requested(tx, LATEST)?;
+        let mut decided = refunds::list(tx, None, None, LATEST)?;
+        decided.retain(|refund| refund.state != Standing::Requested);
         let mut requests = Vec::with_capacity(waiting.len());
         for refund in waiting {
             requests.push(request_row(name(refund.organization)?, refund));
