@@ -224,6 +224,7 @@ CREATE INDEX refunds_by_organization ON refunds (organization_id, id);
 CREATE INDEX refunds_by_payment ON refunds (payment_id);
 CREATE UNIQUE INDEX refunds_asked_for ON refunds (payment_id) WHERE state = 'requested';
 CREATE UNIQUE INDEX refunds_by_reference ON refunds (gateway, reference) WHERE reference IS NOT NULL;
+CREATE INDEX refunds_undone ON refunds (id) WHERE state = 'pending' AND reference IS NULL;
 CREATE INDEX refunds_to_ask ON refunds (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER refunds_are_final BEFORE UPDATE ON refunds WHEN old.state IN ('declined', 'succeeded', 'failed')
     BEGIN SELECT raise(ABORT, 'a refund that has ended is final'); END;

@@ -168,6 +168,16 @@ async fn retried_refund_refunds_twice_after_the_provider_forgot_its_key() {
     assert_eq!(shop.kit.db().read_blocking(|tx| outbox::dead(tx, 10)).unwrap().len(), 1);
     assert_eq!((shop.money("cash"), shop.credit_notes()), (1_210, vec![]));
     shop.kit.assert_sound();
+    let id = refund.id;
+    assert!(shop.kit.db().read_blocking(|tx| refunds::stuck(tx, tx.now(), 10)).unwrap()[0].id == id);
+    let given_up = shop.kit.write(move |tx| refunds::give_up(tx, &BY, id)).await.unwrap();
+    assert_eq!(
+        (given_up.state.name(), shop.kit.summary(shop.customer).held.to_string()),
+        ("failed", "0".into())
+    );
+    let again = shop.kit.write(move |tx| refunds::give_up(tx, &BY, id)).await;
+    assert!(matches!(again, Err(Error::Decided)));
+    shop.kit.assert_sound();
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 pub use rules::{Basis, Part, Reason, State, Step, Taken, Unused};
 pub(super) use sql::{MISFITS, to_ask};
 
-use super::gateway::RefundSeen;
+use super::gateway::{KEYS_KEPT_MS, RefundSeen};
 use super::{Payment, Settled, State as Standing, next_ask, sql as payments_sql};
 use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
 use crate::base::time::DAY_MS;
@@ -364,6 +364,28 @@ pub fn give(tx: &WriteTx<'_>, by: &By, wish: &Wish) -> Result<Refund, Error> {
     decide(tx, by, &sale, &refund, total)
 }
 
+/// True for one that the provider is asked about no more: somebody has to look there whether it was given back.
+#[must_use]
+pub fn is_stuck(refund: &Refund, now: Timestamp) -> bool {
+    let decided_at = refund.decided_at.unwrap_or(refund.created_at);
+    refund.state == State::Pending { reference: None }
+        && now.millis().saturating_sub(decided_at.millis()) > KEYS_KEPT_MS
+}
+
+/// The operator has looked at the provider: a stuck refund was not given back. Everything is as before.
+///
+/// # Errors
+/// [`Error::Decided`] for one that is not stuck, [`Error::NotFound`], and those of the database.
+pub fn give_up(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error> {
+    let refund = get(tx.conn()?, id)?;
+    if !is_stuck(&refund, tx.now()) {
+        return Err(Error::Decided);
+    }
+    note(tx, by, "refund.given_up", &refund)?;
+    fail(tx, id, "the provider was not reached in time")?;
+    get(tx.conn()?, id)
+}
+
 /// One refund.
 ///
 /// # Errors
@@ -391,6 +413,14 @@ pub fn list(
 /// When the database fails.
 pub fn requested(conn: &Connection, limit: u32) -> Result<Vec<Refund>, DbError> {
     sql::requested(conn, limit)
+}
+
+/// Refunds that are stuck, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn stuck(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Refund>, DbError> {
+    sql::undone(conn, now.plus_ms(-KEYS_KEPT_MS), limit)
 }
 
 fn undecided(tx: &WriteTx<'_>, id: RefundId) -> Result<Refund, Error> {

@@ -1,8 +1,8 @@
 //! The calls outside that refunds need.
 
-use super::{Error, RefundId, State, fail, get, record, to_ask};
+use super::{Error, RefundId, State, fail, get, is_stuck, record, to_ask};
 use crate::outbox::Failure;
-use crate::payments::gateway::{GiveBack, KEYS_KEPT_MS, RefundSeen, Trouble};
+use crate::payments::gateway::{GiveBack, RefundSeen, Trouble};
 use crate::payments::{Desk, next_ask};
 
 /// Refunds asked about in one step.
@@ -24,7 +24,7 @@ impl Desk {
         let (State::Pending { reference: None }, Some(charge)) = (&refund.state, charge) else {
             return Ok(());
         };
-        if now.millis() - refund.decided_at.unwrap_or(refund.created_at).millis() > KEYS_KEPT_MS {
+        if is_stuck(&refund, now) {
             // asked again now, it might be given back twice
             return Err(Failure::Never(
                 "the provider may not know its key any more: look there first".into(),

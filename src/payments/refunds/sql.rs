@@ -114,6 +114,12 @@ pub(super) fn requested(conn: &Connection, limit: u32) -> Result<Vec<Refund>, Db
     db::collect(conn, &format!("{SELECT} WHERE state = 'requested' ORDER BY id LIMIT ?"), [limit], from_row)
 }
 
+/// Those decided before a time that have no name at the provider.
+pub(super) fn undone(conn: &Connection, before: Timestamp, limit: u32) -> Result<Vec<Refund>, DbError> {
+    let tail = "WHERE state = 'pending' AND reference IS NULL AND decided_at < ? ORDER BY id LIMIT ?";
+    db::collect(conn, &format!("{SELECT} {tail}"), params![before, limit], from_row)
+}
+
 /// What refunds of a payment have been decided and are not done, in minor units.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct UnderWay {

@@ -72,7 +72,11 @@ async fn page(state: web::Data<State>, admitted: Admitted) -> Answered {
             refunds.rows.push(refund_cells(&chrome.show, name(refund.organization)?, &refund));
         }
         let dead = dead_work(tx)?;
-        Ok(MoneyPage { chrome, requests, disputes: disputed, payments, refunds, dead })
+        let mut stuck = Vec::new();
+        for refund in refunds::stuck(tx, tx.now(), LATEST)? {
+            stuck.push(request_row(name(refund.organization)?, refund));
+        }
+        Ok(MoneyPage { chrome, stuck, requests, disputes: disputed, payments, refunds, dead })
     });
     html(StatusCode::OK, &page.await?)
 }
@@ -252,6 +256,7 @@ async fn decide(
     match form.text("decision") {
         "approve" => state.db.write(move |tx| refunds::approve(tx, &by, id)).await?,
         "decline" => state.db.write(move |tx| refunds::decline(tx, &by, id)).await?,
+        "give_up" => state.db.write(move |tx| refunds::give_up(tx, &by, id)).await?,
         _ => return Err(ApiError::field("decision", "invalid_value", "is not one of these")),
     };
     Ok(redirect(PATH))

@@ -50,6 +50,8 @@ pub struct DisputeRow {
 pub struct MoneyPage {
     /// What stands around it.
     pub chrome: Chrome,
+    /// Refunds of which nobody knows whether they were given back.
+    pub stuck: Vec<RequestRow>,
     /// What the operator is asked.
     pub requests: Vec<RequestRow>,
     /// What banks are asked.
@@ -76,6 +78,7 @@ impl MoneyPage {
         };
         Self {
             chrome: samples::chrome(Section::Payments, &[("Operator", ""), ("Payments", "")]),
+            stuck: Vec::new(),
             requests: vec![RequestRow {
                 id: "ref_0".into(),
                 who: "Ribera Dental Clinics".into(),
