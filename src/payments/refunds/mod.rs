@@ -144,8 +144,8 @@ impl Sale {
         let payment = payments_sql::get(conn, payment)?.ok_or(Error::NotFound("payment"))?;
         let Standing::Settled(settled) = payment.state.clone() else { return Err(Error::NotSettled) };
         let invoice = invoices::get(conn, payment.organization, settled.invoice)?;
-        let left = left(conn, payment.id, &invoice)?;
         let under_way = sql::under_way(conn, payment.id)?;
+        let left = left_beside(conn, under_way, &invoice)?;
         let basis = Self::basis(conn, &settled, under_way, left.net.minor)?;
         Ok(Self { payment, settled, invoice, left, basis })
     }
@@ -247,7 +247,10 @@ impl Sale {
 /// # Errors
 /// Those of the database.
 pub(super) fn left(conn: &Connection, payment: PaymentId, invoice: &Invoice) -> Result<Amounts, Error> {
-    let under_way = sql::under_way(conn, payment)?;
+    left_beside(conn, sql::under_way(conn, payment)?, invoice)
+}
+
+fn left_beside(conn: &Connection, under_way: sql::UnderWay, invoice: &Invoice) -> Result<Amounts, Error> {
     let left = invoices::left(conn, invoice)?;
     let minus = |money: Money, by: i64| Money { minor: money.minor.saturating_sub(by), ..money };
     Ok(Amounts {
@@ -348,7 +351,8 @@ pub fn approve(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error>
     let sale = Sale::read(tx.conn()?, refund.payment)?;
     let most = sale.with_tax(sale.most(refund.reason.part()))?;
     let total = Money { minor: refund.total.minor.min(most.minor), ..refund.total };
-    decide(tx, by, &sale, &refund, total)
+    let taken = sale.taken(total, refund.reason.part())?;
+    decide(tx, by, &sale, &refund, (total, &taken))
 }
 
 /// The operator gives money back without having been asked.
@@ -361,7 +365,7 @@ pub fn give(tx: &WriteTx<'_>, by: &By, wish: &Wish) -> Result<Refund, Error> {
     // before anything is written: the error is about what was asked for
     let taken = sale.taken(total, wish.reason.part())?;
     let refund = insert(tx, by, &sale, wish, total, Some(&taken))?;
-    decide(tx, by, &sale, &refund, total)
+    decide(tx, by, &sale, &refund, (total, &taken))
 }
 
 /// True for one that the provider is asked about no more: somebody has to look there whether it was given back.
@@ -457,18 +461,28 @@ fn insert(
 }
 
 /// Sets the credit aside, and has the provider asked.
-fn decide(tx: &WriteTx<'_>, by: &By, sale: &Sale, refund: &Refund, total: Money) -> Result<Refund, Error> {
-    set_aside(tx, sale, refund, total)?;
+fn decide(
+    tx: &WriteTx<'_>,
+    by: &By,
+    sale: &Sale,
+    refund: &Refund,
+    (total, taken): (Money, &Taken),
+) -> Result<Refund, Error> {
+    set_aside(tx, sale, refund, (total, taken))?;
     outbox::enqueue(tx, GIVE_BACK, &refund.id.number().to_string(), tx.now())?;
     let decided = get(tx.conn()?, refund.id)?;
     note(tx, by, "refund.decided", &decided)?;
     Ok(decided)
 }
 
-fn set_aside(tx: &WriteTx<'_>, sale: &Sale, refund: &Refund, total: Money) -> Result<(), Error> {
-    let taken = sale.taken(total, refund.reason.part())?;
-    wallet::freeze(tx, refund.organization, &refund.freeze_reason(), &sale.grants(&taken))?;
-    sql::set_taken(tx.conn()?, refund.id, total, &taken, tx.now())?;
+fn set_aside(
+    tx: &WriteTx<'_>,
+    sale: &Sale,
+    refund: &Refund,
+    (total, taken): (Money, &Taken),
+) -> Result<(), Error> {
+    wallet::freeze(tx, refund.organization, &refund.freeze_reason(), &sale.grants(taken))?;
+    sql::set_taken(tx.conn()?, refund.id, total, taken, tx.now())?;
     let state = State::Pending { reference: None };
     Ok(sql::set_state(tx.conn()?, refund.id, &state, None)?)
 }
@@ -555,7 +569,7 @@ fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<
     };
     let taken = sale.taken(seen.amount, wish.reason.part())?;
     let refund = insert(tx, &by, &sale, &wish, seen.amount, Some(&taken))?;
-    set_aside(tx, &sale, &refund, seen.amount)?;
+    set_aside(tx, &sale, &refund, (seen.amount, &taken))?;
     let refund = get(conn, refund.id)?;
     note(tx, &by, "refund.made_elsewhere", &refund)?;
     Ok(Some(refund))
