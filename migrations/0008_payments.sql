@@ -1,5 +1,15 @@
 -- Work to be done outside of the database, and money coming in. Times in UTC milliseconds.
 
+-- Which book this is. Ids are counted from one in each; what is told outside carries this as well, so that two books at one
+-- provider's account do not take each other's payments for their own. A copy is the same book.
+CREATE TABLE book (
+    one   INTEGER PRIMARY KEY CHECK (one = 1),
+    nonce TEXT    NOT NULL
+) STRICT;
+INSERT INTO book (one, nonce) VALUES (1, lower(hex(randomblob(8))));
+CREATE TRIGGER the_book_stays_the_same BEFORE UPDATE ON book BEGIN SELECT raise(ABORT, 'the book stays the same'); END;
+CREATE TRIGGER the_book_stays BEFORE DELETE ON book BEGIN SELECT raise(ABORT, 'the book stays'); END;
+
 -- Written in the transaction that causes it. Waiting work is taken by moving due_at to the end of a lease; the count of
 -- attempts says whose lease it is.
 CREATE TABLE outbox (
@@ -93,6 +103,7 @@ CREATE TABLE payment_events (
     payment_id  INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX payment_events_by_id ON payment_events (gateway, event_id);
+CREATE INDEX payment_events_kept ON payment_events (payment_id) WHERE outcome IS NULL;
 
 -- Whom the provider knows an organization as. No reference: it was asked to know it, and has not answered.
 CREATE TABLE provider_customers (
@@ -245,10 +256,12 @@ CREATE TABLE disputes (
     state           TEXT    NOT NULL CHECK (state IN ('open', 'won', 'lost')),
     closed_at       INTEGER,
     credit_note_id  INTEGER,
+    ask_at          INTEGER,                    -- when the provider is asked about it next
     UNIQUE (gateway, reference),
     CHECK ((state = 'open') = (closed_at IS NULL))
 ) STRICT;
 CREATE INDEX disputes_by_payment ON disputes (payment_id);
+CREATE INDEX disputes_to_ask ON disputes (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER disputes_are_final BEFORE UPDATE ON disputes WHEN old.state <> 'open'
     BEGIN SELECT raise(ABORT, 'a dispute that is closed is final'); END;
 CREATE TRIGGER disputes_stay BEFORE DELETE ON disputes BEGIN SELECT raise(ABORT, 'disputes stay'); END;

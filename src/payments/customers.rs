@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::gateway::{Customer, Trouble};
-use super::{Desk, Error, sql};
+use super::{Desk, Error, book, sql};
 use crate::base::id::{OrganizationId, WorkId};
 use crate::db::{DbError, WriteTx};
 use crate::identity::organizations;
@@ -35,8 +35,8 @@ fn customer(
     let content = format!("{}\n{:?}\n{reference:?}\n{work:?}", found.name, found.details);
     let digest = hex::encode(Sha256::digest(content.as_bytes()));
     Ok(Customer {
-        key: format!("tollbook_{organization}_{}", digest.get(..24).unwrap_or_default()),
-        id: organization.to_string(),
+        key: format!("{}_{}", book::key(conn, organization)?, digest.get(..24).unwrap_or_default()),
+        id: book::told(conn, organization)?,
         reference,
         name: found.name,
         details: found.details,

@@ -14,7 +14,7 @@ use tollbook::payments::gateway::{
 };
 use tollbook::payments::refunds::{self, Reason, Refund, Wish};
 use tollbook::payments::{
-    self, Intent, NewPayment, Payment, Progress, Purchase, Recorded, Settled, State, disputes,
+    self, Intent, NewPayment, Payment, Progress, Purchase, Recorded, Settled, State, book, disputes,
 };
 
 use super::chance::Chance;
@@ -196,14 +196,15 @@ fn refund_told(
     };
     let seen = RefundSeen {
         reference: reference.to_owned(),
-        refund: ours.map(|ours| refund_id(ours).to_string()).unwrap_or_default(),
+        refund: ours.map(|ours| book::told(tx.conn()?, refund_id(ours))).transpose()?.unwrap_or_default(),
         charge: charge.to_owned(),
         amount: euro(amount),
         status,
     };
     Ok(match refunds::record(tx, sandbox::NAME, &seen)? {
         refunds::Recorded::Refund(refund) => refund_text(&refund),
-        refunds::Recorded::Unknown => "unknown".into(),
+        // for the provider to say more, or for ours to end
+        refunds::Recorded::Waits(_) | refunds::Recorded::Unknown => "unknown".into(),
     })
 }
 
@@ -301,7 +302,7 @@ fn told(
     let found = conn.query_row(by_reference, [reference], |row| row.get::<_, PaymentId>(0)).ok();
     let total = payments::get(conn, found.unwrap_or(id)).map_or(0, |p| p.quote.amounts.total.minor);
     let seen = Seen {
-        order: id.to_string(),
+        order: book::told(conn, id)?,
         amount: euro(total + off),
         status: status_of(status),
         charge,
@@ -309,7 +310,9 @@ fn told(
     };
     Ok(match payments::record(tx, sandbox::NAME, reference, &seen)? {
         Recorded::Payment(payment) => payment_text(&payment),
-        Recorded::Unknown => "unknown".into(),
+        // credit was given for what came first
+        Recorded::PaidTwice(id) => payment_text(&payments::get(conn, id)?),
+        Recorded::Unknown | Recorded::Foreign => "unknown".into(),
         Recorded::Mismatch(id) => format!("mismatch {}", place(id.number())),
     })
 }

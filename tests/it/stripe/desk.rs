@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tollbook::base::Currency;
 use tollbook::base::id::OrganizationId;
 use tollbook::db::{DbError, WriteTx};
-use tollbook::identity::BillingDetails;
 use tollbook::identity::audit::{Actor, By};
+use tollbook::identity::{BillingDetails, audit};
 use tollbook::payments::disputes;
-use tollbook::payments::gateway::{Customer, Decline, Gateway, signature, stripe};
+use tollbook::payments::gateway::{Customer, Decline, Form, Gateway, Order, signature, stripe};
 use tollbook::payments::refunds::{self, Wish};
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
@@ -33,9 +33,13 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
+        Self::at(Fake::start()).await
+    }
+
+    /// One whose account at Stripe others have as well.
+    async fn at(fake: Fake) -> Self {
         let kit = Kit::new().await;
         let buyer = kit.organization("acme", "UTC").await;
-        let fake = Fake::start();
         let gateway: Arc<dyn Gateway> = Arc::new(gateway(&fake.url(), 10_000));
         let desk =
             Desk::new(kit.db().clone(), Some(gateway), TERMS, seller(), "https://desk.example".into(), 300);
@@ -62,6 +66,12 @@ impl Shop {
         let body = json!({"id": id, "type": kind, "data": {"object": {"id": reference}}}).to_string();
         let header = signature::sign(WEBHOOK_SECRET, body.as_bytes(), self.kit.now());
         self.desk.webhook(stripe::NAME, &header, body.into_bytes()).await
+    }
+
+    fn reported(&self, action: &str) -> usize {
+        let filter = audit::Filter::default();
+        let all = self.kit.db().read_blocking(|tx| audit::list(tx, &filter, None, 100)).unwrap();
+        all.items.iter().filter(|entry| entry.action == action).count()
     }
 
     fn payment(&self, payment: &Payment) -> Payment {
@@ -186,6 +196,51 @@ async fn what_others_sell_through_the_same_account_is_not_ours() {
     }
     assert_eq!(shop.payment(&payment).state.name(), "pending");
     assert_eq!(shop.tell("evt", "invoice.paid", "in_1").await.unwrap(), Received::Ignored);
+}
+
+/// Both count from one, so their first payments have the same id.
+#[tokio::test]
+async fn two_books_at_one_account_do_not_take_each_others_payments() {
+    let ours = Shop::new().await;
+    let theirs = Shop::at(ours.fake.clone()).await;
+    let (payment, session) = ours.start().await;
+    let (other, other_session) = theirs.start().await;
+    assert_eq!(payment.id, other.id);
+    assert_ne!(session, other_session, "neither is handed the other's checkout");
+    let intent = theirs.fake.pays(&other_session, "succeeded", &Value::Null);
+    for (event, kind, reference) in [
+        ("evt_1", "checkout.session.completed", &other_session),
+        ("evt_2", "payment_intent.succeeded", &intent),
+        ("evt_3", "charge.dispute.created", &theirs.fake.disputes(&intent, "needs_response")),
+    ] {
+        assert_eq!(ours.tell(event, kind, reference).await.unwrap(), Received::Foreign, "{kind}");
+        assert_eq!(theirs.tell(event, kind, reference).await.unwrap(), Received::Done);
+    }
+    assert_eq!(ours.payment(&payment).state.name(), "pending");
+    assert_eq!(ours.kit.summary(ours.buyer).balance.to_string(), "0");
+    assert_eq!(ours.reported("payment.foreign"), 3);
+    assert_eq!(theirs.payment(&other).state.name(), "settled");
+}
+
+/// The customer has paid at two checkouts of one payment: one credit, and somebody has to look.
+#[tokio::test]
+async fn money_that_came_twice_for_one_payment_is_reported() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    shop.fake.pays(&session, "succeeded", &Value::Null);
+    assert_eq!(shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap(), Received::Done);
+    let told = shop.fake.of_kind("cs_")[0]["metadata"]["tollbook_id"].as_str().unwrap().to_owned();
+    let second = Order { id: told, amount: payment.quote.amounts.total, ..super::order(Form::Hosted, None) };
+    let second = shop.desk.gateway().unwrap().begin(second).await.unwrap().reference;
+    let intent = shop.fake.pays(&second, "succeeded", &Value::Null);
+    let dispute = shop.fake.disputes(&intent, "needs_response");
+    for (event, kind, reference) in
+        [("evt_2", "payment_intent.succeeded", &intent), ("evt_3", "charge.dispute.created", &dispute)]
+    {
+        assert_eq!(shop.tell(event, kind, reference).await.unwrap(), Received::PaidTwice, "{kind}");
+    }
+    shop.assert_credited_once(&payment, &session);
+    assert_eq!(shop.reported("payment.paid_twice"), 2);
 }
 
 #[tokio::test]
