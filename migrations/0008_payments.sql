@@ -1,15 +1,5 @@
 -- Work to be done outside of the database, and money coming in. Times in UTC milliseconds.
 
--- Which book this is. Ids are counted from one in each; what is told outside carries this as well, so that two books at one
--- provider's account do not take each other's payments for their own. A copy is the same book.
-CREATE TABLE book (
-    one   INTEGER PRIMARY KEY CHECK (one = 1),
-    nonce TEXT    NOT NULL
-) STRICT;
-INSERT INTO book (one, nonce) VALUES (1, lower(hex(randomblob(8))));
-CREATE TRIGGER the_book_stays_the_same BEFORE UPDATE ON book BEGIN SELECT raise(ABORT, 'the book stays the same'); END;
-CREATE TRIGGER the_book_stays BEFORE DELETE ON book BEGIN SELECT raise(ABORT, 'the book stays'); END;
-
 -- Written in the transaction that causes it. Waiting work is taken by moving due_at to the end of a lease; the count of
 -- attempts says whose lease it is.
 CREATE TABLE outbox (
@@ -71,6 +61,7 @@ CREATE TABLE payments (
     success_url     TEXT,                       -- where the customer comes back to, where that is no page of ours
     cancel_url      TEXT,
     embedded        INTEGER NOT NULL CHECK (embedded IN (0, 1)), -- paid on a page of the platform's own
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- told outside with its id, which may mean another elsewhere
     CHECK ((state = 'settled') = (grant_id IS NOT NULL AND charge IS NOT NULL AND invoice_id IS NOT NULL)),
     CHECK ((state = 'failed') = (reason IS NOT NULL))
 ) STRICT;
@@ -83,7 +74,8 @@ CREATE UNIQUE INDEX payments_by_charge ON payments (gateway, charge) WHERE charg
 CREATE INDEX payments_by_card ON payments (organization_id, created_at) WHERE method_id IS NOT NULL;
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus,
-    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded ON payments
+    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded, nonce
+    ON payments
     BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
 CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'
     BEGIN SELECT raise(ABORT, 'settled payments are final'); END;
@@ -111,6 +103,7 @@ CREATE TABLE provider_customers (
     gateway         TEXT    NOT NULL,
     reference       TEXT,
     created_at      INTEGER NOT NULL,
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     PRIMARY KEY (organization_id, gateway)
 ) STRICT, WITHOUT ROWID;
 
@@ -130,6 +123,7 @@ CREATE TABLE card_setups (
     ended_at        INTEGER,
     method_id       INTEGER,
     ask_at          INTEGER,
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     CHECK ((state = 'settled') = (method_id IS NOT NULL))
 ) STRICT;
 CREATE UNIQUE INDEX card_setups_by_reference ON card_setups (gateway, reference) WHERE reference IS NOT NULL;
@@ -228,6 +222,7 @@ CREATE TABLE refunds (
     ended_at        INTEGER,
     credit_note_id  INTEGER,
     ask_at          INTEGER,                    -- when the provider is asked about it next
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     CHECK (state IN ('requested', 'declined') OR net_minor IS NOT NULL),
     CHECK ((state = 'succeeded') = (credit_note_id IS NOT NULL))
 ) STRICT;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::gateway::{Form, Gateway, KEYS_KEPT_MS, Order, Trouble, sandbox, signature};
 use super::webhooks::{DEAL, WebhookError};
-use super::{BEGIN, Error, NewPayment, Payment, State, Terms, begun, book, create, get, refunds, refused};
+use super::{BEGIN, Error, Extras, NewPayment, Payment, State, Terms};
+use super::{begun, create_with, get, names, refunds, refused};
+use crate::base::FieldError;
 use crate::base::id::{Id, IdKind, PaymentId, RefundId};
 use crate::base::time::SECOND_MS;
 use crate::db::{Db, DbError};
@@ -68,8 +70,12 @@ impl Desk {
     }
 
     /// The key and the id under which a provider is asked for something.
-    pub(super) fn outside<K: IdKind>(&self, id: Id<K>) -> Result<(String, String), DbError> {
-        self.db.read_blocking(|tx| Ok((book::key(tx, id)?, book::told(tx, id)?)))
+    pub(super) fn outside<K: IdKind>(&self, id: Id<K>) -> Result<(String, String), DbError>
+    where
+        Id<K>: names::Told,
+    {
+        let told = self.db.read_blocking(|tx| names::told(tx, id))?;
+        Ok((names::key(&told), told))
     }
 
     /// True when credit can be bought.
@@ -90,8 +96,21 @@ impl Desk {
     /// See [`Error`]. When the provider does not answer, the payment stands, and sending the same intent again goes on
     /// with it.
     pub async fn start(&self, new: NewPayment) -> Result<Payment, Error> {
+        self.start_with(new, Extras::default()).await
+    }
+
+    /// The same, with what only some payments have.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn start_with(&self, new: NewPayment, extras: Extras) -> Result<Payment, Error> {
+        let currency = new.purchase.price.currency;
+        if !self.gateway()?.takes(currency) {
+            let text = format!("payments in {currency} are not taken here");
+            return Err(Error::Invalid(vec![FieldError::new("currency", "not_supported", text)]));
+        }
         let seller = self.seller.clone();
-        let payment = self.db.write(move |tx| create(tx, &seller, &new)).await?;
+        let payment = self.db.write(move |tx| create_with(tx, &seller, &new, &extras)).await?;
         self.begin(payment).await
     }
 

@@ -6,13 +6,13 @@
 //! asks the provider (because of a webhook, of the customer coming back, or on schedule) makes no difference.
 
 mod asking;
-pub mod book;
 pub mod cards;
 mod customers;
 mod desk;
 pub mod disputes;
 mod events;
 pub mod gateway;
+pub mod names;
 pub mod packages;
 pub mod refunds;
 pub mod reload;
@@ -24,11 +24,11 @@ mod webhooks;
 
 use rusqlite::Connection;
 
-use book::Whose;
 pub use customers::details_changed;
 pub use desk::Desk;
 use desk::row_of;
 use gateway::{Card, Checkout, Seen, Status};
+use names::Whose;
 pub use packages::Package;
 pub use rules::{Progress, Purchase, Reason, Settled, State, Step, Terms};
 pub use webhooks::{Received, WebhookError};
@@ -309,7 +309,7 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
         Some(found) => Some(found),
         // told before the answer to our own call was written down, or told of a part of the checkout under an id of its
         // own: it has our id
-        None => match book::whose(conn, &seen.order)? {
+        None => match names::whose(conn, &seen.order)? {
             Whose::Ours(id) => sql::get(conn, id)?.filter(|p| p.gateway == gateway),
             Whose::Others => return Ok(Recorded::Foreign),
             Whose::Nobodys => None,

@@ -312,9 +312,23 @@ pub(super) fn kept_events_of(conn: &Connection, gateway: &str, charge: &str) -> 
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Which book this is.
-pub(super) fn book(conn: &Connection) -> Result<String, DbError> {
-    Ok(conn.prepare_cached("SELECT nonce FROM book")?.query_row([], |row| row.get(0))?)
+/// The word that a row of a table is told outside with.
+pub(super) fn nonce(conn: &Connection, table: &'static str, row: i64) -> Result<Option<String>, DbError> {
+    let statement = format!("SELECT nonce FROM {table} WHERE id = ?");
+    Ok(conn.prepare_cached(&statement)?.query_row([row], |row| row.get(0)).optional()?)
+}
+
+/// The same of an organization as a provider knows it.
+pub(super) fn customer_nonce(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+) -> Result<Option<String>, DbError> {
+    let statement = "SELECT nonce FROM provider_customers WHERE organization_id = ? AND gateway = ?";
+    Ok(conn
+        .prepare_cached(statement)?
+        .query_row(params![organization, gateway], |row| row.get(0))
+        .optional()?)
 }
 
 const PACKAGES: &str =

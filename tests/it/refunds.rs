@@ -12,7 +12,7 @@ use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card};
 use tollbook::payments::gateway::{DisputeSeen, DisputeStatus, Gateway, GiveBack, RefundSeen, RefundStatus};
 use tollbook::payments::refunds::{self, Error, Reason, Refund, State, Wish};
-use tollbook::payments::{NewPayment, Payment, book, disputes, packages};
+use tollbook::payments::{NewPayment, Payment, disputes, names, packages};
 
 use crate::ledger_kit::event;
 use crate::payments::{LOST, REFUSES, Shop, UNANSWERED, WORKS};
@@ -64,7 +64,7 @@ impl Shop {
 
     /// As the provider was told it.
     fn told_as(&self, refund: RefundId) -> String {
-        self.kit.db().read_blocking(|tx| book::told(tx, refund)).unwrap()
+        self.kit.db().read_blocking(|tx| names::told(tx, refund)).unwrap()
     }
 
     fn refund(&self, refund: &Refund) -> Refund {

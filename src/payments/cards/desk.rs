@@ -8,9 +8,7 @@ use crate::base::id::{CardSetupId, OrganizationId, PaymentId, PaymentMethodId};
 use crate::base::time::HOUR_MS;
 use crate::outbox::{Failure, Work};
 use crate::payments::gateway::{Charge, Form, Setup, Trouble};
-use crate::payments::{
-    CHARGE, Desk, Error, Extras, NewPayment, Payment, State, customers, refused, reload, row_of,
-};
+use crate::payments::{CHARGE, Desk, Error, State, customers, refused, reload, row_of};
 
 /// Providers forget keys after a day: what has not been answered by then is not asked for again.
 const KEYS_HOLD_MS: i64 = 23 * HOUR_MS;
@@ -20,16 +18,6 @@ impl Desk {
     #[must_use]
     pub fn card_return_url(&self, id: CardSetupId) -> String {
         format!("{}/payment-methods/{id}", self.public_url())
-    }
-
-    /// As [`Desk::start`], with what only some payments have.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn start_with(&self, new: NewPayment, extras: Extras) -> Result<Payment, Error> {
-        let seller = self.seller.clone();
-        let made = self.db().write(move |tx| crate::payments::create_with(tx, &seller, &new, &extras));
-        self.begin(made.await?).await
     }
 
     /// Writes down that a card is to be asked for, and has the provider ask for it.

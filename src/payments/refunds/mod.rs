@@ -14,7 +14,7 @@ pub use rules::{Basis, Part, Reason, State, Step, Taken, Unused};
 pub(super) use sql::MISFITS;
 
 use super::gateway::{KEYS_KEPT_MS, RefundSeen, RefundStatus};
-use super::{Payment, Settled, State as Standing, book, next_ask, sql as payments_sql};
+use super::{Payment, Settled, State as Standing, names, next_ask, sql as payments_sql};
 use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
 use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Money, MoneyError, Timestamp};
@@ -505,7 +505,7 @@ pub enum Recorded {
 /// See [`Error`]; nothing is left behind.
 pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Recorded, Error> {
     let conn = tx.conn()?;
-    let ours = match book::whose(conn, &seen.refund)?.ours() {
+    let ours = match names::whose(conn, &seen.refund)?.ours() {
         // somebody may have written our id to another: charge and amount have to be its own too
         Some(id) => match sql::get(conn, id)?.filter(|found| found.gateway == gateway) {
             Some(found) if is_its_own(conn, &found, seen)? => Some(found),

@@ -3,7 +3,7 @@
 use super::{Error, RefundId, State, fail, get, is_stuck, record, record_all};
 use crate::outbox::Failure;
 use crate::payments::gateway::{GiveBack, RefundSeen, Trouble};
-use crate::payments::{self, Desk, book};
+use crate::payments::{self, Desk, names};
 
 impl Desk {
     /// Has the provider give money back, and writes down what it says.
@@ -11,10 +11,9 @@ impl Desk {
         let later = |error: &dyn std::fmt::Display| Failure::Later(error.to_string());
         let read = self.db().read_blocking(|tx| -> Result<_, Error> {
             let refund = get(tx, id)?;
-            let outside = (book::key(tx, id)?, book::told(tx, id)?);
-            Ok((super::payments_sql::get(tx, refund.payment)?, refund, outside, tx.now()))
+            Ok((super::payments_sql::get(tx, refund.payment)?, refund, names::told(tx, id)?, tx.now()))
         });
-        let (payment, refund, (key, told), now) = read.map_err(|error| later(&error))?;
+        let (payment, refund, told, now) = read.map_err(|error| later(&error))?;
         let charge = payment.and_then(|payment| match payment.state {
             super::Standing::Settled(settled) => Some(settled.charge),
             _ => None,
@@ -35,7 +34,8 @@ impl Desk {
                 refund.gateway
             )));
         }
-        let asked = GiveBack { key, id: told, charge: charge.clone(), amount: refund.total };
+        let asked =
+            GiveBack { key: names::key(&told), id: told, charge: charge.clone(), amount: refund.total };
         match gateway.refund(asked).await {
             Ok(seen) => self.note_refund(seen).await.map_err(|error| later(&error)),
             Err(trouble @ Trouble::Unreachable(_)) => Err(later(&trouble)),

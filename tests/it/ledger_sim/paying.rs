@@ -14,7 +14,7 @@ use tollbook::payments::gateway::{
 };
 use tollbook::payments::refunds::{self, Reason, Refund, Wish};
 use tollbook::payments::{
-    self, Intent, NewPayment, Payment, Progress, Purchase, Recorded, Settled, State, book, disputes,
+    self, Intent, NewPayment, Payment, Progress, Purchase, Recorded, Settled, State, disputes, names,
 };
 
 use super::chance::Chance;
@@ -181,6 +181,12 @@ fn order(
     Ok(payments::create(tx, &seller(), &new)?)
 }
 
+/// The id of a refund as the provider was told it; there may be no such refund.
+fn refund_told_as(tx: &WriteTx<'_>, ours: Option<usize>) -> Result<String, Failure> {
+    let conn = tx.conn()?;
+    Ok(ours.and_then(|ours| names::told(conn, refund_id(ours)).ok()).unwrap_or_default())
+}
+
 fn refund_told(
     tx: &WriteTx<'_>,
     ours: Option<usize>,
@@ -196,7 +202,7 @@ fn refund_told(
     };
     let seen = RefundSeen {
         reference: reference.to_owned(),
-        refund: ours.map(|ours| book::told(tx.conn()?, refund_id(ours))).transpose()?.unwrap_or_default(),
+        refund: refund_told_as(tx, ours)?,
         charge: charge.to_owned(),
         amount: euro(amount),
         status,
@@ -302,7 +308,8 @@ fn told(
     let found = conn.query_row(by_reference, [reference], |row| row.get::<_, PaymentId>(0)).ok();
     let total = payments::get(conn, found.unwrap_or(id)).map_or(0, |p| p.quote.amounts.total.minor);
     let seen = Seen {
-        order: book::told(conn, id)?,
+        // there may be no such payment
+        order: names::told(conn, id).unwrap_or_default(),
         amount: euro(total + off),
         status: status_of(status),
         charge,

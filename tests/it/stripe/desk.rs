@@ -9,7 +9,7 @@ use tollbook::db::{DbError, WriteTx};
 use tollbook::identity::audit::{Actor, By};
 use tollbook::identity::{BillingDetails, audit};
 use tollbook::payments::disputes;
-use tollbook::payments::gateway::{Customer, Decline, Form, Gateway, Order, signature, stripe};
+use tollbook::payments::gateway::{Customer, Decline, Form, Gateway, GiveBack, Order, signature, stripe};
 use tollbook::payments::refunds::{self, Wish};
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
@@ -243,6 +243,20 @@ async fn money_that_came_twice_for_one_payment_is_reported() {
     assert_eq!(shop.reported("payment.paid_twice"), 2);
 }
 
+/// Stripe wants the last of three decimals to be zero, and tax does not round to that.
+#[tokio::test]
+async fn what_stripe_could_not_be_asked_for_is_not_begun() {
+    let shop = Shop::new().await;
+    for currency in ["BHD", "JOD", "KWD", "OMR", "TND"] {
+        let purchase = TERMS.for_amount("10", currency.parse().unwrap()).unwrap();
+        let refused = shop.desk.start(NewPayment { purchase, ..shop.wanted() }).await;
+        let Err(Error::Invalid(errors)) = refused else { panic!("{currency}: {refused:?}") };
+        assert_eq!((errors[0].field.as_ref(), errors[0].code), ("currency", "not_supported"));
+    }
+    assert!(shop.fake.asked().is_empty());
+    assert!(shop.kit.db().read_blocking(|tx| payments::list(tx, None, 1)).unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_payment_of_another_provider_is_not_begun_here() {
     let shop = Shop::new().await;
@@ -287,6 +301,26 @@ async fn what_was_paid_through_stripe_is_given_back_once() {
     let found = shop.kit.db().read_blocking(|tx| refunds::get(tx, refund.id)).unwrap();
     assert_eq!(found.state.name(), "succeeded");
     assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "0");
+    shop.kit.assert_sound();
+}
+
+/// Nobody tells that it went through: it was told of once, and is asked about until it is known.
+#[tokio::test]
+async fn a_refund_by_hand_that_takes_its_time_is_taken_in() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    let intent = shop.fake.pays(&session, "succeeded", &Value::Null);
+    shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap();
+    let by_hand = GiveBack { id: String::new(), ..super::give_back(&intent, 6_05, "by hand") };
+    let made = shop.desk.gateway().unwrap().refund(by_hand).await.unwrap();
+    assert_eq!(shop.tell("evt_2", "refund.created", &made.reference).await.unwrap(), Received::Kept);
+    shop.fake.change(&made.reference, json!({"status": "succeeded"}));
+    shop.kit.clock.advance(3 * MINUTE_MS);
+    Worker::new(shop.kit.db().clone(), shop.desk.clone()).work().await.unwrap();
+    let taken = shop.kit.db().read_blocking(|tx| refunds::of_payment(tx, payment.id)).unwrap();
+    assert_eq!(taken.iter().map(|refund| refund.reason).collect::<Vec<_>>(), [refunds::Reason::Elsewhere]);
+    assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "500");
+    assert_eq!(shop.tell("evt_2", "refund.created", &made.reference).await.unwrap(), Received::Duplicate);
     shop.kit.assert_sound();
 }
 
