@@ -61,6 +61,7 @@ CREATE TABLE payments (
     success_url     TEXT,                       -- where the customer comes back to, where that is no page of ours
     cancel_url      TEXT,
     embedded        INTEGER NOT NULL CHECK (embedded IN (0, 1)), -- paid on a page of the platform's own
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- told outside with its id, which may mean another elsewhere
     CHECK ((state = 'settled') = (grant_id IS NOT NULL AND charge IS NOT NULL AND invoice_id IS NOT NULL)),
     CHECK ((state = 'failed') = (reason IS NOT NULL))
 ) STRICT;
@@ -73,7 +74,8 @@ CREATE UNIQUE INDEX payments_by_charge ON payments (gateway, charge) WHERE charg
 CREATE INDEX payments_by_card ON payments (organization_id, created_at) WHERE method_id IS NOT NULL;
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus,
-    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded ON payments
+    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded, nonce
+    ON payments
     BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
 CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'
     BEGIN SELECT raise(ABORT, 'settled payments are final'); END;
@@ -93,6 +95,7 @@ CREATE TABLE payment_events (
     payment_id  INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX payment_events_by_id ON payment_events (gateway, event_id);
+CREATE INDEX payment_events_kept ON payment_events (payment_id) WHERE outcome IS NULL;
 
 -- Whom the provider knows an organization as. No reference: it was asked to know it, and has not answered.
 CREATE TABLE provider_customers (
@@ -100,6 +103,7 @@ CREATE TABLE provider_customers (
     gateway         TEXT    NOT NULL,
     reference       TEXT,
     created_at      INTEGER NOT NULL,
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     PRIMARY KEY (organization_id, gateway)
 ) STRICT, WITHOUT ROWID;
 
@@ -119,6 +123,7 @@ CREATE TABLE card_setups (
     ended_at        INTEGER,
     method_id       INTEGER,
     ask_at          INTEGER,
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     CHECK ((state = 'settled') = (method_id IS NOT NULL))
 ) STRICT;
 CREATE UNIQUE INDEX card_setups_by_reference ON card_setups (gateway, reference) WHERE reference IS NOT NULL;
@@ -217,6 +222,7 @@ CREATE TABLE refunds (
     ended_at        INTEGER,
     credit_note_id  INTEGER,
     ask_at          INTEGER,                    -- when the provider is asked about it next
+    nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     CHECK (state IN ('requested', 'declined') OR net_minor IS NOT NULL),
     CHECK ((state = 'succeeded') = (credit_note_id IS NOT NULL))
 ) STRICT;
@@ -245,10 +251,12 @@ CREATE TABLE disputes (
     state           TEXT    NOT NULL CHECK (state IN ('open', 'won', 'lost')),
     closed_at       INTEGER,
     credit_note_id  INTEGER,
+    ask_at          INTEGER,                    -- when the provider is asked about it next
     UNIQUE (gateway, reference),
     CHECK ((state = 'open') = (closed_at IS NULL))
 ) STRICT;
 CREATE INDEX disputes_by_payment ON disputes (payment_id);
+CREATE INDEX disputes_to_ask ON disputes (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER disputes_are_final BEFORE UPDATE ON disputes WHEN old.state <> 'open'
     BEGIN SELECT raise(ABORT, 'a dispute that is closed is final'); END;
 CREATE TRIGGER disputes_stay BEFORE DELETE ON disputes BEGIN SELECT raise(ABORT, 'disputes stay'); END;

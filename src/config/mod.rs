@@ -98,14 +98,24 @@ impl Config {
     fn read(reader: &mut Reader<'_>) -> Self {
         let server = Server::read(reader);
         let mode = server.mode;
+        let (database, brand) = (Database::read(reader), Brand::read(reader));
+        let credits = CreditsConfig::read(reader);
+        let (usage, calls) = (Usage::read(reader), Calls::read(reader));
+        let payments = Payments::read(reader, mode);
+        if payments.stripe.secret_key.is_some() && credits.currency.places() > 2 {
+            let mut section = reader.section("credits");
+            let source = section.source_of("currency");
+            let message = format!("{} has three decimals, of which Stripe takes two", credits.currency);
+            section.error("currency", message, source);
+        }
         Self {
             server,
-            database: Database::read(reader),
-            brand: Brand::read(reader),
-            credits: CreditsConfig::read(reader),
-            usage: Usage::read(reader),
-            calls: Calls::read(reader),
-            payments: Payments::read(reader, mode),
+            database,
+            brand,
+            credits,
+            usage,
+            calls,
+            payments,
             auth: Auth::read(reader),
             limits: Limits::read(reader),
             log: Log::read(reader),

@@ -254,3 +254,13 @@ fn addresses_from_outside_are_plain_origins() {
         assert_eq!(loaded.is_ok(), fits, "{url}");
     }
 }
+
+#[test]
+fn currencies_of_which_stripe_does_not_take_every_amount_do_not_go_with_it() {
+    let currency = "[credits]\ncurrency = \"KWD\"\n";
+    let stripe = "[server]\nmode = \"test\"\n[payments.stripe]\nsecret_key = \"sk_test_x\"\n";
+    let found = errors(&format!("{currency}{stripe}"));
+    assert_eq!(found, ["credits.currency KWD has three decimals, of which Stripe takes two (line 2)"]);
+    assert!(Config::load(Some(file(currency).path()), no_env).is_ok());
+    assert!(Config::load(Some(file(stripe).path()), no_env).is_ok());
+}

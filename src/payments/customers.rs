@@ -28,14 +28,16 @@ pub fn details_changed(tx: &WriteTx<'_>, organization: OrganizationId) -> Result
 fn customer(
     conn: &Connection,
     organization: OrganizationId,
+    gateway: &str,
     reference: Option<String>,
     work: Option<WorkId>,
 ) -> Result<Customer, Error> {
+    let nonce = sql::customer_nonce(conn, organization, gateway)?.unwrap_or_default();
     let found = organizations::get(conn, organization)?;
     let content = format!("{}\n{:?}\n{reference:?}\n{work:?}", found.name, found.details);
     let digest = hex::encode(Sha256::digest(content.as_bytes()));
     Ok(Customer {
-        key: format!("tollbook_{organization}_{}", digest.get(..24).unwrap_or_default()),
+        key: format!("tollbook_{organization}-{nonce}_{}", digest.get(..24).unwrap_or_default()),
         id: organization.to_string(),
         reference,
         name: found.name,
@@ -57,7 +59,7 @@ impl Desk {
         }
         let asked = self.db().write(move |tx| -> Result<_, Error> {
             sql::insert_customer(tx.conn()?, organization, name, tx.now())?;
-            customer(tx.conn()?, organization, None, None)
+            customer(tx.conn()?, organization, name, None, None)
         });
         let reference = gateway.customer(asked.await?).await?;
         let noted = self.db().write(move |tx| -> Result<_, DbError> {
@@ -93,7 +95,9 @@ impl Desk {
         let gateway = self.gateway()?;
         let told = self.db().read_blocking(|tx| -> Result<_, Error> {
             let reference = sql::provider_customer(tx, organization, gateway.name())?;
-            reference.map(|known| customer(tx, organization, Some(known), Some(work))).transpose()
+            reference
+                .map(|known| customer(tx, organization, gateway.name(), Some(known), Some(work)))
+                .transpose()
         })?;
         if let Some(told) = told {
             gateway.customer(told).await?;

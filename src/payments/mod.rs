@@ -5,12 +5,14 @@
 //! the provider says that the money is there, in the same transaction that settles the payment, so at most once; and who
 //! asks the provider (because of a webhook, of the customer coming back, or on schedule) makes no difference.
 
+mod asking;
 pub mod cards;
 mod customers;
 mod desk;
 pub mod disputes;
 mod events;
 pub mod gateway;
+pub mod names;
 pub mod packages;
 pub mod refunds;
 pub mod reload;
@@ -18,14 +20,18 @@ pub mod rules;
 mod sql;
 pub mod transfers;
 pub mod verify;
+mod webhooks;
 
 use rusqlite::Connection;
 
 pub use customers::details_changed;
-pub use desk::{Desk, Received, WebhookError};
+pub use desk::Desk;
+use desk::row_of;
 use gateway::{Card, Checkout, Seen, Status};
+use names::Whose;
 pub use packages::Package;
 pub use rules::{Progress, Purchase, Reason, Settled, State, Step, Terms};
+pub use webhooks::{Received, WebhookError};
 
 use crate::base::decimal::MICROS;
 use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId};
@@ -285,6 +291,10 @@ pub enum Recorded {
     Payment(Box<Payment>),
     /// It is about nothing known here.
     Unknown,
+    /// It is about something of another book.
+    Foreign,
+    /// This payment was paid before, and now once more: nothing was credited, somebody has to look.
+    PaidTwice(PaymentId),
     /// The provider has another amount: nothing was credited, somebody has to look.
     Mismatch(PaymentId),
 }
@@ -299,12 +309,19 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
         Some(found) => Some(found),
         // told before the answer to our own call was written down, or told of a part of the checkout under an id of its
         // own: it has our id
-        None => match seen.order.parse::<PaymentId>() {
-            Ok(id) => sql::get(conn, id)?.filter(|p| p.gateway == gateway),
-            Err(_) => None,
+        None => match names::whose(conn, &seen.order)? {
+            Whose::Ours(id) => sql::get(conn, id)?.filter(|p| p.gateway == gateway),
+            Whose::Others => return Ok(Recorded::Foreign),
+            Whose::Nobodys => None,
         },
     };
     let Some(payment) = found else { return Ok(Recorded::Unknown) };
+    if let State::Settled(settled) = &payment.state
+        && is_another(settled, reference, seen)
+    {
+        paid_twice(tx, &payment, reference, seen)?;
+        return Ok(Recorded::PaidTwice(payment.id));
+    }
     if seen.status == Status::Ended && payment.state.reference().is_some_and(|own| own != reference) {
         // a part may end before the whole, which can still be paid
         return Ok(Recorded::Payment(Box::new(payment)));
@@ -387,6 +404,21 @@ fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> 
     Ok(sql::set_state(tx.conn()?, payment.id, &State::Settled(settled), None)?)
 }
 
+/// True when this is other money than that which settled the payment.
+fn is_another(settled: &Settled, reference: &str, seen: &Seen) -> bool {
+    let charge = seen.charge.as_deref().unwrap_or(reference);
+    seen.status == Status::Paid && reference != settled.reference && charge != settled.charge
+}
+
+/// Money has come a second time: credit was given for one, so that is told.
+fn paid_twice(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> Result<(), DbError> {
+    let (paid, charge) = (seen.amount.to_string(), seen.charge.as_deref().unwrap_or(reference));
+    tracing::error!(payment = %payment.id, charge, paid, "paid a second time: nothing was credited for it");
+    let difference = Difference::new().with("charge", charge).with("paid", paid);
+    let by = By::actor(Actor::System);
+    audit::record(tx, &by, "payment.paid_twice", payment.id, Some(payment.organization), &difference)
+}
+
 /// Money of another amount has come: that is told, and asked about again the next day.
 fn mismatch(tx: &WriteTx<'_>, payment: &Payment, seen: &Seen) -> Result<(), DbError> {
     let (expected, paid) = (payment.quote.amounts.total.to_string(), seen.amount.to_string());
@@ -394,7 +426,7 @@ fn mismatch(tx: &WriteTx<'_>, payment: &Payment, seen: &Seen) -> Result<(), DbEr
     let difference = Difference::new().with("expected", expected).with("paid", paid);
     let by = By::actor(Actor::System);
     audit::record(tx, &by, "payment.mismatch", payment.id, Some(payment.organization), &difference)?;
-    sql::set_ask_at(tx.conn()?, payment.id, tx.now().plus_ms(DAY_MS))
+    sql::put_off(tx.conn()?, &asking::PAYMENTS, payment.id.number(), tx.now().plus_ms(DAY_MS))
 }
 
 /// The provider is asked soon at first, then later and later: after half as long as the payment is old.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
+use super::asking::Asked;
 use super::events::Event;
 use super::gateway::sandbox::{Complaint, Session, Standing};
 use super::gateway::{Checkout, Decline, DisputeStatus, Form, Order, RefundSeen, RefundStatus};
@@ -222,48 +223,112 @@ pub(super) fn set_state(
     if changed == 1 { Ok(()) } else { Err(DbError::bad_row("payments", id.number(), "does not exist")) }
 }
 
-pub(super) fn set_ask_at(conn: &Connection, id: PaymentId, at: Timestamp) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE payments SET ask_at = ? WHERE id = ? AND ask_at IS NOT NULL")?
-        .execute(params![at, id])?;
+/// Rows of a table about which the provider is due to be asked, and since when they are there.
+pub(super) fn to_ask(
+    conn: &Connection,
+    Asked { table, since }: &Asked,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(i64, Timestamp)>, DbError> {
+    let statement = format!("SELECT id, {since} FROM {table} WHERE ask_at <= ? ORDER BY ask_at, id LIMIT ?");
+    db::collect(conn, &statement, params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The provider is asked about a row of a table then, unless it is asked no more.
+pub(super) fn put_off(conn: &Connection, asked: &Asked, row: i64, at: Timestamp) -> Result<(), DbError> {
+    conn.prepare_cached(&format!(
+        "UPDATE {} SET ask_at = ? WHERE id = ? AND ask_at IS NOT NULL",
+        asked.table
+    ))?
+    .execute(params![at, row])?;
     Ok(())
 }
 
-pub(super) fn to_ask(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<PaymentId>, DbError> {
-    let mut statement =
-        conn.prepare_cached("SELECT id FROM payments WHERE ask_at <= ? ORDER BY ask_at, id LIMIT ?")?;
-    let rows = statement.query_map(params![now, limit], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// An event as it was kept.
+pub(super) struct KeptEvent {
+    pub row: i64,
+    /// How often it was told.
+    pub times: i64,
+    /// What became of it when it was dealt with.
+    pub outcome: Option<String>,
 }
 
-/// Keeps an event, or counts that it was told again. Answers its row, and what became of it when it was dealt with.
+/// Keeps an event, or counts that it was told again.
 pub(super) fn keep_event(
     conn: &Connection,
     gateway: &str,
     event: &Event,
     body: &[u8],
     now: Timestamp,
-) -> Result<(i64, Option<String>), DbError> {
+) -> Result<KeptEvent, DbError> {
     Ok(conn
         .prepare_cached(
             "INSERT INTO payment_events (gateway, event_id, type, reference, body, received_at)
              VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (gateway, event_id) DO UPDATE SET times = times + 1
-             RETURNING id, outcome",
+             RETURNING id, times, outcome",
         )?
         .query_row(params![gateway, event.id, event.kind, event.reference, body, now], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok(KeptEvent { row: row.get(0)?, times: row.get(1)?, outcome: row.get(2)? })
         })?)
 }
 
+/// Notes what became of an event, if it was dealt with, and about which payment it is. Answers false for one that had been dealt
+/// with before.
 pub(super) fn close_event(
     conn: &Connection,
     row: i64,
-    outcome: &str,
+    outcome: Option<&str>,
     payment: Option<PaymentId>,
-) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE payment_events SET outcome = ?, payment_id = ? WHERE id = ?")?
+) -> Result<bool, DbError> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE payment_events SET outcome = ?, payment_id = ? WHERE id = ? AND outcome IS NULL",
+        )?
         .execute(params![outcome, payment, row])?;
-    Ok(())
+    Ok(changed == 1)
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event { id: row.get(0)?, kind: row.get(1)?, reference: row.get(2)? })
+}
+
+/// An event that was not dealt with, and who told it.
+pub(super) fn kept_event(conn: &Connection, row: i64) -> Result<Option<(String, Event)>, DbError> {
+    let statement =
+        "SELECT event_id, type, reference, gateway FROM payment_events WHERE id = ? AND outcome IS NULL";
+    let found =
+        conn.prepare_cached(statement)?.query_row([row], |row| Ok((row.get(3)?, event(row)?))).optional()?;
+    Ok(found)
+}
+
+/// Events that wait for something about the payment of a charge, oldest first. No more than a few are looked at.
+pub(super) fn kept_events_of(conn: &Connection, gateway: &str, charge: &str) -> Result<Vec<Event>, DbError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT e.event_id, e.type, e.reference FROM payment_events e JOIN payments p ON p.id = e.payment_id
+         WHERE p.gateway = ? AND p.charge = ? AND e.outcome IS NULL ORDER BY e.id LIMIT 20",
+    )?;
+    let rows = statement.query_map([gateway, charge], event)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The word that a row of a table is told outside with.
+pub(super) fn nonce(conn: &Connection, table: &'static str, row: i64) -> Result<Option<String>, DbError> {
+    let statement = format!("SELECT nonce FROM {table} WHERE id = ?");
+    Ok(conn.prepare_cached(&statement)?.query_row([row], |row| row.get(0)).optional()?)
+}
+
+/// The same of an organization as a provider knows it.
+pub(super) fn customer_nonce(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+) -> Result<Option<String>, DbError> {
+    let statement = "SELECT nonce FROM provider_customers WHERE organization_id = ? AND gateway = ?";
+    Ok(conn
+        .prepare_cached(statement)?
+        .query_row(params![organization, gateway], |row| row.get(0))
+        .optional()?)
 }
 
 const PACKAGES: &str =

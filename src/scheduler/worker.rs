@@ -57,7 +57,7 @@ impl Worker {
         let mut done = 0;
         loop {
             let count = outbox::step(&self.db, STEP, |work| self.carry_out(work)).await?;
-            let asked = self.desk.reconcile().await? + self.desk.reconcile_cards().await?;
+            let asked = self.desk.reconcile().await?;
             if count + asked == 0 {
                 return Ok(done);
             }

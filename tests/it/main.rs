@@ -7,6 +7,7 @@ mod call_lengths;
 mod cli;
 mod demo;
 mod disk;
+mod events;
 mod helpers;
 mod import;
 mod invoice_pdf;

@@ -35,7 +35,7 @@ pub(crate) const LOST: u8 = 1;
 pub(crate) const UNANSWERED: u8 = 2;
 pub(crate) const REFUSES: u8 = 3;
 /// Another amount was paid.
-const CHEATS: u8 = 4;
+pub(crate) const CHEATS: u8 = 4;
 
 /// The sandbox behind a line that can be cut.
 pub(crate) struct Line {

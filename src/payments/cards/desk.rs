@@ -8,12 +8,8 @@ use crate::base::id::{CardSetupId, OrganizationId, PaymentId, PaymentMethodId};
 use crate::base::time::HOUR_MS;
 use crate::outbox::{Failure, Work};
 use crate::payments::gateway::{Charge, Form, Setup, Trouble};
-use crate::payments::{
-    CHARGE, Desk, Error, Extras, NewPayment, Payment, State, customers, next_ask, refused, reload,
-};
+use crate::payments::{CHARGE, Desk, Error, State, customers, refused, reload, row_of};
 
-/// Setups asked about in one step.
-const STEP: u32 = 20;
 /// Providers forget keys after a day: what has not been answered by then is not asked for again.
 const KEYS_HOLD_MS: i64 = 23 * HOUR_MS;
 
@@ -22,16 +18,6 @@ impl Desk {
     #[must_use]
     pub fn card_return_url(&self, id: CardSetupId) -> String {
         format!("{}/payment-methods/{id}", self.public_url())
-    }
-
-    /// As [`Desk::start`], with what only some payments have.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn start_with(&self, new: NewPayment, extras: Extras) -> Result<Payment, Error> {
-        let seller = self.seller.clone();
-        let made = self.db().write(move |tx| crate::payments::create_with(tx, &seller, &new, &extras));
-        self.begin(made.await?).await
     }
 
     /// Writes down that a card is to be asked for, and has the provider ask for it.
@@ -51,9 +37,10 @@ impl Desk {
         let id = found.id;
         let asked = match self.customer(found.organization).await {
             Ok(customer) => {
+                let (key, told) = self.outside(id)?;
                 let order = Setup {
-                    key: format!("tollbook_{id}"),
-                    id: id.to_string(),
+                    key,
+                    id: told,
                     customer,
                     form: Form::Hosted,
                     return_url: found.success_url.unwrap_or_else(|| self.card_return_url(id)),
@@ -92,25 +79,6 @@ impl Desk {
         let name = gateway.name();
         self.db().write(move |tx| record(tx, name, &reference, &seen)).await?;
         self.db().read_blocking(|tx| setup(tx, id))
-    }
-
-    /// One step of the reconciliation of cards. Answers how many setups were asked about.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn reconcile_cards(&self) -> Result<usize, Error> {
-        let due = self.db().read_blocking(|tx| sql::to_ask(tx, tx.now(), STEP))?;
-        for id in due.iter().copied() {
-            let put_off = self.db().write(move |tx| -> Result<_, Error> {
-                let found = setup(tx.conn()?, id)?;
-                Ok(sql::set_ask_at(tx.conn()?, id, next_ask(found.created_at, tx.now()))?)
-            });
-            put_off.await?;
-            if let Err(error) = self.ask_about_card(id).await {
-                tracing::warn!(setup = %id, %error, "card not asked about");
-            }
-        }
-        Ok(due.len())
     }
 
     /// A webhook has named a setup. Answers whether it is known here.
@@ -170,9 +138,10 @@ impl Desk {
             // should it have been charged all the same, it is settled when the provider tells
             return self.db().write(move |tx| refused(tx, id)).await;
         }
+        let (key, told) = self.outside(id)?;
         let charge = Charge {
-            key: format!("tollbook_{id}"),
-            id: id.to_string(),
+            key,
+            id: told,
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
             customer: self.customer(payment.organization).await?,
@@ -194,8 +163,7 @@ impl Desk {
 
     /// Carries out work about cards, customers and auto-reload.
     pub(in crate::payments) async fn carry_out_for_cards(&self, work: Work) -> Result<(), Failure> {
-        let number: i64 =
-            work.subject.parse().map_err(|_| Failure::Never(format!("no number: {}", work.subject)))?;
+        let number = row_of(&work)?;
         let card = PaymentMethodId::new(number);
         let done = match work.kind.as_str() {
             SET_UP => {

@@ -13,7 +13,7 @@ pub use rules::Validity;
 pub(in crate::payments) use sql::MISFITS;
 
 use super::gateway::{Card, Checkout, SetupSeen, Status};
-use super::{Error, next_ask, reload};
+use super::{Error, names, next_ask, reload};
 use crate::base::Timestamp;
 use crate::base::id::{CardSetupId, OrganizationId, PaymentMethodId};
 use crate::base::time::MINUTE_MS;
@@ -215,9 +215,9 @@ pub fn record(
     let found = match sql::setup_by_reference(conn, gateway, reference)? {
         Some(found) => Some(found),
         // told before the answer to our own call was written down, or by a part of it with an id of its own
-        None => match seen.setup.parse::<CardSetupId>() {
-            Ok(id) => sql::setup(conn, id)?.filter(|s| s.gateway == gateway),
-            Err(_) => None,
+        None => match names::whose(conn, &seen.setup)?.ours() {
+            Some(id) => sql::setup(conn, id)?.filter(|s| s.gateway == gateway),
+            None => None,
         },
     };
     let Some(setup) = found else { return Ok(None) };

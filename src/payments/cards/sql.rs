@@ -205,17 +205,6 @@ pub(super) fn set_settled(
     Ok(())
 }
 
-pub(super) fn set_ask_at(conn: &Connection, id: CardSetupId, at: Timestamp) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE card_setups SET ask_at = ? WHERE id = ? AND ask_at IS NOT NULL")?
-        .execute(params![at, id])?;
-    Ok(())
-}
-
-pub(super) fn to_ask(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<CardSetupId>, DbError> {
-    let statement = "SELECT id FROM card_setups WHERE ask_at <= ? ORDER BY ask_at, id LIMIT ?";
-    db::collect(conn, statement, params![now, limit], |row| Ok(row.get(0)?))
-}
-
 /// Cards and setups that do not belong together.
 pub(in crate::payments) const MISFITS: [(&str, &str); 3] = [
     (

@@ -9,7 +9,7 @@ pub(super) use sql::MISFITS;
 
 use super::gateway::{DisputeSeen, DisputeStatus};
 use super::refunds::Error;
-use super::{State as Standing, sql as payments_sql};
+use super::{State as Standing, next_ask, sql as payments_sql};
 use crate::base::id::{DisputeId, GrantId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
@@ -143,7 +143,7 @@ fn open(tx: &WriteTx<'_>, payment: &super::Payment, seen: &DisputeSeen) -> Resul
     }
     let frozen = wallet::freeze(tx, dispute.organization, &dispute.freeze_reason(), &wanted)?;
     dispute.frozen = total(&frozen);
-    sql::insert(conn, &dispute)?;
+    sql::insert(conn, &dispute, next_ask(dispute.opened_at, tx.now()))?;
     let withdrawn = transfer(tx, dispute.amount, AccountKind::Disputes, AccountKind::Cash)?;
     move_money(tx, &dispute, "Payment disputed", vec![withdrawn])?;
     note(tx, "dispute.opened", &dispute)?;

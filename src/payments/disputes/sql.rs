@@ -73,11 +73,12 @@ pub(super) fn next_id(conn: &Connection) -> Result<DisputeId, DbError> {
     Ok(conn.prepare_cached(statement)?.query_row([], |row| row.get(0))?)
 }
 
-pub(super) fn insert(conn: &Connection, new: &Dispute) -> Result<(), DbError> {
+/// `ask_at`: when the provider is asked about it.
+pub(super) fn insert(conn: &Connection, new: &Dispute, ask_at: Timestamp) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO disputes (id, organization_id, payment_id, gateway, reference, amount_minor, currency, reason,
-                               frozen, opened_at, state)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+                               frozen, opened_at, ask_at, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
     )?
     .execute(params![
         new.id,
@@ -90,6 +91,7 @@ pub(super) fn insert(conn: &Connection, new: &Dispute) -> Result<(), DbError> {
         new.reason,
         new.frozen,
         new.opened_at,
+        ask_at,
     ])?;
     Ok(())
 }
@@ -110,8 +112,9 @@ pub(super) fn close(conn: &Connection, id: DisputeId, state: State) -> Result<()
         State::Won { at } => (Some(at), None),
         State::Lost { at, credit_note } => (Some(at), credit_note),
     };
-    conn.prepare_cached("UPDATE disputes SET state = ?, closed_at = ?, credit_note_id = ? WHERE id = ?")?
-        .execute(params![state.name(), closed_at, credit_note, id])?;
+    let statement =
+        "UPDATE disputes SET state = ?, closed_at = ?, credit_note_id = ?, ask_at = NULL WHERE id = ?";
+    conn.prepare_cached(statement)?.execute(params![state.name(), closed_at, credit_note, id])?;
     Ok(())
 }
 

@@ -10,8 +10,8 @@ pub mod stripe;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::base::Money;
 use crate::base::time::HOUR_MS;
+use crate::base::{Currency, Money};
 use crate::identity::{BillingDetails, Secret};
 use crate::tax::Country;
 
@@ -332,6 +332,11 @@ pub trait Gateway: Send + Sync {
     /// Scheme and host of the pages that customers are sent to from a form of ours, where that is somebody else's.
     fn checkout_origin(&self) -> Option<&str> {
         None
+    }
+
+    /// False for a currency of which it does not take every amount.
+    fn takes(&self, _currency: Currency) -> bool {
+        true
     }
 
     /// What an event is about. `reference` is the id of its object.

@@ -11,10 +11,10 @@ mod sql;
 use rusqlite::Connection;
 
 pub use rules::{Basis, Part, Reason, State, Step, Taken, Unused};
-pub(super) use sql::{MISFITS, to_ask};
+pub(super) use sql::MISFITS;
 
-use super::gateway::{KEYS_KEPT_MS, RefundSeen};
-use super::{Payment, Settled, State as Standing, next_ask, sql as payments_sql};
+use super::gateway::{KEYS_KEPT_MS, RefundSeen, RefundStatus};
+use super::{Payment, Settled, State as Standing, names, next_ask, sql as payments_sql};
 use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
 use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Money, MoneyError, Timestamp};
@@ -492,6 +492,8 @@ fn set_aside(
 pub enum Recorded {
     /// It is about this refund.
     Refund(Box<Refund>),
+    /// It was made at the provider, of this payment, and is taken in when its money has gone and ours have ended.
+    Waits(PaymentId),
     /// It is about nothing known here.
     Unknown,
 }
@@ -503,13 +505,13 @@ pub enum Recorded {
 /// See [`Error`]; nothing is left behind.
 pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Recorded, Error> {
     let conn = tx.conn()?;
-    let ours = match seen.refund.parse::<RefundId>() {
-        // our ids say nothing in another book's hands: charge and amount have to be its own too
-        Ok(id) => match sql::get(conn, id)?.filter(|found| found.gateway == gateway) {
+    let ours = match names::whose(conn, &seen.refund)?.ours() {
+        // somebody may have written our id to another: charge and amount have to be its own too
+        Some(id) => match sql::get(conn, id)?.filter(|found| found.gateway == gateway) {
             Some(found) if is_its_own(conn, &found, seen)? => Some(found),
             _ => None,
         },
-        Err(_) => None,
+        None => None,
     };
     let found = match ours {
         Some(found) => Some(found),
@@ -518,8 +520,8 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Reco
     let refund = match found {
         Some(refund) => refund,
         None => match made_elsewhere(tx, gateway, seen)? {
-            Some(refund) => refund,
-            None => return Ok(Recorded::Unknown),
+            Recorded::Refund(refund) => *refund,
+            other => return Ok(other),
         },
     };
     match refund.state.told(&seen.reference, &seen.status) {
@@ -541,6 +543,21 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Reco
     Ok(Recorded::Refund(Box::new(get(conn, refund.id)?)))
 }
 
+/// The same, and for those that were made at the provider and waited for it to end: in one transaction, so that what it had set
+/// aside does not come free in between.
+pub(super) fn record_all(
+    tx: &WriteTx<'_>,
+    gateway: &str,
+    seen: &RefundSeen,
+    waiting: &[RefundSeen],
+) -> Result<Recorded, Error> {
+    let recorded = record(tx, gateway, seen)?;
+    for other in waiting {
+        record(tx, gateway, other)?;
+    }
+    Ok(recorded)
+}
+
 fn is_its_own(conn: &Connection, refund: &Refund, seen: &RefundSeen) -> Result<bool, Error> {
     let payment = payments_sql::get(conn, refund.payment)?;
     Ok(payment.is_some_and(|payment| match &payment.state {
@@ -550,15 +567,21 @@ fn is_its_own(conn: &Connection, refund: &Refund, seen: &RefundSeen) -> Result<b
 }
 
 /// A refund that somebody made at the provider: its money has gone, so its credit goes as far as it is there.
-fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Option<Refund>, Error> {
+fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Recorded, Error> {
     let conn = tx.conn()?;
-    if seen.status != super::gateway::RefundStatus::Succeeded {
-        return Ok(None);
+    let Some(payment) = payments_sql::by_charge(conn, gateway, &seen.charge)? else {
+        return Ok(Recorded::Unknown);
+    };
+    match seen.status {
+        RefundStatus::Succeeded => {}
+        RefundStatus::Pending => return Ok(Recorded::Waits(payment.id)),
+        RefundStatus::Failed(_) => return Ok(Recorded::Unknown),
     }
-    let Some(payment) = payments_sql::by_charge(conn, gateway, &seen.charge)? else { return Ok(None) };
     let sale = Sale::read(conn, payment.id)?;
     if seen.amount.currency != sale.left.total.currency || seen.amount.minor > sale.left.total.minor {
-        return Ok(None);
+        // the provider will refuse one of ours, or has given back more than was paid
+        let waits = sql::under_way(conn, payment.id)?.net > 0;
+        return Ok(if waits { Recorded::Waits(payment.id) } else { Recorded::Unknown });
     }
     let by = By::actor(Actor::System);
     let wish = Wish {
@@ -572,7 +595,7 @@ fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<
     set_aside(tx, &sale, &refund, (seen.amount, &taken))?;
     let refund = get(conn, refund.id)?;
     note(tx, &by, "refund.made_elsewhere", &refund)?;
-    Ok(Some(refund))
+    Ok(Recorded::Refund(Box::new(refund)))
 }
 
 /// The provider did not do it: everything is as before.

@@ -1,12 +1,9 @@
 //! The calls outside that refunds need.
 
-use super::{Error, RefundId, State, fail, get, is_stuck, record, to_ask};
+use super::{Error, RefundId, State, fail, get, is_stuck, record, record_all};
 use crate::outbox::Failure;
 use crate::payments::gateway::{GiveBack, RefundSeen, Trouble};
-use crate::payments::{Desk, next_ask};
-
-/// Refunds asked about in one step.
-const STEP: u32 = 20;
+use crate::payments::{self, Desk, names};
 
 impl Desk {
     /// Has the provider give money back, and writes down what it says.
@@ -14,9 +11,9 @@ impl Desk {
         let later = |error: &dyn std::fmt::Display| Failure::Later(error.to_string());
         let read = self.db().read_blocking(|tx| -> Result<_, Error> {
             let refund = get(tx, id)?;
-            Ok((super::payments_sql::get(tx, refund.payment)?, refund, tx.now()))
+            Ok((super::payments_sql::get(tx, refund.payment)?, refund, names::told(tx, id)?, tx.now()))
         });
-        let (payment, refund, now) = read.map_err(|error| later(&error))?;
+        let (payment, refund, told, now) = read.map_err(|error| later(&error))?;
         let charge = payment.and_then(|payment| match payment.state {
             super::Standing::Settled(settled) => Some(settled.charge),
             _ => None,
@@ -38,46 +35,31 @@ impl Desk {
             )));
         }
         let asked =
-            GiveBack { key: format!("tollbook_{id}"), id: id.to_string(), charge, amount: refund.total };
+            GiveBack { key: names::key(&told), id: told, charge: charge.clone(), amount: refund.total };
         match gateway.refund(asked).await {
             Ok(seen) => self.note_refund(seen).await.map_err(|error| later(&error)),
             Err(trouble @ Trouble::Unreachable(_)) => Err(later(&trouble)),
             Err(trouble @ (Trouble::Refused(_) | Trouble::Unknown)) => {
-                let why = trouble.to_string();
-                let failed = self.db().write(move |tx| fail(tx, id, &why)).await;
-                failed.map_err(|error| later(&error))
+                let (why, name) = (trouble.to_string(), gateway.name());
+                let waiting = self.waiting_of(gateway, &charge).await.map_err(|error| later(&error))?;
+                let failed = self.db().write(move |tx| -> Result<_, Error> {
+                    fail(tx, id, &why)?;
+                    for other in &waiting {
+                        record(tx, name, other)?;
+                    }
+                    Ok(())
+                });
+                failed.await.map_err(|error| later(&error))
             }
         }
     }
 
-    async fn note_refund(&self, seen: RefundSeen) -> Result<(), Error> {
+    /// Writes down what the provider says of a refund.
+    pub(in crate::payments) async fn note_refund(&self, seen: RefundSeen) -> Result<(), payments::Error> {
         let Ok(gateway) = self.gateway() else { return Ok(()) };
         let name = gateway.name();
-        self.db().write(move |tx| record(tx, name, &seen)).await?;
+        let waiting = self.waiting(gateway, &seen).await?;
+        self.db().write(move |tx| record_all(tx, name, &seen, &waiting)).await?;
         Ok(())
-    }
-
-    /// Asks the provider about refunds that are due to be asked about. Answers how many.
-    pub(in crate::payments) async fn ask_about_refunds(&self) -> Result<usize, Error> {
-        let Ok(gateway) = self.gateway() else { return Ok(0) };
-        let due = self.db().read_blocking(|tx| to_ask(tx, tx.now(), STEP))?;
-        for (id, reference) in &due {
-            let id = *id;
-            // first, so that one that always fails does not come first for ever
-            let put_off = self.db().write(move |tx| -> Result<_, Error> {
-                let refund = get(tx.conn()?, id)?;
-                Ok(super::sql::set_ask_at(tx.conn()?, id, next_ask(refund.created_at, tx.now()))?)
-            });
-            put_off.await?;
-            match gateway.look_at_refund(reference).await {
-                Ok(seen) => {
-                    if let Err(error) = self.note_refund(seen).await {
-                        tracing::warn!(refund = %id, %error, "refund not written down");
-                    }
-                }
-                Err(error) => tracing::warn!(refund = %id, %error, "refund not asked about"),
-            }
-        }
-        Ok(due.len())
     }
 }

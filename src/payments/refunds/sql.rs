@@ -235,22 +235,6 @@ pub(super) fn set_state(
     Ok(())
 }
 
-pub(super) fn set_ask_at(conn: &Connection, id: RefundId, at: Timestamp) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE refunds SET ask_at = ? WHERE id = ? AND ask_at IS NOT NULL")?
-        .execute(params![at, id])?;
-    Ok(())
-}
-
-/// Those that the provider is to be asked about, and their names there.
-pub(in crate::payments) fn to_ask(
-    conn: &Connection,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<(RefundId, String)>, DbError> {
-    let statement = "SELECT id, reference FROM refunds WHERE ask_at <= ? ORDER BY ask_at, id LIMIT ?";
-    db::collect(conn, statement, params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
 /// Refunds that do not fit what they took and gave: each answers the row and what is wrong with it, and should answer nothing.
 pub(in crate::payments) const MISFITS: [(&str, &str); 2] = [
     (

@@ -14,7 +14,7 @@ use tollbook::payments::gateway::{
 };
 use tollbook::payments::refunds::{self, Reason, Refund, Wish};
 use tollbook::payments::{
-    self, Intent, NewPayment, Payment, Progress, Purchase, Recorded, Settled, State, disputes,
+    self, Intent, NewPayment, Payment, Progress, Purchase, Recorded, Settled, State, disputes, names,
 };
 
 use super::chance::Chance;
@@ -181,6 +181,12 @@ fn order(
     Ok(payments::create(tx, &seller(), &new)?)
 }
 
+/// The id of a refund as the provider was told it; there may be no such refund.
+fn refund_told_as(tx: &WriteTx<'_>, ours: Option<usize>) -> Result<String, Failure> {
+    let conn = tx.conn()?;
+    Ok(ours.and_then(|ours| names::told(conn, refund_id(ours)).ok()).unwrap_or_default())
+}
+
 fn refund_told(
     tx: &WriteTx<'_>,
     ours: Option<usize>,
@@ -196,14 +202,15 @@ fn refund_told(
     };
     let seen = RefundSeen {
         reference: reference.to_owned(),
-        refund: ours.map(|ours| refund_id(ours).to_string()).unwrap_or_default(),
+        refund: refund_told_as(tx, ours)?,
         charge: charge.to_owned(),
         amount: euro(amount),
         status,
     };
     Ok(match refunds::record(tx, sandbox::NAME, &seen)? {
         refunds::Recorded::Refund(refund) => refund_text(&refund),
-        refunds::Recorded::Unknown => "unknown".into(),
+        // for the provider to say more, or for ours to end
+        refunds::Recorded::Waits(_) | refunds::Recorded::Unknown => "unknown".into(),
     })
 }
 
@@ -301,7 +308,8 @@ fn told(
     let found = conn.query_row(by_reference, [reference], |row| row.get::<_, PaymentId>(0)).ok();
     let total = payments::get(conn, found.unwrap_or(id)).map_or(0, |p| p.quote.amounts.total.minor);
     let seen = Seen {
-        order: id.to_string(),
+        // there may be no such payment
+        order: names::told(conn, id).unwrap_or_default(),
         amount: euro(total + off),
         status: status_of(status),
         charge,
@@ -309,7 +317,9 @@ fn told(
     };
     Ok(match payments::record(tx, sandbox::NAME, reference, &seen)? {
         Recorded::Payment(payment) => payment_text(&payment),
-        Recorded::Unknown => "unknown".into(),
+        // credit was given for what came first
+        Recorded::PaidTwice(id) => payment_text(&payments::get(conn, id)?),
+        Recorded::Unknown | Recorded::Foreign => "unknown".into(),
         Recorded::Mismatch(id) => format!("mismatch {}", place(id.number())),
     })
 }

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tollbook::base::Currency;
 use tollbook::base::id::OrganizationId;
 use tollbook::db::{DbError, WriteTx};
-use tollbook::identity::BillingDetails;
 use tollbook::identity::audit::{Actor, By};
+use tollbook::identity::{BillingDetails, audit};
 use tollbook::payments::disputes;
-use tollbook::payments::gateway::{Customer, Decline, Gateway, signature, stripe};
+use tollbook::payments::gateway::{Customer, Decline, Form, Gateway, GiveBack, Order, signature, stripe};
 use tollbook::payments::refunds::{self, Wish};
 use tollbook::payments::{
     self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
@@ -33,9 +33,13 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
+        Self::at(Fake::start()).await
+    }
+
+    /// One whose account at Stripe others have as well.
+    async fn at(fake: Fake) -> Self {
         let kit = Kit::new().await;
         let buyer = kit.organization("acme", "UTC").await;
-        let fake = Fake::start();
         let gateway: Arc<dyn Gateway> = Arc::new(gateway(&fake.url(), 10_000));
         let desk =
             Desk::new(kit.db().clone(), Some(gateway), TERMS, seller(), "https://desk.example".into(), 300);
@@ -62,6 +66,12 @@ impl Shop {
         let body = json!({"id": id, "type": kind, "data": {"object": {"id": reference}}}).to_string();
         let header = signature::sign(WEBHOOK_SECRET, body.as_bytes(), self.kit.now());
         self.desk.webhook(stripe::NAME, &header, body.into_bytes()).await
+    }
+
+    fn reported(&self, action: &str) -> usize {
+        let filter = audit::Filter::default();
+        let all = self.kit.db().read_blocking(|tx| audit::list(tx, &filter, None, 100)).unwrap();
+        all.items.iter().filter(|entry| entry.action == action).count()
     }
 
     fn payment(&self, payment: &Payment) -> Payment {
@@ -188,6 +198,65 @@ async fn what_others_sell_through_the_same_account_is_not_ours() {
     assert_eq!(shop.tell("evt", "invoice.paid", "in_1").await.unwrap(), Received::Ignored);
 }
 
+/// Both count from one, so their first payments have the same id.
+#[tokio::test]
+async fn two_books_at_one_account_do_not_take_each_others_payments() {
+    let ours = Shop::new().await;
+    let theirs = Shop::at(ours.fake.clone()).await;
+    let (payment, session) = ours.start().await;
+    let (other, other_session) = theirs.start().await;
+    assert_eq!(payment.id, other.id);
+    assert_ne!(session, other_session, "neither is handed the other's checkout");
+    let intent = theirs.fake.pays(&other_session, "succeeded", &Value::Null);
+    for (event, kind, reference) in [
+        ("evt_1", "checkout.session.completed", &other_session),
+        ("evt_2", "payment_intent.succeeded", &intent),
+        ("evt_3", "charge.dispute.created", &theirs.fake.disputes(&intent, "needs_response")),
+    ] {
+        assert_eq!(ours.tell(event, kind, reference).await.unwrap(), Received::Foreign, "{kind}");
+        assert_eq!(theirs.tell(event, kind, reference).await.unwrap(), Received::Done);
+    }
+    assert_eq!(ours.payment(&payment).state.name(), "pending");
+    assert_eq!(ours.kit.summary(ours.buyer).balance.to_string(), "0");
+    assert_eq!(ours.reported("payment.foreign"), 3);
+    assert_eq!(theirs.payment(&other).state.name(), "settled");
+}
+
+/// The customer has paid at two checkouts of one payment: one credit, and somebody has to look.
+#[tokio::test]
+async fn money_that_came_twice_for_one_payment_is_reported() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    shop.fake.pays(&session, "succeeded", &Value::Null);
+    assert_eq!(shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap(), Received::Done);
+    let told = shop.fake.of_kind("cs_")[0]["metadata"]["tollbook_id"].as_str().unwrap().to_owned();
+    let second = Order { id: told, amount: payment.quote.amounts.total, ..super::order(Form::Hosted, None) };
+    let second = shop.desk.gateway().unwrap().begin(second).await.unwrap().reference;
+    let intent = shop.fake.pays(&second, "succeeded", &Value::Null);
+    let dispute = shop.fake.disputes(&intent, "needs_response");
+    for (event, kind, reference) in
+        [("evt_2", "payment_intent.succeeded", &intent), ("evt_3", "charge.dispute.created", &dispute)]
+    {
+        assert_eq!(shop.tell(event, kind, reference).await.unwrap(), Received::PaidTwice, "{kind}");
+    }
+    shop.assert_credited_once(&payment, &session);
+    assert_eq!(shop.reported("payment.paid_twice"), 2);
+}
+
+/// Stripe wants the last of three decimals to be zero, and tax does not round to that.
+#[tokio::test]
+async fn what_stripe_could_not_be_asked_for_is_not_begun() {
+    let shop = Shop::new().await;
+    for currency in ["BHD", "JOD", "KWD", "OMR", "TND"] {
+        let purchase = TERMS.for_amount("10", currency.parse().unwrap()).unwrap();
+        let refused = shop.desk.start(NewPayment { purchase, ..shop.wanted() }).await;
+        let Err(Error::Invalid(errors)) = refused else { panic!("{currency}: {refused:?}") };
+        assert_eq!((errors[0].field.as_ref(), errors[0].code), ("currency", "not_supported"));
+    }
+    assert!(shop.fake.asked().is_empty());
+    assert!(shop.kit.db().read_blocking(|tx| payments::list(tx, None, 1)).unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_payment_of_another_provider_is_not_begun_here() {
     let shop = Shop::new().await;
@@ -232,6 +301,26 @@ async fn what_was_paid_through_stripe_is_given_back_once() {
     let found = shop.kit.db().read_blocking(|tx| refunds::get(tx, refund.id)).unwrap();
     assert_eq!(found.state.name(), "succeeded");
     assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "0");
+    shop.kit.assert_sound();
+}
+
+/// Nobody tells that it went through: it was told of once, and is asked about until it is known.
+#[tokio::test]
+async fn a_refund_by_hand_that_takes_its_time_is_taken_in() {
+    let shop = Shop::new().await;
+    let (payment, session) = shop.start().await;
+    let intent = shop.fake.pays(&session, "succeeded", &Value::Null);
+    shop.tell("evt_1", "checkout.session.completed", &session).await.unwrap();
+    let by_hand = GiveBack { id: String::new(), ..super::give_back(&intent, 6_05, "by hand") };
+    let made = shop.desk.gateway().unwrap().refund(by_hand).await.unwrap();
+    assert_eq!(shop.tell("evt_2", "refund.created", &made.reference).await.unwrap(), Received::Kept);
+    shop.fake.change(&made.reference, json!({"status": "succeeded"}));
+    shop.kit.clock.advance(3 * MINUTE_MS);
+    Worker::new(shop.kit.db().clone(), shop.desk.clone()).work().await.unwrap();
+    let taken = shop.kit.db().read_blocking(|tx| refunds::of_payment(tx, payment.id)).unwrap();
+    assert_eq!(taken.iter().map(|refund| refund.reason).collect::<Vec<_>>(), [refunds::Reason::Elsewhere]);
+    assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "500");
+    assert_eq!(shop.tell("evt_2", "refund.created", &made.reference).await.unwrap(), Received::Duplicate);
     shop.kit.assert_sound();
 }
 

@@ -42,7 +42,7 @@ use super::{
     Called, Card, Charge, Checkout, Customer, DisputeSeen, Form, Gateway, GiveBack, Order, RefundSeen, Seen,
     Setup, SetupSeen, Status, Subject, Trouble,
 };
-use crate::base::{Mode, Money};
+use crate::base::{self, Mode, Money};
 use crate::identity::{BillingDetails, Secret};
 use crate::outside;
 
@@ -289,6 +289,10 @@ impl Gateway for Stripe {
 
     fn checkout_origin(&self) -> Option<&str> {
         Some(&self.checkout_origin)
+    }
+
+    fn takes(&self, currency: base::Currency) -> bool {
+        amounts::takes(currency)
     }
 
     /// Events of charges come with refunds and disputes too: what they are about shows in the id.
