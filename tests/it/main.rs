@@ -25,6 +25,7 @@ mod reload;
 mod revenue;
 mod settings;
 mod stripe;
+mod telling;
 mod tidy;
 mod transfers;
 mod vat_ids;
