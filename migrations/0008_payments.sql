@@ -5,6 +5,7 @@
 CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY,
     kind        TEXT    NOT NULL,
+    lane        INTEGER NOT NULL,               -- 0: money and what it depends on; 1: telling people, who may be slow
     subject     TEXT    NOT NULL,               -- what it is about, as its kind understands it
     state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
     attempts    INTEGER NOT NULL DEFAULT 0,
@@ -13,7 +14,7 @@ CREATE TABLE outbox (
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;
-CREATE INDEX outbox_due ON outbox (due_at) WHERE state = 'waiting';
+CREATE INDEX outbox_due ON outbox (lane, due_at) WHERE state = 'waiting';
 CREATE INDEX outbox_done ON outbox (finished_at) WHERE state = 'done';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 

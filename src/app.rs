@@ -31,8 +31,10 @@ use crate::identity::{
 use crate::ledger::Journal;
 use crate::limits::Spending;
 use crate::metering::{IdRunSizes, Intake, Limits};
+use crate::notifications::mail::{Sender, SmtpTerms};
+use crate::notifications::{self, Courier, SmsTerms};
 use crate::onboarding::Welcome;
-use crate::outside;
+use crate::outside::{self, Guarded};
 use crate::payments::gateway::Gateway;
 use crate::payments::gateway::sandbox::Sandbox;
 use crate::payments::gateway::stripe::{self, Stripe};
@@ -50,6 +52,8 @@ const STRIPE_PAUSE: Duration = Duration::from_millis(500);
 const CALL_TICK: Duration = Duration::from_secs(5);
 /// How long the register of VAT ids may take: it asks a member state's in turn.
 const VIES_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the service that sends text messages may take.
+const SMS_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether there is work to be done outside.
 const WORK_TICK: Duration = Duration::from_secs(2);
 /// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
@@ -79,6 +83,9 @@ pub enum StartError {
     /// The client for calls outside.
     #[error(transparent)]
     Outside(#[from] outside::Error),
+    /// How mail is sent.
+    #[error("mail: {0}")]
+    Mail(String),
     /// The counters.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -96,7 +103,7 @@ pub struct RunningApp {
     pub setup_token: Option<String>,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
-    tickers: [JoinHandle<()>; 2],
+    tickers: [JoinHandle<()>; 3],
     // last: the next server may have the data when everything else has gone
     _lock: DirLock,
 }
@@ -254,7 +261,8 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let handle = server.handle();
     let server = actix_web::rt::spawn(server);
     let worker = actix_web::rt::spawn(work(state.worker.clone()));
-    let tickers = [actix_web::rt::spawn(tick(state.clone())), worker];
+    let teller = actix_web::rt::spawn(tell(state.worker.clone()));
+    let tickers = [actix_web::rt::spawn(tick(state.clone())), worker, teller];
     let setup_token = setup_token.map(|secret| secret.expose().to_owned());
     Ok(RunningApp { addr, state, table, setup_token, handle, server, tickers, _lock: lock })
 }
@@ -351,13 +359,19 @@ fn state(
         seller: config.seller.clone(),
         seller_terms: seller_terms(config),
     };
+    let guard = guard(config)?;
+    let (courier, terms) = courier(config, &opened.db, &guard, &settings)?;
     let document = openapi::document(table).to_json().unwrap_or_default();
     Ok(State {
         db: opened.db.clone(),
         clock: clocks.clock,
         test_clock: clocks.test,
         door: opened.door(config),
-        worker: Worker::new(opened.db.clone(), desk.clone()).with_register(register.clone()),
+        worker: Worker::new(opened.db.clone(), desk.clone())
+            .with_register(register.clone())
+            .with_courier(courier, terms.clone()),
+        guard,
+        telling: terms,
         register,
         page_policy: http::headers::page_policy(desk.checkout_origin()),
         desk,
@@ -429,6 +443,51 @@ fn register(config: &Config, db: &Db) -> Result<Register, StartError> {
         seller: seller_terms(config),
     };
     Ok(Register::new(db.clone(), outside::client(mode, VIES_TIMEOUT)?, terms))
+}
+
+/// The client for addresses that customers give.
+fn guard(config: &Config) -> Result<Guarded, outside::Error> {
+    let allowed = config.webhooks.allowed_networks.clone();
+    let timeout = Duration::from_secs(u64::from(config.webhooks.timeout_seconds));
+    Guarded::new(timeout, move |address| allowed.iter().any(|network| network.contains(address)))
+}
+
+/// Who tells people, and what about himself.
+fn courier(
+    config: &Config,
+    db: &Db,
+    guard: &Guarded,
+    settings: &Settings,
+) -> Result<(Courier, notifications::Terms), StartError> {
+    let host = settings.public_url.split("://").last().unwrap_or_default();
+    let domain = host.split(['/', ':']).next().unwrap_or_default().to_owned();
+    let smtp = SmtpTerms { settings: config.mail.clone(), domain };
+    let mail = Sender::new(&smtp).map_err(StartError::Mail)?;
+    let sms = &config.sms;
+    let sms = match (&sms.account_sid, &sms.auth_token, &sms.from) {
+        (Some(account), Some(token), Some(from)) => Some(SmsTerms {
+            api_base: sms.api_base.clone(),
+            account: account.clone(),
+            token: token.clone(),
+            from: from.clone(),
+        }),
+        _ => None,
+    };
+    let terms = notifications::Terms {
+        brand: settings.looks.name.clone(),
+        public_url: settings.public_url.clone(),
+        mail: mail.is_some(),
+    };
+    let courier = Courier {
+        db: db.clone(),
+        guard: guard.clone(),
+        client: outside::client(config.server.mode, SMS_TIMEOUT)?,
+        mail,
+        sms,
+        letterhead: Arc::new(settings.looks.letterhead()),
+        disable_after_days: config.webhooks.disable_after_days,
+    };
+    Ok((courier, terms))
 }
 
 /// How the pages are to look.
@@ -533,8 +592,18 @@ async fn tick(state: web::Data<State>) {
 /// Apart from the rest: whoever is called outside may take its time.
 async fn work(worker: Worker) {
     loop {
-        if let Err(error) = worker.work().await {
+        if let Err(error) = worker.work_money().await {
             tracing::warn!(%error, "work outside");
+        }
+        tokio::time::sleep(WORK_TICK).await;
+    }
+}
+
+/// Apart from money: people's servers may be slow or gone.
+async fn tell(worker: Worker) {
+    loop {
+        if let Err(error) = worker.tell().await {
+            tracing::warn!(%error, "telling");
         }
         tokio::time::sleep(WORK_TICK).await;
     }

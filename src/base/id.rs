@@ -268,6 +268,14 @@ kinds! {
     CardSetupKind = "setup" => CardSetupId;
     /// Work to be done outside of the database.
     WorkKind = "work" => WorkId;
+    /// Something that has happened, for those who are told.
+    EventKind = "evt" => EventId;
+    /// An address that is told.
+    WebhookEndpointKind = "we" => WebhookEndpointId;
+    /// Something told, or to be told, to somebody.
+    DeliveryKind = "dlv" => DeliveryId;
+    /// An organization's place on a plan.
+    SubscriptionKind = "sub" => SubscriptionId;
     /// An entry of the audit log.
     AuditKind = "aud" => AuditId;
 }

@@ -11,6 +11,7 @@ mod credits;
 mod database;
 mod limits;
 mod log;
+mod mail;
 mod payments;
 mod reader;
 mod secret;
@@ -19,6 +20,7 @@ mod server;
 mod tax;
 mod usage;
 mod value;
+mod webhooks;
 
 use std::path::Path;
 
@@ -30,6 +32,7 @@ pub use credits::CreditsConfig;
 pub use database::Database;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
+pub use mail::{Mail, MailSecurity};
 pub use payments::{Payments, Stripe};
 pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
@@ -37,6 +40,7 @@ pub use seller::Seller;
 pub use server::{Network, Server};
 pub use tax::{Tax, VIES};
 pub use usage::Usage;
+pub use webhooks::{Sms, Webhooks};
 
 use reader::Reader;
 
@@ -67,6 +71,12 @@ pub struct Config {
     pub seller: Seller,
     /// How its sales are taxed.
     pub tax: Tax,
+    /// How mail is sent.
+    pub mail: Mail,
+    /// Which addresses customers may have told of what happens.
+    pub webhooks: Webhooks,
+    /// Through whom text messages are sent.
+    pub sms: Sms,
     settings: Vec<Setting>,
 }
 
@@ -121,6 +131,9 @@ impl Config {
             log: Log::read(reader),
             seller: Seller::read(reader),
             tax: Tax::read(reader),
+            mail: Mail::read(reader),
+            webhooks: Webhooks::read(reader),
+            sms: Sms::read(reader),
             settings: Vec::new(),
         }
     }
@@ -155,6 +168,9 @@ impl PartialEq for Config {
             && self.log == other.log
             && self.seller == other.seller
             && self.tax == other.tax
+            && self.mail == other.mail
+            && self.webhooks == other.webhooks
+            && self.sms == other.sms
     }
 }
 

@@ -14,6 +14,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0006_calls.sql")),
     M::up(include_str!("../../migrations/0007_invoices.sql")),
     M::up(include_str!("../../migrations/0008_payments.sql")),
+    M::up(include_str!("../../migrations/0009_telling.sql")),
 ];
 
 /// The schema version this program writes.

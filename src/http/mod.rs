@@ -42,7 +42,9 @@ use crate::catalog::SnapshotCache;
 use crate::config::{Network, Seller};
 use crate::db::Db;
 use crate::identity::{Authenticator, SellerTerms};
+use crate::notifications;
 use crate::onboarding::Welcome;
+use crate::outside::Guarded;
 use crate::payments::Desk;
 use crate::scheduler::Worker;
 use crate::vies::Register;
@@ -111,6 +113,10 @@ pub struct State {
     pub register: Register,
     /// Who carries out what is done outside.
     pub worker: Worker,
+    /// Looks at addresses that customers give.
+    pub guard: Guarded,
+    /// How people are told.
+    pub telling: notifications::Terms,
     /// The catalog as readers see it.
     pub catalog: SnapshotCache,
     /// The edge's settings.

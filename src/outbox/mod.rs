@@ -11,6 +11,7 @@ mod tests;
 
 use std::future::Future;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rusqlite::Connection;
 
 use crate::base::Timestamp;
@@ -19,6 +20,32 @@ use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::db::{Db, DbError, WriteTx};
 
 pub use sql::{State, Work, dead, get};
+
+/// Work of one lane does not wait for that of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Money, and what it depends on.
+    Money,
+    /// Telling people, whose servers may be slow or gone.
+    Telling,
+}
+
+impl Lane {
+    /// The lane of this kind of work.
+    fn of(kind: &str) -> Self {
+        if kind.starts_with("delivery.") { Self::Telling } else { Self::Money }
+    }
+
+    const fn number(self) -> i64 {
+        match self {
+            Self::Money => 0,
+            Self::Telling => 1,
+        }
+    }
+}
+
+/// As much of a step is carried out at once: the others do not wait for one who is slow.
+const AT_ONCE: usize = 32;
 
 /// Work that failed so often is dead until somebody replays it: with the pauses of [`pause_ms`], after three days.
 pub const MAX_ATTEMPTS: i64 = 20;
@@ -62,14 +89,14 @@ pub fn enqueue_now(conn: &Connection, kind: &str, subject: &str, now: Timestamp)
     sql::insert(conn, kind, subject, now, now)
 }
 
-/// Takes up to `limit` of the work that is due, oldest first, for [`LEASE_MS`].
+/// Takes up to `limit` of a lane's work that is due, oldest first, for [`LEASE_MS`].
 ///
 /// # Errors
 /// When the database fails.
-pub fn lease(tx: &WriteTx<'_>, limit: u32) -> Result<Vec<Work>, DbError> {
+pub fn lease(tx: &WriteTx<'_>, lane: Lane, limit: u32) -> Result<Vec<Work>, DbError> {
     let conn = tx.conn()?;
     let ends_at = tx.now().plus_ms(LEASE_MS);
-    let mut taken = sql::due(conn, tx.now(), limit)?;
+    let mut taken = sql::due(conn, lane, tx.now(), limit)?;
     for work in &mut taken {
         work.attempts += 1;
         work.due_at = ends_at;
@@ -115,25 +142,32 @@ pub fn purge(tx: &WriteTx<'_>, limit: u32) -> Result<usize, DbError> {
     sql::delete_done(tx.conn()?, tx.now().plus_ms(-KEPT_MS), limit)
 }
 
-/// One step of the worker: takes up to `limit` of what is due, has `carry_out` do it one after the other, and notes how
+/// One step of the worker: takes up to `limit` of what is due in a lane, has `carry_out` do it, and notes how
 /// that went. Answers how many it took; zero means that nothing is due.
 ///
 /// # Errors
 /// When the database fails; what was taken is tried again when its lease has run out.
-pub async fn step<F, Fut>(db: &Db, limit: u32, carry_out: F) -> Result<usize, DbError>
+pub async fn step<F, Fut>(db: &Db, lane: Lane, limit: u32, carry_out: F) -> Result<usize, DbError>
 where
     F: Fn(Work) -> Fut,
     Fut: Future<Output = Result<(), Failure>>,
 {
-    let taken = db.write(move |tx| lease(tx, limit)).await?;
+    // reading first: mostly nothing is due, and then nothing is written
+    let now = db.now();
+    if !db.read_blocking(|tx| sql::is_due(tx, lane, now))? {
+        return Ok(0);
+    }
+    let taken = db.write(move |tx| lease(tx, lane, limit)).await?;
     let count = taken.len();
-    for work in taken {
+    let carry_out = &carry_out;
+    let all = taken.into_iter().map(|work| async move {
         let outcome = carry_out(work.clone()).await;
         if let Err(Failure::Later(error) | Failure::Never(error)) = &outcome {
             tracing::warn!(id = %work.id, kind = work.kind, attempt = work.attempts, %error, "work outside");
         }
-        db.write(move |tx| finish(tx, &work, outcome)).await?;
-    }
+        db.write(move |tx| finish(tx, &work, outcome)).await.map(|_| ())
+    });
+    stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     Ok(count)
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::Lane;
 use crate::base::Timestamp;
 use crate::base::id::WorkId;
 use crate::db::{self, DbError};
@@ -95,8 +96,19 @@ pub fn dead(conn: &Connection, limit: u32) -> Result<Vec<Work>, DbError> {
     collect(conn, "WHERE state = 'dead' ORDER BY id DESC LIMIT ?", [limit])
 }
 
-pub(super) fn due(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Work>, DbError> {
-    collect(conn, "WHERE state = 'waiting' AND due_at <= ? ORDER BY due_at, id LIMIT ?", params![now, limit])
+pub(super) fn due(conn: &Connection, lane: Lane, now: Timestamp, limit: u32) -> Result<Vec<Work>, DbError> {
+    collect(
+        conn,
+        "WHERE state = 'waiting' AND lane = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+        params![lane.number(), now, limit],
+    )
+}
+
+pub(super) fn is_due(conn: &Connection, lane: Lane, now: Timestamp) -> Result<bool, DbError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'waiting' AND lane = ? AND due_at <= ?)",
+    )?;
+    Ok(statement.query_row(params![lane.number(), now], |row| row.get(0))?)
 }
 
 pub(super) fn insert(
@@ -106,8 +118,10 @@ pub(super) fn insert(
     due_at: Timestamp,
     now: Timestamp,
 ) -> Result<WorkId, DbError> {
-    conn.prepare_cached("INSERT INTO outbox (kind, subject, due_at, created_at) VALUES (?, ?, ?, ?)")?
-        .execute(params![kind, subject, due_at, now])?;
+    conn.prepare_cached(
+        "INSERT INTO outbox (kind, lane, subject, due_at, created_at) VALUES (?, ?, ?, ?, ?)",
+    )?
+    .execute(params![kind, Lane::of(kind).number(), subject, due_at, now])?;
     Ok(WorkId::new(conn.last_insert_rowid()))
 }
 

@@ -28,14 +28,14 @@ impl Bench {
     }
 
     async fn take(&self) -> Vec<Work> {
-        self.db.write(|tx| lease(tx, 10)).await.unwrap()
+        self.db.write(|tx| lease(tx, Lane::Money, 10)).await.unwrap()
     }
 
     /// Carries out what is due; answers the subjects.
     async fn step(&self, outcome: impl Fn(&Work) -> Result<(), Failure>) -> Vec<String> {
         let seen = RefCell::new(Vec::new());
         let outcome = &outcome;
-        step(&self.db, 10, |work| {
+        step(&self.db, Lane::Money, 10, |work| {
             seen.borrow_mut().push(work.subject.clone());
             async move { outcome(&work) }
         })

@@ -1,6 +1,10 @@
 //! The client for calls outside: one TLS stack, certificates compiled in, and a limit on everything.
 
+mod guard;
+
 use std::time::Duration;
+
+pub use guard::{Guarded, Refused};
 
 use crate::base::Mode;
 

@@ -8,6 +8,7 @@ use crate::calls;
 use crate::db::{Db, DbError};
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
+use crate::notifications;
 use crate::outbox;
 use crate::payments;
 use crate::revenue;
@@ -57,6 +58,7 @@ pub async fn tidy(db: &Db, door: &Authenticator) -> Result<(), Error> {
     while db.write(|tx| sessions::purge(tx, STEP)).await? >= full {}
     while db.write(|tx| idempotency::purge(tx, ANSWERS_KEPT_MS, STEP)).await? >= full {}
     while db.write(|tx| outbox::purge(tx, STEP)).await? >= full {}
+    while db.write(|tx| notifications::purge(tx, STEP)).await? >= full {}
     Ok(())
 }
 

@@ -1,12 +1,15 @@
 //! Who carries out the work that is done outside: each kind of work names the one that does it before its first dot.
 
 use crate::db::{Db, DbError};
-use crate::outbox::{self, Failure, Work};
+use crate::notifications::{self, Courier};
+use crate::outbox::{self, Failure, Lane, Work};
 use crate::payments::{Desk, Error};
 use crate::vies::Register;
 
 /// Work taken in one step.
-const STEP: u32 = 20;
+const STEP: u32 = 64;
+/// Events gone through in one transaction.
+const EVENTS: u32 = 100;
 
 /// Carries out work of the outbox.
 #[derive(Clone)]
@@ -14,19 +17,26 @@ pub struct Worker {
     db: Db,
     desk: Desk,
     register: Option<Register>,
+    courier: Option<(Courier, notifications::Terms)>,
 }
 
 impl Worker {
     /// One that hands work about money to `desk`.
     #[must_use]
     pub const fn new(db: Db, desk: Desk) -> Self {
-        Self { db, desk, register: None }
+        Self { db, desk, register: None, courier: None }
     }
 
     /// The same, that hands work about VAT ids to `register`.
     #[must_use]
     pub fn with_register(self, register: Register) -> Self {
         Self { register: Some(register), ..self }
+    }
+
+    /// The same, that has people told by `courier`.
+    #[must_use]
+    pub fn with_courier(self, courier: Courier, terms: notifications::Terms) -> Self {
+        Self { courier: Some((courier, terms)), ..self }
     }
 
     /// Writes down the work that is due because time has passed.
@@ -43,25 +53,70 @@ impl Worker {
     async fn carry_out(&self, work: Work) -> Result<(), Failure> {
         match work.kind.split_once('.').map_or("", |(whose, _)| whose) {
             "payment" | "sandbox" => self.desk.carry_out(work).await,
+            "delivery" if let Some((courier, _)) = &self.courier => courier.carry_out(work).await,
             "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
     }
 
-    /// Carries out all work that is due, and asks about payments that are due to be asked about. Answers how much was
-    /// done.
+    /// Carries out all work that is due, and asks about payments that are due to be asked about; then tells what has
+    /// happened. Answers how much was done.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn work(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            let count = outbox::step(&self.db, STEP, |work| self.carry_out(work)).await?;
+            let count = self.work_money().await? + self.tell().await.map_err(notifications_failed)?;
+            if count == 0 {
+                return Ok(done);
+            }
+            done += count;
+        }
+    }
+
+    /// The part of [`Worker::work`] that is about money.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn work_money(&self) -> Result<usize, Error> {
+        let mut done = 0;
+        loop {
+            let count = outbox::step(&self.db, Lane::Money, STEP, |work| self.carry_out(work)).await?;
             let asked = self.desk.reconcile().await?;
             if count + asked == 0 {
                 return Ok(done);
             }
             done += count + asked;
         }
+    }
+
+    /// The part of [`Worker::work`] that tells people; whose servers are slow holds up nobody's money.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn tell(&self) -> Result<usize, notifications::Error> {
+        let Some((_, terms)) = &self.courier else { return Ok(0) };
+        let mut done = 0;
+        loop {
+            let terms = terms.clone();
+            let told = match notifications::untold(&self.db)? {
+                true => self.db.write(move |tx| notifications::tell(tx, &terms, EVENTS)).await?,
+                false => 0,
+            };
+            let sent = outbox::step(&self.db, Lane::Telling, STEP, |work| self.carry_out(work)).await?;
+            if told + sent == 0 {
+                return Ok(done);
+            }
+            done += told + sent;
+        }
+    }
+}
+
+/// What is wrong with telling is wrong with the database: nothing else there has an error of its own.
+fn notifications_failed(error: notifications::Error) -> Error {
+    match error {
+        notifications::Error::Db(error) => Error::Db(error),
+        other => Error::Db(DbError::bad_row("events", 0, other)),
     }
 }

@@ -26,6 +26,7 @@ mod reload;
 mod revenue;
 mod settings;
 mod stripe;
+mod telling;
 mod tidy;
 mod transfers;
 mod vat_ids;

@@ -13,6 +13,7 @@ const RANKS: &[(&str, u32)] = &[
     ("ledger", 2),
     ("identity", 2),
     ("outbox", 2),
+    ("events", 2),
     ("idempotency", 2),
     ("grants", 3),
     ("catalog", 3),

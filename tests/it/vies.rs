@@ -138,7 +138,9 @@ impl Site {
 
     /// Carries out what is due, as the server's worker does.
     async fn work(&self) -> usize {
-        outbox::step(self.kit.db(), 10, |work| self.register.carry_out(work)).await.unwrap()
+        outbox::step(self.kit.db(), outbox::Lane::Money, 10, |work| self.register.carry_out(work))
+            .await
+            .unwrap()
     }
 
     fn standing(&self) -> VatStanding {

@@ -8,6 +8,7 @@ mod catalog;
 mod checkout;
 mod clock;
 pub(super) mod credit;
+mod deliveries;
 mod details;
 mod grants;
 pub(super) mod invoices;
@@ -33,6 +34,7 @@ mod usage_log;
 mod usage_report;
 mod users;
 mod wallet;
+mod webhook_endpoints;
 mod within;
 mod workspaces;
 
@@ -73,4 +75,6 @@ pub fn routes(table: &mut Table) {
     limits::routes(table);
     agents::routes(table);
     number_guard::routes(table);
+    webhook_endpoints::routes(table);
+    deliveries::routes(table);
 }

@@ -33,6 +33,20 @@ use Who::{
 };
 
 const ROUTES: &[(&str, &str, Who)] = &[
+    ("GET", "/api/v1/webhook-endpoints", Items(WebhooksWrite)),
+    ("POST", "/api/v1/webhook-endpoints", Items(WebhooksWrite)),
+    ("GET", "/api/v1/webhook-endpoints/{id}", Items(WebhooksWrite)),
+    ("PUT", "/api/v1/webhook-endpoints/{id}", Items(WebhooksWrite)),
+    ("DELETE", "/api/v1/webhook-endpoints/{id}", Items(WebhooksWrite)),
+    ("POST", "/api/v1/webhook-endpoints/{id}/test", Items(WebhooksWrite)),
+    ("POST", "/api/v1/webhook-endpoints/{id}/rotate", Items(WebhooksWrite)),
+    ("GET", "/api/v1/webhook-endpoints/{id}/deliveries", Items(WebhooksWrite)),
+    ("POST", "/api/v1/webhook-endpoints/{id}/replay", Items(WebhooksWrite)),
+    ("GET", "/api/v1/webhook-deliveries/{id}", Items(WebhooksWrite)),
+    ("POST", "/api/v1/webhook-deliveries/{id}/replay", Items(WebhooksWrite)),
+    ("GET", "/api/v1/admin/deliveries", Operator(Admin)),
+    ("GET", "/api/v1/admin/deliveries/{id}", Operator(Admin)),
+    ("POST", "/api/v1/admin/deliveries/{id}/replay", Operator(Admin)),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
     ("GET", "/metrics", Monitoring),

@@ -1,0 +1,105 @@
+//! Handing mail over to a mail server.
+
+use std::time::Duration;
+
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+
+use crate::config::{Mail as Settings, MailSecurity};
+use crate::outbox::Failure;
+
+/// Where mail is handed over, and in whose name.
+#[derive(Debug, Clone)]
+pub struct SmtpTerms {
+    /// How the server is reached.
+    pub settings: Settings,
+    /// The host after the `@` of message ids.
+    pub domain: String,
+}
+
+/// Hands mail over.
+#[derive(Clone)]
+pub struct Sender {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    domain: String,
+}
+
+/// A mail on its way.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// Whom to.
+    pub to: &'a str,
+    /// What stands in front of the `@` of its message id.
+    pub message_id: &'a str,
+    /// Its subject.
+    pub subject: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// The same as HTML.
+    pub html: &'a str,
+    /// A file's name and content.
+    pub attachment: Option<(String, Vec<u8>)>,
+}
+
+impl Sender {
+    /// One for this server; none when there is none.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up, or the address that mail is from is none.
+    pub fn new(terms: &SmtpTerms) -> Result<Option<Self>, String> {
+        let settings = &terms.settings;
+        let Some(host) = &settings.host else { return Ok(None) };
+        let tls = || TlsParameters::new(host.clone()).map_err(|e| e.to_string());
+        let tls = match settings.security {
+            MailSecurity::StartTls => Tls::Required(tls()?),
+            MailSecurity::Tls => Tls::Wrapper(tls()?),
+            MailSecurity::None => Tls::None,
+        };
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(settings.port)
+            .tls(tls)
+            .timeout(Some(Duration::from_secs(u64::from(settings.timeout_seconds))));
+        if let (Some(user), Some(password)) = (&settings.username, &settings.password) {
+            builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
+        }
+        let from = settings.from.parse().map_err(|_| "mail.from is not an address".to_owned())?;
+        Ok(Some(Self { transport: builder.build(), from, domain: terms.domain.clone() }))
+    }
+
+    /// Hands one over.
+    ///
+    /// # Errors
+    /// Why not, and whether it may work later.
+    pub(crate) async fn send(&self, mail: Outgoing<'_>) -> Result<(), Failure> {
+        let message = self.message(mail).map_err(Failure::Never)?;
+        match self.transport.send(message).await {
+            Ok(_) => Ok(()),
+            // the server says that it never will: 5yz (RFC 5321, section 4.2.1)
+            Err(error) if error.is_permanent() => Err(Failure::Never(error.to_string())),
+            Err(error) => Err(Failure::Later(error.to_string())),
+        }
+    }
+
+    fn message(&self, mail: Outgoing<'_>) -> Result<Message, String> {
+        let to: Mailbox = mail.to.parse().map_err(|_| "is not a mail address".to_owned())?;
+        let text = MultiPart::alternative_plain_html(mail.text.to_owned(), mail.html.to_owned());
+        let builder = Message::builder()
+            .message_id(Some(format!("<{}@{}>", mail.message_id, self.domain)))
+            .from(self.from.clone())
+            .to(to)
+            .subject(mail.subject);
+        let message = match mail.attachment {
+            None => builder.multipart(text),
+            Some((name, content)) => {
+                let kind = ContentType::parse("application/pdf").map_err(|e| e.to_string())?;
+                let file: SinglePart = Attachment::new(name).body(content, kind);
+                builder.multipart(MultiPart::mixed().multipart(text).singlepart(file))
+            }
+        };
+        message.map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,45 @@
+use super::*;
+use crate::events::Payload;
+use crate::events::payload::Level;
+
+fn terms() -> Terms {
+    Terms { brand: "Vozia".into(), public_url: "https://billing.example.com".into(), mail: true }
+}
+
+#[test]
+fn text_and_html_say_the_same_and_html_is_escaped() {
+    let terms = terms();
+    let about = About { terms: &terms, organization: None };
+    let mail = Mail {
+        subject: "A & B".into(),
+        paragraphs: vec!["<b>bold</b>".into()],
+        facts: vec![("Balance", "1 credit".into())],
+        action: Some(("Top up", "https://billing.example.com/topup".into())),
+        invoice: None,
+    };
+    let made = mail.delivery(&about, "a@example.com".into());
+    let html = made.html.unwrap();
+    for part in ["Balance", "1 credit", "Top up", "https://billing.example.com/topup"] {
+        assert!(made.body.contains(part) && html.contains(part), "{part}");
+    }
+    assert!(made.body.contains("<b>bold</b>"));
+    assert!(!html.contains("<b>bold</b>") && html.contains("A &#38; B"));
+    assert!(made.send);
+}
+
+#[test]
+fn a_low_balance_says_how_much_is_left_and_where_to_top_up() {
+    let terms = terms();
+    let about = About { terms: &terms, organization: None };
+    let level = Level {
+        threshold: "500".parse().unwrap(),
+        balance: "499.5".parse().unwrap(),
+        available: "480".parse().unwrap(),
+        channels: vec!["email".into()],
+    };
+    let (audience, mail) = compose(&Payload::WalletLowBalance(level), &about).unwrap();
+    assert_eq!(audience, Audience::Customer);
+    assert_eq!(mail.subject, "Low balance: 480 credits left");
+    assert!(mail.paragraphs[0].contains("500 credits"));
+    assert_eq!(mail.action.unwrap().1, "https://billing.example.com/topup");
+}
