@@ -240,7 +240,8 @@ CREATE TABLE disputes (
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT    NOT NULL,
     reason          TEXT    NOT NULL,
-    frozen          INTEGER NOT NULL CHECK (frozen >= 0), -- credit that was set aside when it was opened
+    withdrawn       INTEGER NOT NULL CHECK (withdrawn IN (0, 1)), -- the bank has taken the money, which it does not while it only asks
+    frozen          INTEGER NOT NULL CHECK (frozen >= 0), -- credit that was set aside when it was closed; until then it is looked up
     opened_at       INTEGER NOT NULL,
     state           TEXT    NOT NULL CHECK (state IN ('open', 'won', 'lost')),
     closed_at       INTEGER,

@@ -496,7 +496,7 @@ pub(super) fn insert_sandbox_refund(conn: &Connection, key: &str, new: &RefundSe
 
 const fn dispute_status(status: DisputeStatus) -> &'static str {
     match status {
-        DisputeStatus::Open => "open",
+        DisputeStatus::Inquiry | DisputeStatus::Open | DisputeStatus::Dropped => "open",
         DisputeStatus::Won => "won",
         DisputeStatus::Lost => "lost",
     }
@@ -614,7 +614,7 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
              SELECT cost_currency AS ledger, cost_minor AS minor FROM grants
              WHERE cost_minor IS NOT NULL AND source <> 'transfer'
              UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'
-             UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won'),
+             UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won' AND withdrawn = 1),
          paid AS (SELECT ledger, sum(minor) AS minor FROM sold GROUP BY ledger)
          SELECT a.id, 'has received ' || coalesce(r.minor, 0) || ', but credit was sold for ' || coalesce(p.minor, 0)
          FROM accounts a LEFT JOIN received r ON r.ledger = a.ledger LEFT JOIN paid p ON p.ledger = a.ledger

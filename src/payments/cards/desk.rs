@@ -9,7 +9,7 @@ use crate::base::time::HOUR_MS;
 use crate::outbox::{Failure, Work};
 use crate::payments::gateway::{Charge, Form, Setup, Trouble};
 use crate::payments::{
-    CHARGE, Desk, Error, Extras, NewPayment, Payment, State, customers, next_ask, refused, reload,
+    CHARGE, Desk, Error, Extras, NewPayment, Payment, State, customers, disputes, next_ask, refused, reload,
 };
 
 /// Setups asked about in one step.
@@ -208,6 +208,11 @@ impl Desk {
             FORGET => self.forget(card).await,
             EXPIRES => self.db().write(move |tx| announce(tx, card)).await,
             CHARGE => self.charge(PaymentId::new(number)).await,
+            crate::wallet::CAUGHT => {
+                let organization = OrganizationId::new(number);
+                let done = self.db().write(move |tx| disputes::claw_back(tx, organization)).await;
+                done.map_err(Error::from)
+            }
             customers::SYNC => self.sync_customer(OrganizationId::new(number), work.id).await,
             crate::wallet::FELL | reload::AGAIN => {
                 self.reload(OrganizationId::new(number), work.id, work.kind == reload::AGAIN).await

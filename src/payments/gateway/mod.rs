@@ -267,6 +267,10 @@ pub struct RefundSeen {
 /// How a dispute stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisputeStatus {
+    /// The bank asks, before there is a dispute: no money is taken.
+    Inquiry,
+    /// What the bank asked came to nothing, or what would have been a dispute was kept from being one.
+    Dropped,
     /// The bank has not decided.
     Open,
     /// The money stays here.

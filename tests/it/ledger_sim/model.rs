@@ -139,6 +139,15 @@ pub struct Posted {
     pub events: i64,
 }
 
+/// What a dispute has frozen of a grant since it began, and what is still missing.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub dispute: usize,
+    pub grant: usize,
+    pub missing: Micros,
+    pub caught: Micros,
+}
+
 #[derive(Clone, Debug)]
 pub struct Organization {
     pub name: String,
@@ -147,6 +156,8 @@ pub struct Organization {
     pub terms: Vec<Terms>,
     pub grants: Vec<Grant>,
     pub overdraft: Micros,
+    /// What disputes want of grants beyond what they froze, the first first.
+    pub claims: Vec<Claim>,
     pub lines: Vec<Line>,
     pub events: BTreeMap<String, Event>,
     pub posted: Vec<Posted>,
@@ -188,6 +199,7 @@ impl Organization {
             terms: Vec::new(),
             grants: Vec::new(),
             overdraft: 0,
+            claims: Vec::new(),
             lines: Vec::new(),
             events: BTreeMap::new(),
             posted: Vec::new(),
@@ -224,6 +236,27 @@ impl Organization {
     }
 
     /// The places of all grants, in the order in which they are drawn.
+    /// Freezes what has become free of disputed grants.
+    pub fn catch(&mut self) {
+        for claim in &mut self.claims {
+            let grant = &mut self.grants[claim.grant];
+            let part = claim.missing.min(grant.free());
+            grant.held += part;
+            claim.missing -= part;
+            claim.caught += part;
+        }
+    }
+
+    /// What is owed is repaid from what is free.
+    pub fn repay(&mut self, now: i64) {
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            let part = if grant.is_live(now) { grant.free().min(self.overdraft) } else { 0 };
+            grant.remaining -= part;
+            self.overdraft -= part;
+        }
+    }
+
     pub fn draw_order(&self) -> Vec<usize> {
         let mut places: Vec<usize> = (0..self.grants.len()).collect();
         places.sort_by_key(|place| {
@@ -592,6 +625,7 @@ impl Model {
                 }
             }
         }
+        to.catch();
         if surplus > 0 {
             to.grants.push(Grant {
                 class: 2,
