@@ -99,6 +99,7 @@ CREATE TABLE provider_customers (
     organization_id INTEGER NOT NULL,
     gateway         TEXT    NOT NULL,
     reference       TEXT,
+    times_gone      INTEGER NOT NULL DEFAULT 0, -- how often the provider did not know the customer any more
     created_at      INTEGER NOT NULL,
     PRIMARY KEY (organization_id, gateway)
 ) STRICT, WITHOUT ROWID;

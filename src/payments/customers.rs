@@ -27,12 +27,14 @@ pub fn details_changed(tx: &WriteTx<'_>, organization: OrganizationId) -> Result
 /// What the provider is told. The same content goes under the same key.
 fn customer(
     conn: &Connection,
-    organization: OrganizationId,
+    (organization, gateway): (OrganizationId, &str),
     reference: Option<String>,
     work: Option<WorkId>,
 ) -> Result<Customer, Error> {
     let found = organizations::get(conn, organization)?;
-    let content = format!("{}\n{:?}\n{reference:?}\n{work:?}", found.name, found.details);
+    // under the key of one that is gone the provider would answer with that one
+    let gone = sql::customer_times_gone(conn, organization, gateway)?;
+    let content = format!("{}\n{:?}\n{reference:?}\n{work:?}\n{gone}", found.name, found.details);
     let digest = hex::encode(Sha256::digest(content.as_bytes()));
     Ok(Customer {
         key: format!("tollbook_{organization}_{}", digest.get(..24).unwrap_or_default()),
@@ -57,7 +59,7 @@ impl Desk {
         }
         let asked = self.db().write(move |tx| -> Result<_, Error> {
             sql::insert_customer(tx.conn()?, organization, name, tx.now())?;
-            customer(tx.conn()?, organization, None, None)
+            customer(tx.conn()?, (organization, name), None, None)
         });
         let reference = gateway.customer(asked.await?).await?;
         let noted = self.db().write(move |tx| -> Result<_, DbError> {
@@ -68,6 +70,29 @@ impl Desk {
         noted.await?.ok_or(Error::Gateway(Trouble::Unknown))
     }
 
+    /// The provider does not know the customer any more that it was asked about: it is made known anew when it is next
+    /// needed. Saved cards went with it: what is asked about one of them says so.
+    pub(super) async fn customer_is_gone(
+        &self,
+        organization: OrganizationId,
+        reference: String,
+    ) -> Result<(), Error> {
+        let name = self.gateway()?.name();
+        tracing::warn!(%organization, reference, "the payment provider does not know the customer any more");
+        let forgotten = self.db().write(move |tx| -> Result<_, DbError> {
+            sql::forget_customer(tx.conn()?, organization, name, &reference)
+        });
+        Ok(forgotten.await?)
+    }
+
+    /// The key of a request that names the customer: another one once the customer is another, since providers take a key
+    /// for the same request alone.
+    pub(super) fn key_of(&self, id: &str, organization: OrganizationId) -> Result<String, Error> {
+        let name = self.gateway()?.name();
+        let gone = self.db().read_blocking(|tx| sql::customer_times_gone(tx, organization, name))?;
+        Ok(if gone == 0 { format!("tollbook_{id}") } else { format!("tollbook_{id}_{gone}") })
+    }
+
     /// The same for a purchase, which can do without: what the provider does not like about a customer's details does not
     /// keep anybody from paying.
     pub(super) async fn customer_if_taken(
@@ -76,7 +101,9 @@ impl Desk {
     ) -> Result<Option<String>, Error> {
         match self.customer(organization).await {
             Ok(reference) => Ok(Some(reference)),
-            Err(Error::Gateway(trouble @ (Trouble::Refused(_) | Trouble::Unknown))) => {
+            Err(Error::Gateway(
+                trouble @ (Trouble::Refused(_) | Trouble::Unknown | Trouble::NoCustomer(_)),
+            )) => {
                 tracing::warn!(%organization, %trouble, "the payment provider does not take the customer");
                 Ok(None)
             }
@@ -93,11 +120,18 @@ impl Desk {
         let gateway = self.gateway()?;
         let told = self.db().read_blocking(|tx| -> Result<_, Error> {
             let reference = sql::provider_customer(tx, organization, gateway.name())?;
-            reference.map(|known| customer(tx, organization, Some(known), Some(work))).transpose()
+            reference
+                .map(|known| customer(tx, (organization, gateway.name()), Some(known), Some(work)))
+                .transpose()
         })?;
-        if let Some(told) = told {
-            gateway.customer(told).await?;
+        let Some(told) = told else { return Ok(()) };
+        let reference = told.reference.clone().unwrap_or_default();
+        match gateway.customer(told).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::Unknown | Trouble::NoCustomer(_)) => {
+                self.customer_is_gone(organization, reference).await
+            }
+            Err(trouble) => Err(trouble.into()),
         }
-        Ok(())
     }
 }

@@ -154,7 +154,7 @@ impl Desk {
             return Err(Trouble::Refused("it could not be asked for in time".into()).into());
         }
         let order = Order {
-            key: format!("tollbook_{id}"),
+            key: self.key_of(&id.to_string(), payment.organization)?,
             id: id.to_string(),
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
@@ -163,7 +163,15 @@ impl Desk {
             return_url: payment.extras.success_url.unwrap_or_else(|| self.return_url(id)),
             cancel_url: payment.extras.cancel_url.unwrap_or_else(|| self.return_url(id)),
         };
-        match gateway.begin(order).await {
+        let (mut order, organization) = (order, payment.organization);
+        let mut asked = gateway.begin(order.clone()).await;
+        if let (Err(Trouble::NoCustomer(_)), Some(gone)) = (&asked, order.customer.take()) {
+            self.customer_is_gone(organization, gone).await?;
+            order.customer = self.customer_if_taken(organization).await?;
+            order.key = self.key_of(&order.id, organization)?;
+            asked = gateway.begin(order).await;
+        }
+        match asked {
             Ok(checkout) => self.db.write(move |tx| begun(tx, id, checkout)).await,
             Err(Trouble::Refused(why)) => {
                 self.db.write(move |tx| refused(tx, id)).await?;
@@ -200,6 +208,7 @@ impl Desk {
     pub async fn reconcile(&self) -> Result<usize, Error> {
         let due = self.db.read_blocking(|tx| sql::to_ask(tx, tx.now(), STEP))?;
         for id in due.iter().copied() {
+            self.cancel_abandoned(id).await;
             // first, so that one that always fails does not come first for ever
             let put_off = self.db.write(move |tx| -> Result<_, Error> {
                 let payment = get(tx.conn()?, id)?;

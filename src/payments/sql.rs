@@ -667,6 +667,32 @@ pub(super) fn insert_customer(
     Ok(())
 }
 
+/// The provider does not know a customer any more: it is made known anew.
+pub(super) fn forget_customer(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+    reference: &str,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "UPDATE provider_customers SET reference = NULL, times_gone = times_gone + 1
+         WHERE organization_id = ? AND gateway = ? AND reference = ?",
+    )?
+    .execute(params![organization, gateway, reference])?;
+    Ok(())
+}
+
+/// How often the provider did not know an organization any more.
+pub(super) fn customer_times_gone(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+) -> Result<i64, DbError> {
+    let statement = "SELECT times_gone FROM provider_customers WHERE organization_id = ? AND gateway = ?";
+    let found = conn.prepare_cached(statement)?.query_row(params![organization, gateway], |row| row.get(0));
+    Ok(found.optional()?.unwrap_or_default())
+}
+
 pub(super) fn set_customer(
     conn: &Connection,
     organization: OrganizationId,

@@ -323,6 +323,9 @@ pub enum Trouble {
     /// The provider knows of no such thing.
     #[error("the payment provider does not know it")]
     Unknown,
+    /// It was not carried out: the provider does not know the customer any more.
+    #[error("the payment provider does not know the customer any more: {0}")]
+    NoCustomer(String),
 }
 
 /// A payment provider.
@@ -343,6 +346,9 @@ pub trait Gateway: Send + Sync {
 
     /// Makes a checkout of an order, or answers the one it made under the same key before.
     fn begin(&self, order: Order) -> Called<'_, Checkout>;
+
+    /// Has an order be paid no more. One that is paid, or has ended, may be refused: look at it.
+    fn cancel<'a>(&'a self, reference: &'a str) -> Called<'a, ()>;
 
     /// How an order or a charge stands now. [`Trouble::Unknown`] where a checkout is one at which a card is kept: then
     /// [`Gateway::look_at_setup`] knows it.

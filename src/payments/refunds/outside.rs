@@ -42,7 +42,7 @@ impl Desk {
         match gateway.refund(asked).await {
             Ok(seen) => self.note_refund(seen).await.map_err(|error| later(&error)),
             Err(trouble @ Trouble::Unreachable(_)) => Err(later(&trouble)),
-            Err(trouble @ (Trouble::Refused(_) | Trouble::Unknown)) => {
+            Err(trouble @ (Trouble::Refused(_) | Trouble::Unknown | Trouble::NoCustomer(_))) => {
                 let why = trouble.to_string();
                 let failed = self.db().write(move |tx| fail(tx, id, &why)).await;
                 failed.map_err(|error| later(&error))

@@ -40,6 +40,8 @@ pub(super) struct Rejection {
     pub(super) code: Option<String>,
     decline_code: Option<String>,
     message: Option<String>,
+    /// Which field it is about.
+    pub(super) param: Option<String>,
     pub(super) payment_intent: Option<Named>,
 }
 
