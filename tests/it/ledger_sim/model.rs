@@ -11,7 +11,7 @@ use super::calls::{Call, Pins};
 use super::limits::Limits;
 use super::money::{Books, Money};
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
-use super::sales::Shop;
+use super::sales::{Claim, Shop};
 use crate::ledger_kit::GRACE_MS;
 
 const DAY_MS: i64 = 86_400_000;
@@ -139,15 +139,6 @@ pub struct Posted {
     pub events: i64,
 }
 
-/// What a dispute has frozen of a grant since it began, and what is still missing.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    pub dispute: usize,
-    pub grant: usize,
-    pub missing: Micros,
-    pub caught: Micros,
-}
-
 #[derive(Clone, Debug)]
 pub struct Organization {
     pub name: String,
@@ -236,27 +227,6 @@ impl Organization {
     }
 
     /// The places of all grants, in the order in which they are drawn.
-    /// Freezes what has become free of disputed grants.
-    pub fn catch(&mut self) {
-        for claim in &mut self.claims {
-            let grant = &mut self.grants[claim.grant];
-            let part = claim.missing.min(grant.free());
-            grant.held += part;
-            claim.missing -= part;
-            claim.caught += part;
-        }
-    }
-
-    /// What is owed is repaid from what is free.
-    pub fn repay(&mut self, now: i64) {
-        for place in self.draw_order() {
-            let grant = &mut self.grants[place];
-            let part = if grant.is_live(now) { grant.free().min(self.overdraft) } else { 0 };
-            grant.remaining -= part;
-            self.overdraft -= part;
-        }
-    }
-
     pub fn draw_order(&self) -> Vec<usize> {
         let mut places: Vec<usize> = (0..self.grants.len()).collect();
         places.sort_by_key(|place| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Claim, Grant, Line, Model};
+use super::model::{Grant, Line, Model, Organization};
 use super::money::Money;
 use super::price::Micros;
 
@@ -87,6 +87,15 @@ pub struct Dispute {
     pub amount: i128,
     frozen: Frozen,
     pub fate: Fate,
+}
+
+/// What a dispute has frozen of a grant since it began, and what is still missing.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub dispute: usize,
+    pub grant: usize,
+    pub missing: Micros,
+    pub caught: Micros,
 }
 
 /// Everything about money.
@@ -666,5 +675,28 @@ impl Model {
         grant.give_back(credits, 0, owed);
         self.shop.disputed -= owed;
         self.withdraw(of, "clawback", &frozen);
+    }
+}
+
+impl Organization {
+    /// Freezes what has become free of disputed grants.
+    pub fn catch(&mut self) {
+        for claim in &mut self.claims {
+            let grant = &mut self.grants[claim.grant];
+            let part = claim.missing.min(grant.free());
+            grant.held += part;
+            claim.missing -= part;
+            claim.caught += part;
+        }
+    }
+
+    /// What is owed is repaid from what is free.
+    pub fn repay(&mut self, now: i64) {
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            let part = if grant.is_live(now) { grant.free().min(self.overdraft) } else { 0 };
+            grant.remaining -= part;
+            self.overdraft -= part;
+        }
     }
 }
