@@ -98,7 +98,6 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
         },
     };
     match (dispute.state, seen.status) {
-        (State::Open, DisputeStatus::Inquiry) => {}
         (State::Open, DisputeStatus::Open) => withdraw(tx, &dispute, seen.amount)?,
         (State::Open, DisputeStatus::Dropped) => win(tx, &dispute)?,
         (State::Open, DisputeStatus::Won) => {
@@ -114,7 +113,7 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
             note(tx, "dispute.contradicted", &dispute)?;
         }
         // what was decided stays; a bank that thinks again opens another
-        (State::Won { .. } | State::Lost { .. }, _) => {}
+        (State::Open, DisputeStatus::Inquiry) | (State::Won { .. } | State::Lost { .. }, _) => {}
     }
     Ok(Some(get(conn, dispute.id)?))
 }
