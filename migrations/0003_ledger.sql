@@ -78,14 +78,18 @@ CREATE INDEX grants_expiring ON grants (expires_at) WHERE open = 1 AND expires_a
 CREATE INDEX grants_to_settle ON grants (account_id) WHERE cost_minor > 0 AND settled = 0;
 CREATE INDEX grants_by_organization ON grants (organization_id, account_id);
 
--- Credit set aside, for another reason than a call: a refund on its way, a dispute. Part of accounts.debits_pending.
+-- Credit set aside, for another reason than a call: a refund on its way, a dispute. Part of accounts.debits_pending. Where
+-- less is there than is wanted, what becomes free of the grant later is set aside too.
 CREATE TABLE frozen_credit (
+    id              INTEGER PRIMARY KEY,
     reason          TEXT    NOT NULL,           -- whose it is, such as a refund's id
     account_id      INTEGER NOT NULL,
     organization_id INTEGER NOT NULL,
-    amount          INTEGER NOT NULL CHECK (amount > 0),
-    PRIMARY KEY (reason, account_id)
-) STRICT, WITHOUT ROWID;
+    amount          INTEGER NOT NULL CHECK (amount >= 0),
+    wanted          INTEGER NOT NULL CHECK (wanted > 0 AND wanted >= amount),
+    UNIQUE (reason, account_id)
+) STRICT;
+CREATE INDEX frozen_credit_by_organization ON frozen_credit (organization_id);
 
 -- What is known of an organization's balance without adding anything up.
 CREATE TABLE wallets (

@@ -103,6 +103,7 @@ CREATE TABLE provider_customers (
     organization_id INTEGER NOT NULL,
     gateway         TEXT    NOT NULL,
     reference       TEXT,
+    times_gone      INTEGER NOT NULL DEFAULT 0, -- how often the provider did not know the customer any more
     created_at      INTEGER NOT NULL,
     nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- as payments have it
     PRIMARY KEY (organization_id, gateway)
@@ -247,7 +248,8 @@ CREATE TABLE disputes (
     amount_minor    INTEGER NOT NULL CHECK (amount_minor > 0),
     currency        TEXT    NOT NULL,
     reason          TEXT    NOT NULL,
-    frozen          INTEGER NOT NULL CHECK (frozen >= 0), -- credit that was set aside when it was opened
+    withdrawn       INTEGER NOT NULL CHECK (withdrawn IN (0, 1)), -- the bank has taken the money, which it does not while it only asks
+    frozen          INTEGER NOT NULL CHECK (frozen >= 0), -- credit that was set aside when it was closed; until then it is looked up
     opened_at       INTEGER NOT NULL,
     state           TEXT    NOT NULL CHECK (state IN ('open', 'won', 'lost')),
     closed_at       INTEGER,

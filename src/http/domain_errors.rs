@@ -214,7 +214,9 @@ impl From<PaymentError> for ApiError {
                 tracing::error!(why, "a payment was refused by the provider");
                 Self::new(Code::PaymentProvider)
             }
-            PaymentError::Gateway(trouble @ (Trouble::Unreachable(_) | Trouble::Unknown)) => {
+            PaymentError::Gateway(
+                trouble @ (Trouble::Unreachable(_) | Trouble::Unknown | Trouble::NoCustomer(_)),
+            ) => {
                 tracing::warn!(%trouble, "payment provider");
                 Self::new(Code::Unavailable)
                     .message("The payment provider does not answer, and nothing was charged. Try again in a moment.")

@@ -29,8 +29,10 @@ impl Desk {
         if !self.is_open() {
             return Ok(0);
         }
-        let payments =
-            self.each(&PAYMENTS, |row| async move { self.ask(PaymentId::new(row)).await.map(drop) });
+        let payments = self.each(&PAYMENTS, |row| async move {
+            self.cancel_abandoned(PaymentId::new(row)).await;
+            self.ask(PaymentId::new(row)).await.map(drop)
+        });
         let mut asked = payments.await?;
         asked += self.each(&REFUNDS, |row| self.ask_about_refund(RefundId::new(row))).await?;
         asked += self.each(&DISPUTES, |row| self.ask_about_dispute(DisputeId::new(row))).await?;

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::gateway::{Customer, Trouble};
+use super::names;
 use super::{Desk, Error, sql};
 use crate::base::id::{OrganizationId, WorkId};
 use crate::db::{DbError, WriteTx};
@@ -27,14 +28,15 @@ pub fn details_changed(tx: &WriteTx<'_>, organization: OrganizationId) -> Result
 /// What the provider is told. The same content goes under the same key.
 fn customer(
     conn: &Connection,
-    organization: OrganizationId,
-    gateway: &str,
+    (organization, gateway): (OrganizationId, &str),
     reference: Option<String>,
     work: Option<WorkId>,
 ) -> Result<Customer, Error> {
     let nonce = sql::customer_nonce(conn, organization, gateway)?.unwrap_or_default();
     let found = organizations::get(conn, organization)?;
-    let content = format!("{}\n{:?}\n{reference:?}\n{work:?}", found.name, found.details);
+    // under the key of one that is gone the provider would answer with that one
+    let gone = sql::customer_times_gone(conn, organization, gateway)?;
+    let content = format!("{}\n{:?}\n{reference:?}\n{work:?}\n{gone}", found.name, found.details);
     let digest = hex::encode(Sha256::digest(content.as_bytes()));
     Ok(Customer {
         key: format!("tollbook_{organization}-{nonce}_{}", digest.get(..24).unwrap_or_default()),
@@ -59,7 +61,7 @@ impl Desk {
         }
         let asked = self.db().write(move |tx| -> Result<_, Error> {
             sql::insert_customer(tx.conn()?, organization, name, tx.now())?;
-            customer(tx.conn()?, organization, name, None, None)
+            customer(tx.conn()?, (organization, name), None, None)
         });
         let reference = gateway.customer(asked.await?).await?;
         let noted = self.db().write(move |tx| -> Result<_, DbError> {
@@ -70,6 +72,31 @@ impl Desk {
         noted.await?.ok_or(Error::Gateway(Trouble::Unknown))
     }
 
+    /// The provider does not know the customer any more that it was asked about: it is made known anew when it is next
+    /// needed. Saved cards went with it: what is asked about one of them says so.
+    pub(super) async fn customer_is_gone(
+        &self,
+        organization: OrganizationId,
+        reference: String,
+    ) -> Result<(), Error> {
+        let name = self.gateway()?.name();
+        tracing::warn!(%organization, reference, "the payment provider does not know the customer any more");
+        let forgotten = self.db().write(move |tx| -> Result<_, DbError> {
+            sql::forget_customer(tx.conn()?, organization, name, &reference)
+        });
+        Ok(forgotten.await?)
+    }
+
+    /// The key of a request that names the customer: another one once the customer is another, since providers take a key
+    /// for the same request alone.
+    /// `told`: the id as it is told outside.
+    pub(super) fn key_of(&self, told: &str, organization: OrganizationId) -> Result<String, Error> {
+        let name = self.gateway()?.name();
+        let gone = self.db().read_blocking(|tx| sql::customer_times_gone(tx, organization, name))?;
+        let key = names::key(told);
+        Ok(if gone == 0 { key } else { format!("{key}_{gone}") })
+    }
+
     /// The same for a purchase, which can do without: what the provider does not like about a customer's details does not
     /// keep anybody from paying.
     pub(super) async fn customer_if_taken(
@@ -78,7 +105,9 @@ impl Desk {
     ) -> Result<Option<String>, Error> {
         match self.customer(organization).await {
             Ok(reference) => Ok(Some(reference)),
-            Err(Error::Gateway(trouble @ (Trouble::Refused(_) | Trouble::Unknown))) => {
+            Err(Error::Gateway(
+                trouble @ (Trouble::Refused(_) | Trouble::Unknown | Trouble::NoCustomer(_)),
+            )) => {
                 tracing::warn!(%organization, %trouble, "the payment provider does not take the customer");
                 Ok(None)
             }
@@ -96,12 +125,17 @@ impl Desk {
         let told = self.db().read_blocking(|tx| -> Result<_, Error> {
             let reference = sql::provider_customer(tx, organization, gateway.name())?;
             reference
-                .map(|known| customer(tx, organization, gateway.name(), Some(known), Some(work)))
+                .map(|known| customer(tx, (organization, gateway.name()), Some(known), Some(work)))
                 .transpose()
         })?;
-        if let Some(told) = told {
-            gateway.customer(told).await?;
+        let Some(told) = told else { return Ok(()) };
+        let reference = told.reference.clone().unwrap_or_default();
+        match gateway.customer(told).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::Unknown | Trouble::NoCustomer(_)) => {
+                self.customer_is_gone(organization, reference).await
+            }
+            Err(trouble) => Err(trouble.into()),
         }
-        Ok(())
     }
 }

@@ -132,9 +132,9 @@ impl Desk {
             self.db.write(move |tx| refused(tx, id)).await?;
             return Err(Trouble::Refused("it could not be asked for in time".into()).into());
         }
-        let (key, told) = self.outside(id)?;
+        let (_, told) = self.outside(id)?;
         let order = Order {
-            key,
+            key: self.key_of(&told, payment.organization)?,
             id: told,
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
@@ -143,7 +143,15 @@ impl Desk {
             return_url: payment.extras.success_url.unwrap_or_else(|| self.return_url(id)),
             cancel_url: payment.extras.cancel_url.unwrap_or_else(|| self.return_url(id)),
         };
-        match gateway.begin(order).await {
+        let (mut order, organization) = (order, payment.organization);
+        let mut asked = gateway.begin(order.clone()).await;
+        if let (Err(Trouble::NoCustomer(_)), Some(gone)) = (&asked, order.customer.take()) {
+            self.customer_is_gone(organization, gone).await?;
+            order.customer = self.customer_if_taken(organization).await?;
+            order.key = self.key_of(&order.id, organization)?;
+            asked = gateway.begin(order).await;
+        }
+        match asked {
             Ok(checkout) => self.db.write(move |tx| begun(tx, id, checkout)).await,
             Err(Trouble::Refused(why)) => {
                 self.db.write(move |tx| refused(tx, id)).await?;

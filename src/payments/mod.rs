@@ -5,6 +5,7 @@
 //! the provider says that the money is there, in the same transaction that settles the payment, so at most once; and who
 //! asks the provider (because of a webhook, of the customer coming back, or on schedule) makes no difference.
 
+mod abandoned;
 mod asking;
 pub mod cards;
 mod customers;

@@ -561,7 +561,7 @@ pub(super) fn insert_sandbox_refund(conn: &Connection, key: &str, new: &RefundSe
 
 const fn dispute_status(status: DisputeStatus) -> &'static str {
     match status {
-        DisputeStatus::Open => "open",
+        DisputeStatus::Inquiry | DisputeStatus::Open | DisputeStatus::Dropped => "open",
         DisputeStatus::Won => "won",
         DisputeStatus::Lost => "lost",
     }
@@ -679,7 +679,7 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
              SELECT cost_currency AS ledger, cost_minor AS minor FROM grants
              WHERE cost_minor IS NOT NULL AND source <> 'transfer'
              UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'
-             UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won'),
+             UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won' AND withdrawn = 1),
          paid AS (SELECT ledger, sum(minor) AS minor FROM sold GROUP BY ledger)
          SELECT a.id, 'has received ' || coalesce(r.minor, 0) || ', but credit was sold for ' || coalesce(p.minor, 0)
          FROM accounts a LEFT JOIN received r ON r.ledger = a.ledger LEFT JOIN paid p ON p.ledger = a.ledger
@@ -730,6 +730,32 @@ pub(super) fn insert_customer(
     )?
     .execute(params![organization, gateway, now])?;
     Ok(())
+}
+
+/// The provider does not know a customer any more: it is made known anew.
+pub(super) fn forget_customer(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+    reference: &str,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "UPDATE provider_customers SET reference = NULL, times_gone = times_gone + 1
+         WHERE organization_id = ? AND gateway = ? AND reference = ?",
+    )?
+    .execute(params![organization, gateway, reference])?;
+    Ok(())
+}
+
+/// How often the provider did not know an organization any more.
+pub(super) fn customer_times_gone(
+    conn: &Connection,
+    organization: OrganizationId,
+    gateway: &str,
+) -> Result<i64, DbError> {
+    let statement = "SELECT times_gone FROM provider_customers WHERE organization_id = ? AND gateway = ?";
+    let found = conn.prepare_cached(statement)?.query_row(params![organization, gateway], |row| row.get(0));
+    Ok(found.optional()?.unwrap_or_default())
 }
 
 pub(super) fn set_customer(

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::Connection;
 
 use super::pocket::{self, Draw, Pocket, Work};
-use super::sql;
+use super::{CAUGHT, sql};
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
 use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{DbError, Part};
@@ -36,6 +36,10 @@ pub struct Wallet {
     stored: Option<DayEnd>,
     /// A fall that is told. Of most wallets nothing is.
     watch: Option<Watch>,
+    /// What is wanted of grants beyond what is set aside of them: it is set aside as soon as it is free.
+    claims: Vec<Draw>,
+    /// What became free of that, and is set aside, but not written yet.
+    caught: Vec<Draw>,
 }
 
 /// A balance that falls below something is told once, and again when it has been up there in between.
@@ -167,6 +171,21 @@ impl Wallet {
     /// Lets go of up to `amount` of what `pins` set aside, what would be drawn last first.
     pub fn unpin(&mut self, pins: &mut Vec<Draw>, amount: Credits) {
         pocket::unpin(&mut self.pockets, pins, amount);
+        self.catch();
+    }
+
+    pub(super) fn set_claims(&mut self, claims: Vec<Draw>) {
+        self.claims = claims;
+    }
+
+    /// Sets aside what is free of grants that somebody lays claim to.
+    fn catch(&mut self) {
+        for claim in &mut self.claims {
+            let of_it = |p: &Pocket| p.account == claim.account;
+            let mut pins = Vec::new();
+            claim.amount = pocket::pin(&mut self.pockets, claim.amount, of_it, &mut pins);
+            self.caught.append(&mut pins);
+        }
     }
 
     /// Takes `amount` out of what `pins` set aside; returns what that did not cover.
@@ -233,6 +252,7 @@ impl Wallet {
         if let Some(found) = self.pockets.iter_mut().find(|p| p.account == draw.account) {
             found.remaining = ledger::within_range(found.remaining.checked_add(draw.amount))?;
         }
+        self.catch();
         Ok(())
     }
 
@@ -387,7 +407,7 @@ impl Wallets {
     }
 }
 
-fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet>, DbError> {
+pub(super) fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet>, DbError> {
     let Some(row) = sql::wallet(conn, organization)? else { return Ok(None) };
     let pockets = grants::open_of(conn, organization)?.iter().map(Pocket::of).collect();
     let owed = -ledger::account_balance(conn, row.overdraft_account)?;
@@ -404,6 +424,8 @@ fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet
         moved: false,
         stored,
         watch: row.watch,
+        claims: sql::claims(conn, organization)?,
+        caught: Vec::new(),
     }))
 }
 
@@ -429,6 +451,13 @@ impl Part for Wallets {
                 if p.is_done(now, self.grace_ms) {
                     grants::close(conn, id)?;
                 }
+            }
+            let caught = std::mem::take(&mut wallet.caught);
+            for draw in &caught {
+                sql::add_caught(conn, organization, draw)?;
+            }
+            if !caught.is_empty() {
+                outbox::enqueue_now(conn, CAUGHT, &organization.number().to_string(), now)?;
             }
             let grace_ms = self.grace_ms;
             wallet.pockets.retain(|p| !p.is_done(now, grace_ms));

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 pub use book::{FELL, Wallet, Wallets, Watch};
 pub use expiry::expire_due;
-pub use frozen::{Withdrawal, freeze, frozen, thaw, withdraw_frozen};
+pub use frozen::{CAUGHT, Withdrawal, claim, freeze, frozen, spare, thaw, withdraw_frozen};
 pub use pocket::{Draw, Pocket, Work};
 pub use sql::{
     BalancePoint, Derived, Totals, balance_days, last_line, last_line_on_or_before, line_count, totals,

@@ -128,28 +128,66 @@ pub(super) fn wallet_writer(
     })
 }
 
-/// Adds to what is set aside under a reason.
+/// Adds to what is set aside under a reason, and to what is wanted there.
 pub(super) fn add_frozen(
     conn: &Connection,
     organization: OrganizationId,
     reason: &str,
-    pin: &Draw,
+    (pin, wanted): (&Draw, Credits),
 ) -> Result<(), DbError> {
     conn.prepare_cached(
-        "INSERT INTO frozen_credit (reason, account_id, organization_id, amount) VALUES (?, ?, ?, ?)
-         ON CONFLICT (reason, account_id) DO UPDATE SET amount = amount + excluded.amount",
+        "INSERT INTO frozen_credit (reason, account_id, organization_id, amount, wanted) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (reason, account_id) DO UPDATE SET amount = amount + excluded.amount, wanted = wanted + excluded.wanted",
     )?
-    .execute(params![reason, pin.account, organization, pin.amount])?;
+    .execute(params![reason, pin.account, organization, pin.amount, wanted])?;
     Ok(())
 }
 
 pub(super) fn frozen(conn: &Connection, reason: &str) -> Result<Vec<Draw>, DbError> {
-    let statement = "SELECT account_id, amount FROM frozen_credit WHERE reason = ? ORDER BY account_id";
+    let statement =
+        "SELECT account_id, amount FROM frozen_credit WHERE reason = ? AND amount > 0 ORDER BY account_id";
     db::collect(conn, statement, [reason], |row| Ok(Draw { account: row.get(0)?, amount: row.get(1)? }))
 }
 
 pub(super) fn delete_frozen(conn: &Connection, reason: &str) -> Result<(), DbError> {
     conn.prepare_cached("DELETE FROM frozen_credit WHERE reason = ?")?.execute([reason])?;
+    Ok(())
+}
+
+/// What was set aside is gone; what is still wanted is so on.
+pub(super) fn empty_frozen(conn: &Connection, reason: &str) -> Result<(), DbError> {
+    conn.prepare_cached("DELETE FROM frozen_credit WHERE reason = ? AND wanted = amount")?
+        .execute([reason])?;
+    conn.prepare_cached("UPDATE frozen_credit SET wanted = wanted - amount, amount = 0 WHERE reason = ?")?
+        .execute([reason])?;
+    Ok(())
+}
+
+/// What is wanted of an organization's grants beyond what is set aside.
+pub(super) fn claims(conn: &Connection, organization: OrganizationId) -> Result<Vec<Draw>, DbError> {
+    let statement = "SELECT account_id, sum(wanted - amount) FROM frozen_credit
+                     WHERE organization_id = ? AND wanted > amount GROUP BY account_id ORDER BY account_id";
+    db::collect(conn, statement, [organization], |row| Ok(Draw { account: row.get(0)?, amount: row.get(1)? }))
+}
+
+/// Adds to what is set aside of a grant, for whoever wanted it first.
+pub(super) fn add_caught(
+    conn: &Connection,
+    organization: OrganizationId,
+    caught: &Draw,
+) -> Result<(), DbError> {
+    let statement = "SELECT id, wanted - amount FROM frozen_credit
+                     WHERE organization_id = ? AND account_id = ? AND wanted > amount ORDER BY id";
+    let wanting = db::collect(conn, statement, params![organization, caught.account], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, Credits>(1)?))
+    })?;
+    let mut rest = caught.amount;
+    for (id, missing) in wanting {
+        let part = rest.min(missing);
+        conn.prepare_cached("UPDATE frozen_credit SET amount = amount + ? WHERE id = ?")?
+            .execute(params![part, id])?;
+        rest = rest.checked_sub(part).unwrap_or_default();
+    }
     Ok(())
 }
 

@@ -64,7 +64,7 @@ impl Shop {
             .unwrap()
     }
 
-    async fn disputed(&self) -> Payment {
+    async fn bought_and_disputed(&self) -> Payment {
         let payment = self.start("k").await;
         self.pay(&payment, Card::Disputed).await;
         payment
@@ -74,7 +74,7 @@ impl Shop {
 #[tokio::test]
 async fn a_dispute_told_before_its_payment_settled_settles_it_first() {
     let shop = Shop::new().await;
-    let payment = shop.disputed().await;
+    let payment = shop.bought_and_disputed().await;
     shop.tell_of("charge.dispute.created", &shop.dispute_reference(), "d").await;
     assert_eq!(shop.outcome("d").as_deref(), Some("done"));
     assert_eq!(shop.payment(&payment).state.name(), "settled");
@@ -99,7 +99,7 @@ async fn a_refund_told_before_its_payment_settled_settles_it_first() {
 async fn what_is_told_of_a_payment_that_does_not_settle_waits_and_is_reported_in_the_end() {
     for settles in [true, false] {
         let shop = Shop::new().await;
-        shop.disputed().await;
+        shop.bought_and_disputed().await;
         shop.line.look.store(CHEATS, Ordering::SeqCst);
         shop.tell_of("charge.dispute.created", &shop.dispute_reference(), "d").await;
         assert_eq!(shop.outcome("d"), None, "kept");
@@ -168,7 +168,7 @@ async fn a_refund_by_hand_takes_the_place_of_ours() {
 async fn a_dispute_is_asked_about_when_nobody_tells_that_it_was_decided() {
     for won in [true, false] {
         let shop = Shop::new().await;
-        shop.disputed().await;
+        shop.bought_and_disputed().await;
         let reference = shop.dispute_reference();
         shop.tell_of("charge.dispute.created", &reference, "d").await;
         shop.desk.reconcile().await.unwrap();

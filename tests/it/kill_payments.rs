@@ -13,8 +13,8 @@ use crate::kill::{drawn, setting};
 use crate::process::Installation;
 
 const BUYERS: u64 = 3;
-const PASSWORD: &str = "a long enough one";
-const ORGANIZATION: &str = "ext:a";
+pub(crate) const PASSWORD: &str = "a long enough one";
+pub(crate) const ORGANIZATION: &str = "ext:a";
 
 /// A purchase on its way, as far as its buyer was told.
 #[derive(Default)]
@@ -28,22 +28,22 @@ struct Purchase {
     refund: Option<(String, Option<String>)>,
 }
 
-struct Buyer {
-    client: Client,
-    url: String,
-    session: String,
-    operator: String,
+pub(crate) struct Buyer {
+    pub(crate) client: Client,
+    pub(crate) url: String,
+    pub(crate) session: String,
+    pub(crate) operator: String,
 }
 
 /// The answer, if there was one before the server died.
-async fn answer(request: RequestBuilder) -> Option<(u16, String)> {
+pub(crate) async fn answer(request: RequestBuilder) -> Option<(u16, String)> {
     let answer = request.send().await.ok()?;
     let status = answer.status().as_u16();
     Some((status, answer.text().await.ok()?))
 }
 
 impl Buyer {
-    async fn new(url: &str, operator: &str) -> Option<Self> {
+    pub(crate) async fn new(url: &str, operator: &str) -> Option<Self> {
         let client = tollbook::outside::builder().unwrap().cookie_store(true).build().unwrap();
         let body = json!({"email": "owner@example.com", "password": PASSWORD});
         let (status, text) = answer(client.post(format!("{url}/api/v1/auth/sessions")).json(&body)).await?;
@@ -53,7 +53,7 @@ impl Buyer {
         Some(Self { client, url: url.to_owned(), session, operator: operator.to_owned() })
     }
 
-    fn post(&self, path: &str, token: &str, key: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, token: &str, key: &str, body: &Value) -> RequestBuilder {
         let request = self.client.post(format!("{}/api/v1/{path}", self.url)).bearer_auth(token).json(body);
         request.header("Idempotency-Key", key).header("Tollbook-Organization", ORGANIZATION)
     }

@@ -14,6 +14,7 @@ mod invoice_pdf;
 mod invoices;
 mod kill;
 mod kill_payments;
+mod kill_reload;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;

@@ -124,6 +124,10 @@ impl Gateway for Line {
         })
     }
 
+    fn cancel<'a>(&'a self, reference: &'a str) -> Called<'a, ()> {
+        self.sandbox.cancel(reference)
+    }
+
     fn refund(&self, refund: GiveBack) -> Called<'_, RefundSeen> {
         Box::pin(async move {
             let how = self.refund.load(Ordering::SeqCst);

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use tollbook::base::id::RefundId;
+use tollbook::base::id::{GrantId, RefundId};
 use tollbook::base::{Currency, Money};
 use tollbook::db::DbError;
 use tollbook::identity::{Actor, By};
@@ -12,9 +12,10 @@ use tollbook::outbox;
 use tollbook::payments::gateway::sandbox::{self, Card};
 use tollbook::payments::gateway::{DisputeSeen, DisputeStatus, Gateway, GiveBack, RefundSeen, RefundStatus};
 use tollbook::payments::refunds::{self, Error, Reason, Refund, State, Wish};
-use tollbook::payments::{NewPayment, Payment, disputes, names, packages};
+use tollbook::payments::{self, NewPayment, Payment, disputes, names, packages};
+use tollbook::wallet;
 
-use crate::ledger_kit::event;
+use crate::ledger_kit::{credits, event};
 use crate::payments::{LOST, REFUSES, Shop, UNANSWERED, WORKS};
 
 const BY: By = By::actor(Actor::System);
@@ -474,13 +475,192 @@ async fn many_small_refunds_never_stand_in_the_way_of_the_rest() {
     let payment = shop.buy("k", "5").await;
     for _ in 0..60 {
         shop.give(&payment, Some(3), Reason::Unused).await.unwrap();
-        shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id)).unwrap();
+        shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id, tx.now())).unwrap();
     }
     let customer_keeps = shop.give(&payment, Some(1), Reason::Unused).await;
     assert!(customer_keeps.is_ok(), "{customer_keeps:?}");
     shop.burn("e1", 1).await;
-    shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id)).unwrap();
+    shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id, tx.now())).unwrap();
     shop.give(&payment, None, Reason::Unused).await.unwrap();
     shop.drain().await;
     shop.kit.assert_sound();
+}
+
+fn told(payment: &Payment, minor: i64, status: DisputeStatus) -> DisputeSeen {
+    DisputeSeen {
+        reference: "dp_1".into(),
+        charge: payment.state.reference().unwrap().to_owned(),
+        amount: euro(minor),
+        reason: "fraudulent".into(),
+        status,
+    }
+}
+
+impl Shop {
+    async fn disputed(&self, payment: &Payment, status: DisputeStatus) {
+        let seen = told(payment, 1_210, status);
+        self.kit.write(move |tx| disputes::record(tx, sandbox::NAME, &seen)).await.unwrap();
+        self.kit.assert_sound();
+    }
+
+    fn grant(&self, payment: &Payment) -> GrantId {
+        match self.payment(payment).state {
+            payments::State::Settled(settled) => settled.grant,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    fn held(&self) -> String {
+        self.kit.summary(self.customer).held.to_string()
+    }
+
+    async fn void(&self, id: &str) {
+        self.kit.void(self.customer, id).await.unwrap();
+    }
+}
+
+/// What was used while credit was frozen is owed, and is repaid before anything of it is given back.
+#[tokio::test]
+async fn what_was_used_while_it_was_frozen_is_not_given_back() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    shop.disputed(&payment, DisputeStatus::Open).await;
+    shop.burn("e1", 300).await;
+    assert_eq!(shop.balance(), "700");
+    shop.disputed(&payment, DisputeStatus::Won).await;
+    let owed = shop.kit.db().read_blocking(|tx| refunds::offer(tx, payment.id, tx.now())).unwrap();
+    assert_eq!((owed.unused, owed.credits.to_string()), (euro(847), "700".into()));
+    shop.give(&payment, None, Reason::Unused).await.unwrap();
+    shop.drain().await;
+    assert_eq!((shop.balance(), shop.money("cash")), ("0".into(), 363));
+    shop.kit.assert_sound();
+}
+
+/// A call held the credit while something else was used: the call gives it back, but it was used.
+#[tokio::test]
+async fn what_was_used_while_a_call_held_it_is_not_given_back() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    let frozen = [(shop.grant(&payment), credits("1000"))];
+    let customer = shop.customer;
+    shop.kit.write(move |tx| wallet::freeze(tx, customer, "a call", &frozen)).await.unwrap();
+    shop.burn("e1", 300).await;
+    let second = shop.buy("k2", "10").await;
+    assert_eq!(shop.balance(), "1700");
+    let offer = |payment: &Payment| {
+        let id = payment.id;
+        shop.kit.db().read_blocking(|tx| refunds::offer(tx, id, tx.now())).unwrap().credits.to_string()
+    };
+    assert_eq!((offer(&payment), offer(&second)), ("0".into(), "700".into()));
+    shop.burn("e2", 800).await;
+    assert_eq!((offer(&payment), offer(&second)), ("0".into(), "0".into()));
+    shop.kit.write(move |tx| wallet::thaw(tx, customer, "a call")).await.unwrap();
+    assert_eq!((offer(&payment), offer(&second)), ("900".into(), "0".into()));
+    shop.kit.assert_sound();
+}
+
+/// What comes back of disputed credit, because a charge was wrong or a call ends, waits for the bank too.
+#[tokio::test]
+async fn what_comes_back_while_the_bank_decides_is_frozen_too() {
+    for won in [true, false] {
+        let shop = Shop::new().await;
+        let payment = shop.buy("k", "10").await;
+        shop.burn("e1", 400).await;
+        let customer = shop.customer;
+        let call = [(shop.grant(&payment), credits("100"))];
+        shop.kit.write(move |tx| wallet::freeze(tx, customer, "a call", &call)).await.unwrap();
+        shop.disputed(&payment, DisputeStatus::Open).await;
+        assert_eq!((shop.dispute().frozen.to_string(), shop.held()), ("500".into(), "600".into()));
+        shop.void("e1").await;
+        assert_eq!((shop.dispute().frozen.to_string(), shop.held()), ("900".into(), "1000".into()));
+        shop.kit.write(move |tx| wallet::thaw(tx, customer, "a call")).await.unwrap();
+        assert_eq!((shop.dispute().frozen.to_string(), shop.held()), ("1000".into(), "1000".into()));
+        shop.kit.assert_sound();
+        shop.disputed(&payment, if won { DisputeStatus::Won } else { DisputeStatus::Lost }).await;
+        let expected = if won { "1000" } else { "0" };
+        assert_eq!((shop.balance().as_str(), shop.held().as_str()), (expected, "0"));
+        assert_eq!(shop.dispute().frozen.to_string(), "1000");
+        shop.drain().await;
+        shop.kit.assert_sound();
+    }
+}
+
+/// Credit of a payment whose money is gone does not come back to the customer in any way.
+#[tokio::test]
+async fn what_comes_back_after_a_dispute_was_lost_is_clawed_back() {
+    let shop = Shop::new().await;
+    let payment = shop.buy("k", "10").await;
+    shop.burn("e1", 400).await;
+    shop.line.refund.store(LOST, Ordering::SeqCst);
+    let refund = shop.give(&payment, Some(605), Reason::Unused).await.unwrap();
+    shop.disputed(&payment, DisputeStatus::Lost).await;
+    assert_eq!((shop.balance(), shop.credit_notes()), ("500".into(), vec![605]));
+    shop.line.refund.store(REFUSES, Ordering::SeqCst);
+    shop.later(60_000);
+    shop.drain().await;
+    assert!(matches!(shop.refund(&refund).state, State::Failed { .. }));
+    assert_eq!((shop.balance(), shop.held(), shop.credit_notes()), ("0".into(), "0".into(), vec![605, 605]));
+    assert_eq!((shop.money("tax_payable"), shop.money("disputes")), (0, 400));
+    shop.kit.assert_sound();
+    shop.void("e1").await;
+    assert_eq!((shop.balance(), shop.held()), ("400".into(), "400".into()));
+    shop.drain().await;
+    assert_eq!((shop.balance(), shop.credit_notes()), ("0".into(), vec![605, 605]));
+    assert_eq!((shop.money("cash"), shop.money("disputes"), shop.money("deferred_revenue")), (0, 0, 0));
+    shop.kit.assert_sound();
+}
+
+/// A bank that only asks takes no money; the credit waits all the same.
+#[tokio::test]
+async fn an_inquiry_freezes_credit_and_moves_no_money() {
+    use DisputeStatus::{Dropped, Inquiry, Lost, Open, Won};
+    for (then, cash, balance, state) in [
+        (&[Dropped][..], 1_210, "1000", "won"),
+        (&[Open, Inquiry], 0, "1000", "open"),
+        (&[Open, Won], 1_210, "1000", "won"),
+        (&[Open, Lost], 0, "0", "lost"),
+        (&[Lost], 0, "0", "lost"),
+        (&[Won], 1_210, "1000", "won"),
+        (&[Dropped, Open], 1_210, "1000", "won"),
+    ] {
+        let shop = Shop::new().await;
+        let payment = shop.buy("k", "10").await;
+        shop.disputed(&payment, Inquiry).await;
+        assert_eq!(
+            (shop.money("cash"), shop.held(), shop.dispute().withdrawn),
+            (1_210, "1000".into(), false)
+        );
+        for status in then {
+            shop.disputed(&payment, *status).await;
+        }
+        assert_eq!((shop.money("cash"), shop.balance().as_str()), (cash, balance), "{then:?}");
+        assert_eq!(shop.dispute().state.name(), state, "{then:?}");
+        assert_eq!(shop.held() == "0", state != "open");
+    }
+}
+
+/// Who gives the money back when the bank asks ends the inquiry: the credit goes with it.
+#[tokio::test]
+async fn an_inquiry_answered_by_a_refund_takes_the_credit() {
+    for here in [true, false] {
+        let shop = Shop::new().await;
+        let payment = shop.buy("k", "10").await;
+        shop.burn("e1", 100).await;
+        shop.disputed(&payment, DisputeStatus::Inquiry).await;
+        if here {
+            shop.give(&payment, Some(605), Reason::Unused).await.unwrap();
+        } else {
+            let charge = payment.state.reference().unwrap().to_owned();
+            let by_hand = GiveBack { key: "dashboard".into(), id: String::new(), charge, amount: euro(605) };
+            shop.line.refund(by_hand).await.unwrap();
+        }
+        assert_eq!(shop.held(), "900", "all of it waits");
+        shop.later(2_000);
+        shop.drain().await;
+        assert_eq!((shop.balance(), shop.held(), shop.money("cash")), ("400".into(), "400".into(), 605));
+        assert_eq!((shop.money("refunds"), shop.credit_notes()), (0, vec![605]));
+        shop.kit.assert_sound();
+        shop.disputed(&payment, DisputeStatus::Dropped).await;
+        assert_eq!((shop.balance(), shop.held()), ("400".into(), "0".into()));
+    }
 }

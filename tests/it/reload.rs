@@ -10,6 +10,7 @@ use tollbook::grants::Class;
 use tollbook::identity::BillingDetails;
 use tollbook::identity::audit::{self, Actor, By};
 use tollbook::identity::organizations;
+use tollbook::outbox;
 use tollbook::payments::cards::{self, CardSetup, NewSetup, SetupState};
 use tollbook::payments::gateway::sandbox::{self, Card, Saved};
 use tollbook::payments::gateway::{Decline, Gateway, Trouble, signature};
@@ -325,6 +326,8 @@ async fn auto_reload_loop_of_an_amount_that_is_too_small() {
     }
     assert!(shop.kit.summary(shop.customer).balance < credits("100"));
     assert_eq!((shop.reloads().len(), shop.charges()), (1, 1));
+    assert_eq!(shop.problem(), Some(Problem::TooSmall));
+    assert_eq!(shop.told(), ["auto_reload.succeeded", "auto_reload.too_small"]);
     // the same settings sent again are no new fall
     shop.switch_on().await;
     let dearer = Change { enabled: true, credits: Some(credits("2000")), ..Change::default() };
@@ -336,6 +339,7 @@ async fn auto_reload_loop_of_an_amount_that_is_too_small() {
     shop.take_all_free().await;
     shop.drain().await;
     assert_eq!((shop.reloads().len(), shop.charges()), (2, 2));
+    assert_eq!(shop.problem(), None);
     shop.kit.assert_sound();
 }
 
@@ -566,6 +570,73 @@ async fn without_its_card_it_is_switched_off() {
     shop.kit.assert_sound();
 }
 
+/// The charge was written down, but the card was removed before it was made.
+#[tokio::test]
+async fn a_removed_card_is_not_charged_though_its_charge_was_waiting() {
+    let shop = Shop::reloading(GOOD).await;
+    shop.take("60", Class::Free).await;
+    let desk = shop.desk.clone();
+    outbox::step(shop.kit.db(), outbox::Lane::Money, 1, |work| {
+        let desk = desk.clone();
+        async move { desk.carry_out(work).await }
+    })
+    .await
+    .unwrap();
+    assert_eq!(shop.reloads()[0].state.name(), "created");
+    let (organization, card) = (shop.customer, shop.cards()[0].id);
+    shop.kit.write(move |tx| cards::remove(tx, &by(), organization, card)).await.unwrap();
+    for _ in 0..3 {
+        shop.drain().await;
+        shop.later(DAY_MS);
+    }
+    assert_eq!((shop.charges(), shop.money("cash")), (0, 0));
+    assert_eq!((shop.reloads().len(), shop.reloads()[0].state.name()), (1, "failed"));
+    assert_eq!((shop.standing().enabled, shop.problem()), (false, Some(Problem::CardRemoved)));
+    shop.kit.assert_sound();
+}
+
+/// The provider may have charged the card, and forgets the key after a day: somebody has to look.
+#[tokio::test]
+async fn a_charge_that_is_never_answered_waits_for_a_person() {
+    for how in [LOST, UNANSWERED] {
+        let shop = Shop::reloading(GOOD).await;
+        shop.take("60", Class::Free).await;
+        shop.line.charge.store(how, Ordering::SeqCst);
+        shop.line.look.store(LOST, Ordering::SeqCst);
+        for _ in 0..22 {
+            shop.drain().await;
+            shop.later(HOUR_MS);
+        }
+        shop.line.charge.store(WORKS, Ordering::SeqCst);
+        let asked = shop.charges();
+        for _ in 0..10 {
+            shop.drain().await;
+            shop.later(6 * HOUR_MS);
+        }
+        assert_eq!((shop.reloads().len(), shop.charges()), (1, asked), "{how}");
+        assert_eq!(shop.reloads()[0].state.name(), "created");
+        assert_eq!((shop.standing().enabled, shop.problem()), (false, Some(Problem::Unanswered)));
+        assert_eq!(shop.told(), ["auto_reload.disabled"]);
+        let dead = shop.kit.db().read_blocking(|tx| outbox::dead(tx, 10)).unwrap();
+        assert!(dead.iter().any(|work| work.kind == payments::CHARGE), "{dead:?}");
+        let entries = shop.kit.db().read_blocking(|tx| audit::list(tx, &audit::Filter::default(), None, 50));
+        assert!(entries.unwrap().items.iter().any(|entry| entry.action == "payment.unanswered"));
+        shop.kit.assert_sound();
+        // when the provider tells of it after all, it is credited
+        if how == UNANSWERED {
+            let find = "SELECT reference FROM sandbox_charges";
+            let found = shop
+                .kit
+                .db()
+                .read_blocking(|tx| Ok::<_, DbError>(tx.query_row(find, [], |row| row.get::<_, String>(0))?));
+            shop.line.look.store(WORKS, Ordering::SeqCst);
+            shop.tell("late", &found.unwrap()).await.unwrap();
+            assert_eq!((shop.balance().as_str(), shop.money("cash")), ("1090", 1_210));
+            shop.kit.assert_sound();
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_makes_no_sense_is_said_by_its_field() {
     let shop = Shop::new().await;
@@ -579,6 +650,8 @@ async fn what_makes_no_sense_is_said_by_its_field() {
         (on(None, None), vec!["threshold_credits", "amount_credits"]),
         (on(some("-1"), some("1000")), vec!["threshold_credits"]),
         (on(some("1"), some("499")), vec!["amount_credits"]),
+        (on(some("1"), some("0")), vec!["amount_credits"]),
+        (on(some("1"), some("-1000")), vec!["amount_credits"]),
         (on(some("1"), some("1000001")), vec!["amount_credits"]),
         (on(some("1"), some("1000.5")), vec!["amount_credits"]),
         (stranger, vec!["payment_method_id"]),

@@ -116,8 +116,18 @@ fn notice(found: Option<AutoReload>, recovered: bool, ends_soon: Option<&Card>, 
         Problem::MonthlyCap => "The month's cap is reached.".to_owned(),
         Problem::CardRemoved => "The card that was charged is removed.".to_owned(),
         Problem::Price => "What was to be bought has no price any more.".to_owned(),
+        Problem::Unanswered => {
+            "The payment provider did not say in time whether the card was charged: we are looking into it."
+                .to_owned()
+        }
+        Problem::TooSmall => {
+            "What was bought did not lift the balance above the threshold: buy more each time, or lower it."
+                .to_owned()
+        }
     };
+    // one that was too small is none once the balance is up there
     let problem = standing.problem.map(|(problem, _)| problem);
+    let problem = problem.filter(|problem| !(recovered && *problem == Problem::TooSmall));
     let next = standing.retry.map(|retry| show.when(retry.at).to_string());
     match (standing.enabled, standing.in_flight, problem, next) {
         (false, _, None, _) => say(Tone::Neutral, "Off.".into(), None),

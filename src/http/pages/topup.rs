@@ -307,7 +307,7 @@ fn refundable(
     if !may || !open {
         return Ok(None);
     }
-    let unused = refunds::offer(tx, payment.id)?.unused;
+    let unused = refunds::offer(tx, payment.id, tx.now())?.unused;
     Ok((unused.minor > 0).then(|| format::money(unused)))
 }
 

@@ -5,13 +5,9 @@ use super::{
     record, seen, setup, sql,
 };
 use crate::base::id::{CardSetupId, OrganizationId, PaymentId, PaymentMethodId};
-use crate::base::time::HOUR_MS;
 use crate::outbox::{Failure, Work};
-use crate::payments::gateway::{Charge, Form, Setup, Trouble};
-use crate::payments::{CHARGE, Desk, Error, State, customers, refused, reload, row_of};
-
-/// Providers forget keys after a day: what has not been answered by then is not asked for again.
-const KEYS_HOLD_MS: i64 = 23 * HOUR_MS;
+use crate::payments::gateway::{Charge, Checkout, Form, KEYS_KEPT_MS, Setup, Trouble};
+use crate::payments::{CHARGE, Desk, Error, State, customers, disputes, refused, reload, row_of};
 
 impl Desk {
     /// Where customers come back to from giving a card.
@@ -35,21 +31,11 @@ impl Desk {
             return Ok(found);
         }
         let id = found.id;
-        let asked = match self.customer(found.organization).await {
-            Ok(customer) => {
-                let (key, told) = self.outside(id)?;
-                let order = Setup {
-                    key,
-                    id: told,
-                    customer,
-                    form: Form::Hosted,
-                    return_url: found.success_url.unwrap_or_else(|| self.card_return_url(id)),
-                    cancel_url: found.cancel_url.unwrap_or_else(|| self.card_return_url(id)),
-                };
-                gateway.set_up(order).await.map_err(Error::from)
-            }
-            Err(error) => Err(error),
-        };
+        let mut asked = self.ask_to_set_up(&found).await;
+        if let Err(Error::Gateway(Trouble::NoCustomer(_))) = &asked {
+            // it was forgotten, and is made known anew
+            asked = self.ask_to_set_up(&found).await;
+        }
         match asked {
             Ok(checkout) => self.db().write(move |tx| begun(tx, id, &checkout)).await,
             Err(Error::Gateway(Trouble::Refused(why))) => {
@@ -58,6 +44,26 @@ impl Desk {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn ask_to_set_up(&self, found: &CardSetup) -> Result<Checkout, Error> {
+        let (gateway, id) = (self.gateway()?, found.id);
+        let (_, told) = self.outside(id)?;
+        let customer = self.customer(found.organization).await?;
+        let url = |given: &Option<String>| given.clone().unwrap_or_else(|| self.card_return_url(id));
+        let order = Setup {
+            key: self.key_of(&told, found.organization)?,
+            id: told,
+            customer: customer.clone(),
+            form: Form::Hosted,
+            return_url: url(&found.success_url),
+            cancel_url: url(&found.cancel_url),
+        };
+        let asked = gateway.set_up(order).await;
+        if let Err(Trouble::NoCustomer(_)) = &asked {
+            self.customer_is_gone(found.organization, customer).await?;
+        }
+        Ok(asked?)
     }
 
     /// Asks the provider how a setup stands, unless the card is saved, and writes that down.
@@ -124,8 +130,9 @@ impl Desk {
         }
     }
 
-    /// Charges the saved card of a payment, unless that was answered already.
-    pub(in crate::payments) async fn charge(&self, id: PaymentId) -> Result<(), Error> {
+    /// Charges the saved card of a payment, unless that was answered already. `attempt`: how often it was tried, this time
+    /// included.
+    pub(in crate::payments) async fn charge(&self, id: PaymentId, attempt: i64) -> Result<(), Error> {
         let (payment, method) = self.db().read_blocking(|tx| -> Result<_, Error> {
             let payment = crate::payments::get(tx, id)?;
             let method = payment.extras.card.map(|card| any(tx, card)).transpose()?;
@@ -134,18 +141,26 @@ impl Desk {
         let Some(method) = method.filter(|_| payment.state == State::Created) else { return Ok(()) };
         let gateway = self.gateway()?;
         let elsewhere = gateway.name() != payment.gateway || gateway.name() != method.gateway;
-        if elsewhere || self.db().now() > payment.created_at.plus_ms(KEYS_HOLD_MS) {
-            // should it have been charged all the same, it is settled when the provider tells
-            return self.db().write(move |tx| refused(tx, id)).await;
+        let late = self.db().now() > payment.created_at.plus_ms(KEYS_KEPT_MS);
+        if method.removed || elsewhere || late {
+            if attempt == 1 && !late {
+                // the provider has not heard of it
+                return self.db().write(move |tx| refused(tx, id)).await;
+            }
+            // it may have been charged: should it have been, it is settled when the provider tells
+            self.db().write(move |tx| reload::unanswered(tx, &crate::payments::get(tx.conn()?, id)?)).await?;
+            let why = "whether the card was charged is not known: look at the provider";
+            return Err(Trouble::Refused(why.into()).into());
         }
         let (key, told) = self.outside(id)?;
+        let customer = self.customer(payment.organization).await?;
         let charge = Charge {
             key,
             id: told,
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
-            customer: self.customer(payment.organization).await?,
-            card: method.reference,
+            customer: customer.clone(),
+            card: method.reference.clone(),
         };
         let name = gateway.name();
         match gateway.charge(charge).await {
@@ -156,6 +171,12 @@ impl Desk {
             Err(Trouble::Refused(why)) => {
                 tracing::warn!(payment = %id, why, "a saved card could not be charged");
                 self.db().write(move |tx| refused(tx, id)).await
+            }
+            Err(Trouble::NoCustomer(_)) => {
+                // its cards went with it
+                self.customer_is_gone(payment.organization, customer).await?;
+                self.db().write(move |tx| refused(tx, id)).await?;
+                self.told_of_card(&method.reference).await.map(|_| ())
             }
             Err(trouble) => Err(trouble.into()),
         }
@@ -175,7 +196,12 @@ impl Desk {
             }
             FORGET => self.forget(card).await,
             EXPIRES => self.db().write(move |tx| announce(tx, card)).await,
-            CHARGE => self.charge(PaymentId::new(number)).await,
+            CHARGE => self.charge(PaymentId::new(number), work.attempts).await,
+            crate::wallet::CAUGHT => {
+                let organization = OrganizationId::new(number);
+                let done = self.db().write(move |tx| disputes::claw_back(tx, organization)).await;
+                done.map_err(Error::from)
+            }
             customers::SYNC => self.sync_customer(OrganizationId::new(number), work.id).await,
             crate::wallet::FELL | reload::AGAIN => {
                 self.reload(OrganizationId::new(number), work.id, work.kind == reload::AGAIN).await

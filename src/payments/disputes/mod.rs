@@ -10,12 +10,12 @@ pub(super) use sql::MISFITS;
 use super::gateway::{DisputeSeen, DisputeStatus};
 use super::refunds::Error;
 use super::{State as Standing, next_ask, sql as payments_sql};
-use crate::base::id::{DisputeId, GrantId, InvoiceId, OrganizationId, PaymentId};
+use crate::base::id::{DisputeId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
 use crate::grants;
 use crate::identity::audit::{self, Actor, By, Difference};
-use crate::invoices::{self, NewCreditNote};
+use crate::invoices::{self, Kind, NewCreditNote};
 use crate::ledger::{self, AccountKind, Book, Move, TransactionType};
 use crate::revenue;
 use crate::wallet::{self, Draw, Withdrawal};
@@ -70,6 +70,8 @@ pub struct Dispute {
     pub reason: String,
     /// The credit that was frozen for it.
     pub frozen: Credits,
+    /// The bank has taken the money. While it only asks, it has not.
+    pub withdrawn: bool,
     /// When it was first told.
     pub opened_at: Timestamp,
     /// Where it stands.
@@ -96,12 +98,24 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
         },
     };
     match (dispute.state, seen.status) {
-        (State::Open, DisputeStatus::Won) => win(tx, &dispute)?,
-        (State::Open, DisputeStatus::Lost) => lose(tx, &dispute)?,
+        (State::Open, DisputeStatus::Open) => withdraw(tx, &dispute, seen.amount)?,
+        (State::Open, DisputeStatus::Dropped) => win(tx, &dispute)?,
+        (State::Open, DisputeStatus::Won) => {
+            withdraw(tx, &dispute, seen.amount)?;
+            win(tx, &dispute)?;
+        }
+        (State::Open, DisputeStatus::Lost) => {
+            withdraw(tx, &dispute, seen.amount)?;
+            lose(tx, &get(conn, dispute.id)?)?;
+        }
+        (State::Won { .. }, DisputeStatus::Open | DisputeStatus::Lost) if !dispute.withdrawn => {
+            tracing::error!(dispute = %dispute.id, "the bank went on with what it had dropped: somebody has to look");
+            note(tx, "dispute.contradicted", &dispute)?;
+        }
         // what was decided stays; a bank that thinks again opens another
-        (State::Open | State::Won { .. } | State::Lost { .. }, _) => {}
+        (State::Open, DisputeStatus::Inquiry) | (State::Won { .. } | State::Lost { .. }, _) => {}
     }
-    sql::get(conn, dispute.id).map_err(Error::from)
+    Ok(Some(get(conn, dispute.id)?))
 }
 
 /// One dispute.
@@ -109,7 +123,7 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
 /// # Errors
 /// [`Error::NotFound`], and those of the database.
 pub fn get(conn: &Connection, id: DisputeId) -> Result<Dispute, Error> {
-    sql::get(conn, id)?.ok_or(Error::NotFound("dispute"))
+    Ok(with_frozen(conn, sql::get(conn, id)?.ok_or(Error::NotFound("dispute"))?)?)
 }
 
 /// All disputes, those before a dispute; newest first.
@@ -117,14 +131,23 @@ pub fn get(conn: &Connection, id: DisputeId) -> Result<Dispute, Error> {
 /// # Errors
 /// When the database fails.
 pub fn list(conn: &Connection, before: Option<DisputeId>, limit: u32) -> Result<Vec<Dispute>, DbError> {
-    sql::list(conn, before, limit)
+    sql::list(conn, before, limit)?.into_iter().map(|dispute| with_frozen(conn, dispute)).collect()
 }
 
-/// The bank has taken the money until it decides; what remains of the credit is frozen.
+/// While the bank has not decided, what is frozen may become more.
+fn with_frozen(conn: &Connection, dispute: Dispute) -> Result<Dispute, DbError> {
+    if dispute.state != State::Open {
+        return Ok(dispute);
+    }
+    let frozen = total(&wallet::frozen(conn, &dispute.freeze_reason())?);
+    Ok(Dispute { frozen, ..dispute })
+}
+
+/// What remains of the credit is frozen, and what becomes free of it later. Whether the bank has taken the money shows in what was
+/// seen.
 fn open(tx: &WriteTx<'_>, payment: &super::Payment, seen: &DisputeSeen) -> Result<Dispute, Error> {
     let conn = tx.conn()?;
-    let Standing::Settled(settled) = &payment.state else { return Err(Error::NotSettled) };
-    let mut dispute = Dispute {
+    let dispute = Dispute {
         id: sql::next_id(conn)?,
         organization: payment.organization,
         payment: payment.id,
@@ -133,34 +156,107 @@ fn open(tx: &WriteTx<'_>, payment: &super::Payment, seen: &DisputeSeen) -> Resul
         amount: seen.amount,
         reason: seen.reason.clone(),
         frozen: Credits::ZERO,
+        withdrawn: false,
         opened_at: tx.now(),
         state: State::Open,
     };
-    let mut wanted = Vec::new();
-    for grant in [Some(settled.grant), settled.bonus].into_iter().flatten() {
-        let original = grants::get(conn, grant)?.map_or(Credits::ZERO, |grant| grant.original);
-        wanted.push((grant, part_of(original, seen.amount, payment.quote.amounts.total)));
-    }
-    let frozen = wallet::freeze(tx, dispute.organization, &dispute.freeze_reason(), &wanted)?;
-    dispute.frozen = total(&frozen);
     sql::insert(conn, &dispute, next_ask(dispute.opened_at, tx.now()))?;
-    let withdrawn = transfer(tx, dispute.amount, AccountKind::Disputes, AccountKind::Cash)?;
-    move_money(tx, &dispute, "Payment disputed", vec![withdrawn])?;
+    lay_claim(tx, &dispute, payment)?;
+    let dispute = get(conn, dispute.id)?;
     note(tx, "dispute.opened", &dispute)?;
     Ok(dispute)
 }
 
-/// The money came back, and the credit is let go.
+/// Freezes the part of the payment's credit that is disputed, as far as it is there or comes back.
+fn lay_claim(tx: &WriteTx<'_>, dispute: &Dispute, payment: &super::Payment) -> Result<(), Error> {
+    let Standing::Settled(settled) = &payment.state else { return Err(Error::NotSettled) };
+    let mut wanted = Vec::new();
+    for grant in [Some(settled.grant), settled.bonus].into_iter().flatten() {
+        let original = grants::get(tx.conn()?, grant)?.map_or(Credits::ZERO, |grant| grant.original);
+        wanted.push((grant, part_of(original, dispute.amount, payment.quote.amounts.total)));
+    }
+    wallet::claim(tx, dispute.organization, &dispute.freeze_reason(), &wanted)?;
+    Ok(())
+}
+
+/// What the bank only asks about can still be given back: under which reason its credit is frozen.
+pub(super) fn inquiry(conn: &Connection, payment: PaymentId) -> Result<Option<String>, DbError> {
+    let open = sql::open_of(conn, payment)?;
+    Ok(open.filter(|dispute| !dispute.withdrawn).map(|dispute| dispute.freeze_reason()))
+}
+
+/// Sets credit of a payment aside with `set_aside`, also where the bank asks about it: that keeps the rest frozen.
+pub(super) fn beside_inquiry(
+    tx: &WriteTx<'_>,
+    payment: &super::Payment,
+    set_aside: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let open = sql::open_of(tx.conn()?, payment.id)?.filter(|dispute| !dispute.withdrawn);
+    if let Some(dispute) = &open {
+        wallet::thaw(tx, dispute.organization, &dispute.freeze_reason())?;
+    }
+    set_aside()?;
+    open.map_or(Ok(()), |dispute| lay_claim(tx, &dispute, payment))
+}
+
+/// The bank has taken the money until it decides. Once.
+fn withdraw(tx: &WriteTx<'_>, dispute: &Dispute, amount: Money) -> Result<(), Error> {
+    if dispute.withdrawn {
+        return Ok(());
+    }
+    let dispute = Dispute { amount, withdrawn: true, ..dispute.clone() };
+    sql::set_withdrawn(tx.conn()?, dispute.id, amount)?;
+    let withdrawn = transfer(tx, amount, AccountKind::Disputes, AccountKind::Cash)?;
+    move_money(tx, &dispute, "Payment disputed", vec![withdrawn])
+}
+
+/// The credit is let go, and the money that was taken came back.
 fn win(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
-    let back = transfer(tx, dispute.amount, AccountKind::Cash, AccountKind::Disputes)?;
+    let dispute = get(tx.conn()?, dispute.id)?;
     wallet::thaw(tx, dispute.organization, &dispute.freeze_reason())?;
-    move_money(tx, dispute, "Dispute won: the money came back", vec![back])?;
-    sql::close(tx.conn()?, dispute.id, State::Won { at: tx.now() })?;
-    note(tx, "dispute.won", dispute)
+    if dispute.withdrawn {
+        let back = transfer(tx, dispute.amount, AccountKind::Cash, AccountKind::Disputes)?;
+        move_money(tx, &dispute, "Dispute won: the money came back", vec![back])?;
+    }
+    sql::close(tx.conn()?, dispute.id, State::Won { at: tx.now() }, dispute.frozen)?;
+    note(tx, "dispute.won", &dispute)
 }
 
 /// The money is gone: so is the credit that is left of it, and the sale as far as it went back.
 fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
+    let credit_note = take_loss(tx, dispute, (dispute.id.to_string(), dispute.amount.minor), true)?;
+    sql::close(tx.conn()?, dispute.id, State::Lost { at: tx.now(), credit_note }, dispute.frozen)?;
+    note(tx, "dispute.lost", dispute)
+}
+
+/// Work: credit of lost disputes that became free later goes as well, with what can be credited of the sale by now.
+pub(super) fn claw_back(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    for dispute in sql::lost_of(conn, organization)? {
+        if wallet::frozen(conn, &dispute.freeze_reason())?.is_empty() {
+            continue;
+        }
+        let mut reference = dispute.id.to_string();
+        let mut rest = dispute.amount.minor;
+        let mut times = 0;
+        while let Some(before) = invoices::by_reference(conn, Kind::CreditNote, &reference)? {
+            rest = rest.saturating_sub(before.amounts.total.minor);
+            times += 1;
+            reference = format!("{}_{times}", dispute.id);
+        }
+        take_loss(tx, &dispute, (reference, rest), false)?;
+        note(tx, "dispute.clawed_back", &dispute)?;
+    }
+    Ok(())
+}
+
+/// Takes what is frozen for a lost dispute, with its money, and credits up to `most` of the sale, with tax, under `reference`.
+fn take_loss(
+    tx: &WriteTx<'_>,
+    dispute: &Dispute,
+    (reference, most): (String, i64),
+    is_first: bool,
+) -> Result<Option<InvoiceId>, Error> {
     let conn = tx.conn()?;
     let payment = payments_sql::get(conn, dispute.payment)?.ok_or(Error::NotFound("payment"))?;
     let Standing::Settled(settled) = &payment.state else { return Err(Error::NotSettled) };
@@ -169,16 +265,15 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     // refunds on their way get credit notes of their own
     let left = super::refunds::left(conn, payment.id, &invoice)?;
     // a dispute may be about more than is left: the bank's loss is ours, but no document says so twice
-    let given_back = Money { minor: dispute.amount.minor.min(left.total.minor), ..left.total };
+    let given_back = Money { minor: most.min(left.total.minor), ..left.total };
     let mut money = Vec::new();
-    let mut credit_note = None;
-    let mut net = 0;
+    let (mut credit_note, mut net) = (None, 0);
     if given_back.minor > 0 {
         let parts = invoices::divided(&invoice, left, given_back)?;
         net = parts.net.minor;
         let new = NewCreditNote {
             invoice: invoice.id,
-            reference: dispute.id.to_string(),
+            reference,
             total: given_back,
             reason: "Disputed payment".into(),
             paid: None,
@@ -190,12 +285,14 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     let of_grant = |draw: &&Draw| draw.account.number() == settled.grant.number();
     let credits = frozen.iter().find(of_grant).map_or(Credits::ZERO, |draw| draw.amount);
     if let Some(standing) = revenue::catch_up(tx, settled.grant)? {
+        // what comes later was credited with the first
+        let most = if is_first { net } else { standing.deferred.minor };
         let cost = grants::get(conn, settled.grant)?.map_or(0, |grant| {
             let exact = i128::from(standing.cost.minor) * i128::from(credits.micros())
                 / i128::from(grant.original.micros().max(1));
             i64::try_from(exact).unwrap_or(standing.cost.minor)
         });
-        let owed = Money { minor: cost.min(standing.deferred.minor).min(net), ..standing.deferred };
+        let owed = Money { minor: cost.min(standing.deferred.minor).min(most), ..standing.deferred };
         money.push(revenue::give_back(tx, settled.grant, credits, owed, AccountKind::Disputes)?);
     }
     money.retain(|moved| moved.amount != 0);
@@ -209,8 +306,7 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
         money,
     };
     wallet::withdraw_frozen(tx, dispute.organization, withdrawal)?;
-    sql::close(conn, dispute.id, State::Lost { at: tx.now(), credit_note })?;
-    note(tx, "dispute.lost", dispute)
+    Ok(credit_note)
 }
 
 /// The credit that a part of what was paid stands for: rounded up, and all of it for all of the money.
@@ -221,19 +317,6 @@ fn part_of(credit: Credits, amount: Money, paid: Money) -> Credits {
     let (micros, paid) = (i128::from(credit.micros()), i128::from(paid.minor.max(1)));
     let part = (micros * i128::from(amount.minor.max(0)) + paid - 1) / paid;
     i64::try_from(part).map_or(credit, Credits::from_micros)
-}
-
-/// Sets aside what has become free of a payment's credit, where the bank has not decided about it.
-///
-/// # Errors
-/// See [`Error`]; nothing is left behind.
-pub(super) fn freeze_more(tx: &WriteTx<'_>, payment: PaymentId, free: &[Draw]) -> Result<(), Error> {
-    let conn = tx.conn()?;
-    let Some(dispute) = sql::open_of(conn, payment)? else { return Ok(()) };
-    let wanted: Vec<_> = free.iter().map(|draw| (GrantId::new(draw.account.number()), draw.amount)).collect();
-    let more = wallet::freeze(tx, dispute.organization, &dispute.freeze_reason(), &wanted)?;
-    let frozen = dispute.frozen.checked_add(total(&more)).unwrap_or(dispute.frozen);
-    Ok(sql::set_frozen(conn, dispute.id, frozen)?)
 }
 
 fn total(draws: &[Draw]) -> Credits {

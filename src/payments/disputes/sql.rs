@@ -3,19 +3,19 @@
 use rusqlite::{Connection, Row, params};
 
 use super::{Dispute, State};
-use crate::base::id::{DisputeId, InvoiceId, PaymentId};
+use crate::base::id::{DisputeId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{self, DbError};
 
 const SELECT: &str =
     "SELECT id, organization_id, payment_id, gateway, reference, amount_minor, currency, reason, frozen,
-    opened_at, state, closed_at, credit_note_id FROM disputes";
+    withdrawn, opened_at, state, closed_at, credit_note_id FROM disputes";
 
 fn from_row(row: &Row<'_>) -> Result<Dispute, DbError> {
     let id: DisputeId = row.get(0)?;
-    let closed_at: Option<Timestamp> = row.get(11)?;
-    let credit_note: Option<InvoiceId> = row.get(12)?;
-    let state = match (row.get_ref(10)?.as_str().unwrap_or_default(), closed_at) {
+    let closed_at: Option<Timestamp> = row.get(12)?;
+    let credit_note: Option<InvoiceId> = row.get(13)?;
+    let state = match (row.get_ref(11)?.as_str().unwrap_or_default(), closed_at) {
         ("open", None) => State::Open,
         ("won", Some(at)) => State::Won { at },
         ("lost", Some(at)) => State::Lost { at, credit_note },
@@ -30,7 +30,8 @@ fn from_row(row: &Row<'_>) -> Result<Dispute, DbError> {
         amount: Money { minor: row.get(5)?, currency: row.get(6)? },
         reason: row.get(7)?,
         frozen: row.get(8)?,
-        opened_at: row.get(9)?,
+        withdrawn: row.get(9)?,
+        opened_at: row.get(10)?,
         state,
     })
 }
@@ -77,8 +78,8 @@ pub(super) fn next_id(conn: &Connection) -> Result<DisputeId, DbError> {
 pub(super) fn insert(conn: &Connection, new: &Dispute, ask_at: Timestamp) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO disputes (id, organization_id, payment_id, gateway, reference, amount_minor, currency, reason,
-                               frozen, opened_at, ask_at, state)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+                               frozen, withdrawn, opened_at, ask_at, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 'open')",
     )?
     .execute(params![
         new.id,
@@ -89,7 +90,7 @@ pub(super) fn insert(conn: &Connection, new: &Dispute, ask_at: Timestamp) -> Res
         new.amount.minor,
         new.amount.currency,
         new.reason,
-        new.frozen,
+        new.withdrawn,
         new.opened_at,
         ask_at,
     ])?;
@@ -101,20 +102,30 @@ pub(super) fn open_of(conn: &Connection, payment: PaymentId) -> Result<Option<Di
     one(conn, "WHERE payment_id = ? AND state = 'open' ORDER BY id LIMIT 1", [payment])
 }
 
-pub(super) fn set_frozen(conn: &Connection, id: DisputeId, frozen: Credits) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE disputes SET frozen = ? WHERE id = ?")?.execute(params![frozen, id])?;
+/// Those that an organization has lost.
+pub(super) fn lost_of(conn: &Connection, organization: OrganizationId) -> Result<Vec<Dispute>, DbError> {
+    let tail = "WHERE organization_id = ? AND state = 'lost' ORDER BY id";
+    db::collect(conn, &format!("{SELECT} {tail}"), [organization], from_row)
+}
+
+/// The bank has taken the money.
+pub(super) fn set_withdrawn(conn: &Connection, id: DisputeId, amount: Money) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE disputes SET withdrawn = 1, amount_minor = ? WHERE id = ?")?
+        .execute(params![amount.minor, id])?;
     Ok(())
 }
 
-pub(super) fn close(conn: &Connection, id: DisputeId, state: State) -> Result<(), DbError> {
+/// `frozen`: the credit that was set aside for it.
+pub(super) fn close(conn: &Connection, id: DisputeId, state: State, frozen: Credits) -> Result<(), DbError> {
     let (closed_at, credit_note) = match state {
         State::Open => (None, None),
         State::Won { at } => (Some(at), None),
         State::Lost { at, credit_note } => (Some(at), credit_note),
     };
-    let statement =
-        "UPDATE disputes SET state = ?, closed_at = ?, credit_note_id = ?, ask_at = NULL WHERE id = ?";
-    conn.prepare_cached(statement)?.execute(params![state.name(), closed_at, credit_note, id])?;
+    conn.prepare_cached(
+        "UPDATE disputes SET state = ?, closed_at = ?, credit_note_id = ?, frozen = ?, ask_at = NULL WHERE id = ?",
+    )?
+    .execute(params![state.name(), closed_at, credit_note, frozen, id])?;
     Ok(())
 }
 
@@ -133,7 +144,7 @@ pub(in crate::payments) const MISFITS: [(&str, &str); 2] = [
         "accounts",
         "WITH left_for AS (
              SELECT currency AS ledger, total_minor AS minor FROM refunds WHERE state = 'succeeded'
-             UNION ALL SELECT currency, amount_minor FROM disputes),
+             UNION ALL SELECT currency, amount_minor FROM disputes WHERE withdrawn = 1),
          spent AS (SELECT ledger, sum(minor) AS minor FROM left_for GROUP BY ledger)
          SELECT a.id, 'has paid out ' || a.credits_posted || ', but refunds and disputes come to ' || ifnull(s.minor, 0)
          FROM accounts a LEFT JOIN spent s ON s.ledger = a.ledger

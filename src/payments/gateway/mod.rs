@@ -267,6 +267,10 @@ pub struct RefundSeen {
 /// How a dispute stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisputeStatus {
+    /// The bank asks, before there is a dispute: no money is taken.
+    Inquiry,
+    /// What the bank asked came to nothing, or what would have been a dispute was kept from being one.
+    Dropped,
     /// The bank has not decided.
     Open,
     /// The money stays here.
@@ -319,6 +323,9 @@ pub enum Trouble {
     /// The provider knows of no such thing.
     #[error("the payment provider does not know it")]
     Unknown,
+    /// It was not carried out: the provider does not know the customer any more.
+    #[error("the payment provider does not know the customer any more: {0}")]
+    NoCustomer(String),
 }
 
 /// A payment provider.
@@ -344,6 +351,9 @@ pub trait Gateway: Send + Sync {
 
     /// Makes a checkout of an order, or answers the one it made under the same key before.
     fn begin(&self, order: Order) -> Called<'_, Checkout>;
+
+    /// Has an order be paid no more. One that is paid, or has ended, may be refused: look at it.
+    fn cancel<'a>(&'a self, reference: &'a str) -> Called<'a, ()>;
 
     /// How an order or a charge stands now. [`Trouble::Unknown`] where a checkout is one at which a card is kept: then
     /// [`Gateway::look_at_setup`] knows it.

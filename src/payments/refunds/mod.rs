@@ -14,7 +14,7 @@ pub use rules::{Basis, Part, Reason, State, Step, Taken, Unused};
 pub(super) use sql::MISFITS;
 
 use super::gateway::{KEYS_KEPT_MS, RefundSeen, RefundStatus};
-use super::{Payment, Settled, State as Standing, names, next_ask, sql as payments_sql};
+use super::{Payment, Settled, State as Standing, disputes, names, next_ask, sql as payments_sql};
 use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
 use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Money, MoneyError, Timestamp};
@@ -140,13 +140,15 @@ struct Sale {
 }
 
 impl Sale {
-    fn read(conn: &Connection, payment: PaymentId) -> Result<Self, Error> {
+    fn read(conn: &Connection, payment: PaymentId, now: Timestamp) -> Result<Self, Error> {
         let payment = payments_sql::get(conn, payment)?.ok_or(Error::NotFound("payment"))?;
         let Standing::Settled(settled) = payment.state.clone() else { return Err(Error::NotSettled) };
         let invoice = invoices::get(conn, payment.organization, settled.invoice)?;
         let under_way = sql::under_way(conn, payment.id)?;
         let left = left_beside(conn, under_way, &invoice)?;
-        let basis = Self::basis(conn, &settled, under_way, left.net.minor)?;
+        let inquiry = disputes::inquiry(conn, payment.id)?;
+        let spare = wallet::spare(conn, payment.organization, (inquiry.as_deref(), now))?;
+        let basis = Self::basis(conn, &settled, under_way, (left.net.minor, &spare))?;
         Ok(Self { payment, settled, invoice, left, basis })
     }
 
@@ -154,10 +156,13 @@ impl Sale {
         conn: &Connection,
         settled: &Settled,
         under_way: sql::UnderWay,
-        left: i64,
+        (left, spare): (i64, &[(GrantId, Credits)]),
     ) -> Result<Basis, Error> {
         let grant = grants::get(conn, settled.grant)?.ok_or(Error::NotFound("grant"))?;
-        let free = |grant: &grants::GrantRow| grant.remaining.micros().saturating_sub(grant.held.micros());
+        // what has gone to the overdraft was used, wherever it is repaid from
+        let free = |grant: &grants::GrantRow| {
+            spare.iter().find(|(id, _)| *id == grant.id).map_or(0, |(_, free)| free.micros())
+        };
         let money = revenue::standing(conn, settled.grant)?;
         let bonus = match settled.bonus.filter(|_| !under_way.bonus_settled) {
             Some(bonus) => grants::get(conn, bonus)?,
@@ -264,8 +269,8 @@ fn left_beside(conn: &Connection, under_way: sql::UnderWay, invoice: &Invoice) -
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotSettled`], and those of the database.
-pub fn offer(conn: &Connection, payment: PaymentId) -> Result<Offer, Error> {
-    let sale = Sale::read(conn, payment)?;
+pub fn offer(conn: &Connection, payment: PaymentId, now: Timestamp) -> Result<Offer, Error> {
+    let sale = Sale::read(conn, payment, now)?;
     let unused = sale.basis.unused();
     let credits = unused.credits.saturating_add(unused.forfeited).saturating_add(unused.bonus);
     Ok(Offer {
@@ -315,7 +320,7 @@ pub fn request(
     let conn = tx.conn()?;
     let payment = payments_sql::get(conn, wish.payment)?.filter(|found| found.organization == organization);
     let payment = payment.ok_or(Error::NotFound("payment"))?;
-    let sale = Sale::read(conn, payment.id)?;
+    let sale = Sale::read(conn, payment.id, tx.now())?;
     if is_late(&sale.settled, within_days, tx.now()) {
         return Err(Error::TooLate);
     }
@@ -348,7 +353,7 @@ pub fn decline(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error>
 /// See [`Error`].
 pub fn approve(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error> {
     let refund = undecided(tx, id)?;
-    let sale = Sale::read(tx.conn()?, refund.payment)?;
+    let sale = Sale::read(tx.conn()?, refund.payment, tx.now())?;
     let most = sale.with_tax(sale.most(refund.reason.part()))?;
     let total = Money { minor: refund.total.minor.min(most.minor), ..refund.total };
     let taken = sale.taken(total, refund.reason.part())?;
@@ -360,7 +365,7 @@ pub fn approve(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error>
 /// # Errors
 /// See [`Error`].
 pub fn give(tx: &WriteTx<'_>, by: &By, wish: &Wish) -> Result<Refund, Error> {
-    let sale = Sale::read(tx.conn()?, wish.payment)?;
+    let sale = Sale::read(tx.conn()?, wish.payment, tx.now())?;
     let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
     // before anything is written: the error is about what was asked for
     let taken = sale.taken(total, wish.reason.part())?;
@@ -481,7 +486,10 @@ fn set_aside(
     refund: &Refund,
     (total, taken): (Money, &Taken),
 ) -> Result<(), Error> {
-    wallet::freeze(tx, refund.organization, &refund.freeze_reason(), &sale.grants(taken))?;
+    disputes::beside_inquiry(tx, &sale.payment, || {
+        wallet::freeze(tx, refund.organization, &refund.freeze_reason(), &sale.grants(taken))?;
+        Ok(())
+    })?;
     sql::set_taken(tx.conn()?, refund.id, total, taken, tx.now())?;
     let state = State::Pending { reference: None };
     Ok(sql::set_state(tx.conn()?, refund.id, &state, None)?)
@@ -577,7 +585,7 @@ fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<
         RefundStatus::Pending => return Ok(Recorded::Waits(payment.id)),
         RefundStatus::Failed(_) => return Ok(Recorded::Unknown),
     }
-    let sale = Sale::read(conn, payment.id)?;
+    let sale = Sale::read(conn, payment.id, tx.now())?;
     if seen.amount.currency != sale.left.total.currency || seen.amount.minor > sale.left.total.minor {
         // the provider will refuse one of ours, or has given back more than was paid
         let waits = sql::under_way(conn, payment.id)?.net > 0;
@@ -604,9 +612,8 @@ pub(super) fn fail(tx: &WriteTx<'_>, id: RefundId, why: &str) -> Result<(), Erro
     if !matches!(refund.state, State::Pending { .. }) {
         return Ok(());
     }
-    let set_aside = wallet::frozen(tx.conn()?, &refund.freeze_reason())?;
+    // what the bank decides about, or has decided, is not let go
     wallet::thaw(tx, refund.organization, &refund.freeze_reason())?;
-    super::disputes::freeze_more(tx, refund.payment, &set_aside)?;
     let state = State::Failed { at: tx.now(), why: why.to_owned() };
     sql::set_state(tx.conn()?, id, &state, None)?;
     note(tx, &By::actor(Actor::System), "refund.failed", &get(tx.conn()?, id)?)

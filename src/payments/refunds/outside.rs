@@ -39,7 +39,7 @@ impl Desk {
         match gateway.refund(asked).await {
             Ok(seen) => self.note_refund(seen).await.map_err(|error| later(&error)),
             Err(trouble @ Trouble::Unreachable(_)) => Err(later(&trouble)),
-            Err(trouble @ (Trouble::Refused(_) | Trouble::Unknown)) => {
+            Err(trouble @ (Trouble::Refused(_) | Trouble::Unknown | Trouble::NoCustomer(_))) => {
                 let (why, name) = (trouble.to_string(), gateway.name());
                 let waiting = self.waiting_of(gateway, &charge).await.map_err(|error| later(&error))?;
                 let failed = self.db().write(move |tx| -> Result<_, Error> {

@@ -205,7 +205,8 @@ pub fn set(
         return Ok(before);
     }
     // what was asked for by hand is tried anew
-    let anew = change.enabled && (!was.enabled || was.problem.is_some());
+    let came_to_nothing = was.problem.is_some_and(|(problem, _)| problem != Problem::TooSmall);
+    let anew = change.enabled && (!was.enabled || came_to_nothing);
     let standing = if anew || !change.enabled {
         Standing { enabled: change.enabled, failures: 0, retry: None, problem: None, ..was }
     } else {
@@ -237,6 +238,22 @@ pub(super) fn card_removed(
     match sql::get(tx.conn()?, organization)? {
         Some(reload) if reload.standing.enabled && reload.settings.card == card => {
             switch_off(tx, organization, reload, Problem::CardRemoved, &card.to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a card was charged is not known, and can be asked no more: nothing is charged again before somebody has looked.
+pub(super) fn unanswered(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
+    let organization = payment.organization;
+    tracing::error!(payment = %payment.id, "a card was charged, or not: somebody has to look at the provider");
+    let what = Difference::new().with("total", payment.quote.amounts.total.to_string());
+    let by = By::actor(Actor::System);
+    audit::record(tx, &by, "payment.unanswered", payment.id, Some(organization), &what)?;
+    match sql::get(tx.conn()?, organization)? {
+        Some(mut reload) if reload.standing.in_flight == Some(payment.id) => {
+            reload.standing.in_flight = None;
+            switch_off(tx, organization, reload, Problem::Unanswered, &payment.id.to_string())
         }
         _ => Ok(()),
     }
@@ -360,7 +377,10 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
     let subject = payment.id.to_string();
     let told = |problem: Problem, reload: &mut AutoReload| {
         reload.standing.failures = reload.standing.failures.saturating_add(1);
-        reload.standing.problem = Some((problem, tx.now()));
+        // what a removed card comes to says nothing new
+        if reload.standing.problem.is_none_or(|(known, _)| known != Problem::CardRemoved) {
+            reload.standing.problem = Some((problem, tx.now()));
+        }
     };
     match outcome {
         Outcome::Nothing => {}
@@ -370,6 +390,12 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
                 reload.standing.problem = None;
             }
             notice(tx, organization, "auto_reload.succeeded", &subject, "")?;
+            let balance = wallet::summary(tx.conn()?, organization, tx.now())?.balance;
+            if reload.standing.enabled && balance < reload.settings.threshold {
+                // it does not fall below it again before it was above: nothing more is charged by itself
+                reload.standing.problem = Some((Problem::TooSmall, tx.now()));
+                notice(tx, organization, "auto_reload.too_small", &subject, Problem::TooSmall.name())?;
+            }
         }
         Outcome::Failed(problem, at) => {
             told(problem, &mut reload);

@@ -24,6 +24,10 @@ pub enum Problem {
     CardRemoved,
     /// What is bought each time has no price any more.
     Price,
+    /// The provider did not answer in time: whether the card was charged is not known.
+    Unanswered,
+    /// What was bought did not lift the balance above the threshold.
+    TooSmall,
 }
 
 impl Problem {
@@ -36,13 +40,22 @@ impl Problem {
             Self::MonthlyCap => "monthly_cap",
             Self::CardRemoved => "card_removed",
             Self::Price => "price",
+            Self::Unanswered => "unanswered",
+            Self::TooSmall => "too_small",
         }
     }
 
     /// The problem of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let others = [Self::Refused, Self::MonthlyCap, Self::CardRemoved, Self::Price];
+        let others = [
+            Self::Refused,
+            Self::MonthlyCap,
+            Self::CardRemoved,
+            Self::Price,
+            Self::Unanswered,
+            Self::TooSmall,
+        ];
         let known = others.into_iter().find(|problem| problem.name() == name);
         known.or_else(|| Decline::from_name(name).map(Self::Declined))
     }
@@ -264,7 +277,14 @@ mod tests {
     #[test]
     fn problems_have_names() {
         let declines = Decline::ALL.into_iter().map(Problem::Declined);
-        let others = [Problem::Refused, Problem::MonthlyCap, Problem::CardRemoved, Problem::Price];
+        let others = [
+            Problem::Refused,
+            Problem::MonthlyCap,
+            Problem::CardRemoved,
+            Problem::Price,
+            Problem::Unanswered,
+            Problem::TooSmall,
+        ];
         for problem in declines.chain(others) {
             assert_eq!(Problem::from_name(problem.name()), Some(problem));
         }

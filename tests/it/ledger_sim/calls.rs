@@ -315,6 +315,7 @@ impl Organization {
             pins.insert(place, pinned - part);
         }
         pins.retain(|_, part| *part > 0);
+        self.catch();
     }
 
     pub fn call(&self, external: &ExternalId, meter: &str) -> Option<usize> {

@@ -11,7 +11,7 @@ use super::calls::{Call, Pins};
 use super::limits::Limits;
 use super::money::{Books, Money};
 use super::price::{self, Micros, Prices, Terms, Used, day_of};
-use super::sales::Shop;
+use super::sales::{Claim, Shop};
 use crate::ledger_kit::GRACE_MS;
 
 const DAY_MS: i64 = 86_400_000;
@@ -147,6 +147,8 @@ pub struct Organization {
     pub terms: Vec<Terms>,
     pub grants: Vec<Grant>,
     pub overdraft: Micros,
+    /// What disputes want of grants beyond what they froze, the first first.
+    pub claims: Vec<Claim>,
     pub lines: Vec<Line>,
     pub events: BTreeMap<String, Event>,
     pub posted: Vec<Posted>,
@@ -188,6 +190,7 @@ impl Organization {
             terms: Vec::new(),
             grants: Vec::new(),
             overdraft: 0,
+            claims: Vec::new(),
             lines: Vec::new(),
             events: BTreeMap::new(),
             posted: Vec::new(),
@@ -592,6 +595,7 @@ impl Model {
                 }
             }
         }
+        to.catch();
         if surplus > 0 {
             to.grants.push(Grant {
                 class: 2,

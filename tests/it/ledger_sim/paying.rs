@@ -232,7 +232,7 @@ impl Paying {
                 told(tx, reference, *order, status, *off, charge.clone())
             }
             Self::Offer { sale } => {
-                let offer = refunds::offer(tx.conn()?, payment_id(*sale))?;
+                let offer = refunds::offer(tx.conn()?, payment_id(*sale), tx.now())?;
                 let (unused, used) = (offer.unused.minor, offer.used.minor);
                 Ok(format!("{unused} unused, {used} used, {}", offer.credits.micros()))
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Grant, Line, Model};
+use super::model::{Grant, Line, Model, Organization};
 use super::money::Money;
 use super::price::Micros;
 
@@ -87,6 +87,15 @@ pub struct Dispute {
     pub amount: i128,
     frozen: Frozen,
     pub fate: Fate,
+}
+
+/// What a dispute has frozen of a grant since it began, and what is still missing.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub dispute: usize,
+    pub grant: usize,
+    pub missing: Micros,
+    pub caught: Micros,
 }
 
 /// Everything about money.
@@ -358,14 +367,17 @@ impl Model {
         }
         let decided = |r: &Refund| matches!(r.fate, Fate::Pending | Fate::Done) && r.part != Part::Used;
         let bonus = bonus.filter(|_| !self.shop.refunds.iter().filter(of_sale).any(decided));
-        let grants = &self.organizations[sale.of].grants;
+        // what is owed was used
+        let mut repaid = self.organizations[sale.of].clone();
+        repaid.repay(self.now);
+        let deferred = self.organizations[sale.of].grants[grant].deferred() - promised;
+        let grants = &repaid.grants;
         let grant = &grants[grant];
         // what a call holds of a bonus counts as used: it may be
         let (bonus_free, bonus_gone) = bonus.map_or((0, 0), |bonus| {
             let bonus = &grants[bonus];
             (bonus.free(), bonus.original - bonus.free())
         });
-        let deferred = grant.deferred() - promised;
         let forfeited = bonus_gone.min(grant.free());
         let credits = grant.free() - forfeited;
         let net = (sale.price * credits / grant.original).min(deferred).min(net_left).max(0);
@@ -461,6 +473,8 @@ impl Model {
         for (grant, part) in frozen {
             to.grants[*grant].held -= part;
         }
+        to.catch();
+        to.repay(self.now);
         to.close(self.now);
     }
 
@@ -514,24 +528,11 @@ impl Model {
                 refund.fate = Fate::Failed;
                 refund.reference = None;
                 self.thaw(of, &frozen);
-                self.freeze_more(sale, &frozen);
             }
             (Fate::Pending, Fate::Done) => self.refunded(place, reference),
             _ => {}
         }
         Ok(self.refund_text(place))
-    }
-
-    /// What a refund lets go of is what the bank has to decide about.
-    fn freeze_more(&mut self, sale: usize, free: &Frozen) {
-        let open = |d: &Dispute| d.sale == sale && d.fate == Fate::Pending;
-        let Some(place) = self.shop.disputes.iter().position(open) else { return };
-        for (grant, micros) in free {
-            let more = self.freeze(self.shop.sales[sale].of, &[Some((*grant, *micros)), None]);
-            for (grant, micros) in more {
-                *self.shop.disputes[place].frozen.entry(grant).or_insert(0) += micros;
-            }
-        }
     }
 
     fn made_elsewhere(&mut self, charge: &str, amount: i128, status: Fate) -> Result<Option<usize>, String> {
@@ -577,7 +578,11 @@ impl Model {
 
     pub fn dispute_text(&self, place: usize) -> String {
         let dispute = &self.shop.disputes[place];
-        let frozen: Micros = dispute.frozen.values().sum();
+        let mut frozen: Micros = dispute.frozen.values().sum();
+        if dispute.fate == Fate::Pending {
+            let claims = &self.organizations[self.shop.sales[dispute.sale].of].claims;
+            frozen += claims.iter().filter(|c| c.dispute == place).map(|c| c.caught).sum::<Micros>();
+        }
         format!("{place} of {}: {} {:?} {frozen}", dispute.sale, dispute.amount, dispute.fate)
     }
 
@@ -611,6 +616,11 @@ impl Model {
         };
         let all = [Some((grant, part(sold.credits))), bonus.map(|bonus| (bonus, part(sold.bonus)))];
         let frozen = self.freeze(of, &all);
+        let dispute = self.shop.disputes.len();
+        for (grant, wanted) in all.iter().flatten().copied() {
+            let missing = wanted - frozen.get(&grant).copied().unwrap_or(0);
+            self.organizations[of].claims.push(Claim { dispute, grant, missing, caught: 0 });
+        }
         self.shop.cash -= amount;
         self.shop.disputed += amount;
         self.withdraw(of, "clawback", &Frozen::new());
@@ -619,18 +629,30 @@ impl Model {
         self.shop.disputes.len() - 1
     }
 
+    /// What a dispute has frozen since it began counts as frozen by it.
+    fn gather(&mut self, place: usize) {
+        let dispute = &mut self.shop.disputes[place];
+        let of = self.shop.sales[dispute.sale].of;
+        for claim in self.organizations[of].claims.iter_mut().filter(|c| c.dispute == place) {
+            *dispute.frozen.entry(claim.grant).or_insert(0) += std::mem::take(&mut claim.caught);
+        }
+    }
+
     fn won(&mut self, place: usize) {
+        self.gather(place);
         let dispute = &mut self.shop.disputes[place];
         dispute.fate = Fate::Failed;
         let (of, amount) = (self.shop.sales[dispute.sale].of, dispute.amount);
         let frozen = dispute.frozen.clone();
         self.shop.cash += amount;
         self.shop.disputed -= amount;
+        self.organizations[of].claims.retain(|claim| claim.dispute != place);
         self.thaw(of, &frozen);
         self.withdraw(of, "clawback", &Frozen::new());
     }
 
     fn lost(&mut self, place: usize) {
+        self.gather(place);
         let dispute = &mut self.shop.disputes[place];
         dispute.fate = Fate::Done;
         let (sale, amount, frozen) = (dispute.sale, dispute.amount, dispute.frozen.clone());
@@ -653,5 +675,28 @@ impl Model {
         grant.give_back(credits, 0, owed);
         self.shop.disputed -= owed;
         self.withdraw(of, "clawback", &frozen);
+    }
+}
+
+impl Organization {
+    /// Freezes what has become free of disputed grants.
+    pub fn catch(&mut self) {
+        for claim in &mut self.claims {
+            let grant = &mut self.grants[claim.grant];
+            let part = claim.missing.min(grant.free());
+            grant.held += part;
+            claim.missing -= part;
+            claim.caught += part;
+        }
+    }
+
+    /// What is owed is repaid from what is free.
+    pub fn repay(&mut self, now: i64) {
+        for place in self.draw_order() {
+            let grant = &mut self.grants[place];
+            let part = if grant.is_live(now) { grant.free().min(self.overdraft) } else { 0 };
+            grant.remaining -= part;
+            self.overdraft -= part;
+        }
     }
 }

@@ -343,8 +343,10 @@ async fn money_is_given_back_once_and_not_more_than_there_is() {
     for (status, expected) in [
         ("needs_response", DisputeStatus::Open),
         ("under_review", DisputeStatus::Open),
-        ("warning_needs_response", DisputeStatus::Open),
-        ("warning_closed", DisputeStatus::Won),
+        ("warning_needs_response", DisputeStatus::Inquiry),
+        ("warning_under_review", DisputeStatus::Inquiry),
+        ("prevented", DisputeStatus::Dropped),
+        ("warning_closed", DisputeStatus::Dropped),
         ("won", DisputeStatus::Won),
         ("lost", DisputeStatus::Lost),
     ] {

@@ -8,11 +8,13 @@ use tollbook::base::id::OrganizationId;
 use tollbook::db::{DbError, WriteTx};
 use tollbook::identity::audit::{Actor, By};
 use tollbook::identity::{BillingDetails, audit};
+use tollbook::payments::cards::{NewSetup, SetupState};
 use tollbook::payments::disputes;
 use tollbook::payments::gateway::{Customer, Decline, Form, Gateway, GiveBack, Order, signature, stripe};
 use tollbook::payments::refunds::{self, Wish};
 use tollbook::payments::{
-    self, Desk, Error, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms, WebhookError,
+    self, Desk, Error, Extras, Intent, NewPayment, Payment, Progress, Reason, Received, State, Terms,
+    WebhookError,
 };
 use tollbook::scheduler::Worker;
 
@@ -339,4 +341,86 @@ async fn a_dispute_at_stripe_finds_the_payment() {
     assert_eq!(shop.tell("evt_3", "charge.dispute.closed", &dispute).await.unwrap(), Received::Done);
     assert_eq!(shop.kit.summary(shop.buyer).balance.to_string(), "1000");
     shop.kit.assert_sound();
+}
+
+impl Shop {
+    async fn embedded(&self) -> Payment {
+        let extras = Extras { embedded: true, ..Extras::default() };
+        self.desk.start_with(self.wanted(), extras).await.unwrap()
+    }
+
+    async fn reconcile(&self) {
+        while self.desk.reconcile().await.unwrap() > 0 {}
+    }
+}
+
+/// What is paid on the platform's page does not end by itself: it is not asked about for ever.
+#[tokio::test]
+async fn an_abandoned_payment_is_canceled_after_a_day() {
+    for paid_at_last in [false, true] {
+        let shop = Shop::new().await;
+        let payment = shop.embedded().await;
+        let intent = payment.state.reference().unwrap().to_owned();
+        shop.kit.clock.advance(20 * 60 * MINUTE_MS);
+        shop.reconcile().await;
+        assert_eq!(shop.payment(&payment).state.name(), "pending");
+        shop.kit.clock.advance(4 * 60 * MINUTE_MS);
+        if paid_at_last {
+            let fields = json!({"status": "succeeded", "amount_received": 1_210});
+            shop.fake.change(&intent, fields);
+        }
+        shop.kit.clock.advance(10 * 60 * MINUTE_MS);
+        shop.fake.asked();
+        shop.reconcile().await;
+        let canceled = format!("/v1/payment_intents/{intent}/cancel");
+        assert!(shop.fake.asked().iter().any(|asked| asked.path == canceled));
+        if paid_at_last {
+            shop.assert_credited_once(&payment, &intent);
+        } else {
+            let state = shop.payment(&payment).state;
+            assert!(matches!(state, State::Failed { reason: Reason::Abandoned, .. }), "{state:?}");
+        }
+        shop.kit.clock.advance(100 * 60 * MINUTE_MS);
+        shop.fake.asked();
+        shop.reconcile().await;
+        assert!(shop.fake.asked().is_empty(), "asked about no more");
+    }
+}
+
+/// Somebody deletes the customer in Stripe's dashboard: it is made anew, for payments and for cards.
+#[tokio::test]
+async fn a_customer_that_was_deleted_is_made_anew() {
+    let shop = Shop::new().await;
+    shop.start().await;
+    for (key, made) in [("k2", 2), ("k3", 3)] {
+        let known = shop.fake.of_kind("cus_").remove(0)["id"].as_str().unwrap().to_owned();
+        shop.fake.remove(&known);
+        let intent = Some(Intent { key: key.into(), fingerprint: [7; 32] });
+        let payment = shop.desk.start(NewPayment { intent, ..shop.wanted() }).await.unwrap();
+        assert_eq!(payment.state.name(), "pending");
+        let session = payment.state.reference().unwrap();
+        let fresh = shop.fake.of_kind("cus_");
+        assert_eq!((fresh.len(), shop.fake.of_kind("cs_").len()), (1, made));
+        let sessions = shop.fake.of_kind("cs_");
+        let ours = sessions.iter().find(|found| found["id"] == session).unwrap();
+        assert_eq!(ours["customer"], fresh[0]["id"]);
+    }
+    shop.fake.remove(shop.fake.of_kind("cus_")[0]["id"].as_str().unwrap());
+    let new = NewSetup {
+        organization: shop.buyer,
+        gateway: stripe::NAME,
+        actor: "system".into(),
+        success_url: None,
+        cancel_url: None,
+    };
+    let setup = shop.desk.set_up_card(new).await.unwrap();
+    assert!(matches!(setup.state, SetupState::Pending(_)), "{setup:?}");
+    // and where its details are brought up to date
+    shop.fake.remove(shop.fake.of_kind("cus_")[0]["id"].as_str().unwrap());
+    let organization = shop.buyer;
+    shop.kit.write(move |tx| payments::details_changed(tx, organization)).await.unwrap();
+    Worker::new(shop.kit.db().clone(), shop.desk.clone()).work().await.unwrap();
+    let intent = Some(Intent { key: "k4".into(), fingerprint: [7; 32] });
+    shop.desk.start(NewPayment { intent, ..shop.wanted() }).await.unwrap();
+    assert_eq!(shop.fake.of_kind("cus_").len(), 1);
 }

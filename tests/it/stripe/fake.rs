@@ -126,6 +126,11 @@ impl Fake {
         set(self.world().objects.get_mut(id).unwrap(), fields);
     }
 
+    /// Somebody deletes it in the dashboard.
+    pub fn remove(&self, id: &str) {
+        self.world().objects.remove(id).unwrap();
+    }
+
     /// A card that a customer has.
     pub fn card(&self, customer: Option<&str>, fields: Value) -> String {
         let mut world = self.world();
@@ -363,9 +368,18 @@ impl World {
                     Ok((*id).to_owned())
                 }
             }
+            ("POST", ["payment_intents", id, "cancel"]) if self.objects.contains_key(*id) => {
+                let kept = self.objects.get_mut(*id).unwrap();
+                if kept["status"] == "succeeded" {
+                    Err(refused("payment_intent_unexpected_state", "It has a status of succeeded."))
+                } else {
+                    kept["status"] = json!("canceled");
+                    Ok((*id).to_owned())
+                }
+            }
             ("POST", ["refunds"]) => self.refund(asked),
             ("GET", [.., id]) if self.objects.contains_key(*id) => Ok((*id).to_owned()),
-            (_, [.., "detach"] | []) => Err(missing("object", "")),
+            (_, [.., "detach" | "cancel"] | []) => Err(missing("object", "")),
             (_, [.., id]) => Err(missing("object", id)),
         };
         let id = match made {

@@ -223,7 +223,7 @@ async fn a_key_that_stands_for_something_else_is_no_refusal() {
 async fn what_is_not_there_and_what_is_wrong_is_refused() {
     let scene = Scene::new(5_000).await;
     let stranger = scene.stripe.begin(order(Form::Hosted, Some("cus_nobody"))).await;
-    assert!(matches!(stranger, Err(Trouble::Refused(why)) if why.contains("No such customer")));
+    assert!(matches!(stranger, Err(Trouble::NoCustomer(why)) if why.contains("No such customer")));
     assert_eq!(scene.stripe.look("pi_nobody").await, Err(Trouble::Unknown));
     assert_eq!(scene.stripe.look("cs_nobody").await, Err(Trouble::Unknown));
     assert_eq!(scene.stripe.look_at_refund("re_nobody").await, Err(Trouble::Unknown));

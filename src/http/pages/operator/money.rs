@@ -156,7 +156,7 @@ fn view(
     mut form: FormState,
 ) -> Result<FormPage, ApiError> {
     let payment = payments::get(tx, id)?;
-    let offer = refunds::offer(tx, id)?;
+    let offer = refunds::offer(tx, id, tx.now())?;
     let who = organizations::get(tx, payment.organization)?.name;
     let crumbs = vec![Crumb::here("Operator"), Crumb::link("Payments", PATH), Crumb::here("Refund")];
     form.values.entry("reason".into()).or_insert_with(|| "unused".into());

@@ -197,6 +197,13 @@ impl Gateway for Sandbox {
         })
     }
 
+    fn cancel<'a>(&'a self, reference: &'a str) -> Called<'a, ()> {
+        Box::pin(async move {
+            let reference = reference.to_owned();
+            self.db.write(move |tx| cancel(tx, &reference)).await
+        })
+    }
+
     fn refund(&self, refund: GiveBack) -> Called<'_, RefundSeen> {
         Box::pin(async move { self.db.write(move |tx| back::refund(tx, &refund)).await })
     }
@@ -315,6 +322,20 @@ pub fn pay(tx: &WriteTx<'_>, reference: &str, card: Card) -> Result<Session, Pay
     }
     checkouts::update_sandbox(tx.conn()?, &session)?;
     Ok(session)
+}
+
+/// An open checkout ends now.
+fn cancel(tx: &WriteTx<'_>, reference: &str) -> Result<(), Trouble> {
+    let conn = tx.conn()?;
+    let mut session = checkouts::sandbox(conn, reference, "")?.ok_or(Trouble::Unknown)?;
+    match session.status(tx.now()) {
+        Status::Open(_) => {
+            session.expires_at = tx.now();
+            Ok(checkouts::update_sandbox(conn, &session)?)
+        }
+        Status::Ended => Ok(()),
+        Status::Processing | Status::Paid => Err(Trouble::Refused("it is paid".into())),
+    }
 }
 
 /// The customer answers the bank's question.

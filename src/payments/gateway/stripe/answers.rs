@@ -40,6 +40,8 @@ pub(super) struct Rejection {
     pub(super) code: Option<String>,
     decline_code: Option<String>,
     message: Option<String>,
+    /// Which field it is about.
+    pub(super) param: Option<String>,
     pub(super) payment_intent: Option<Named>,
 }
 
@@ -356,11 +358,10 @@ pub(super) struct Dispute {
 impl Dispute {
     pub(super) fn seen(self) -> Result<DisputeSeen, Trouble> {
         let status = match self.status.as_str() {
-            "needs_response" | "under_review" | "warning_needs_response" | "warning_under_review" => {
-                DisputeStatus::Open
-            }
-            // a warning that came to nothing, and a dispute that was kept from being one
-            "won" | "warning_closed" | "prevented" => DisputeStatus::Won,
+            "needs_response" | "under_review" => DisputeStatus::Open,
+            "warning_needs_response" | "warning_under_review" => DisputeStatus::Inquiry,
+            "warning_closed" | "prevented" => DisputeStatus::Dropped,
+            "won" => DisputeStatus::Won,
             "lost" => DisputeStatus::Lost,
             other => return Err(not_understood(other)),
         };

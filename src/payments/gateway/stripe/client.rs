@@ -27,6 +27,8 @@ pub(super) enum Fault {
     NoAnswer(String),
     /// There is no such thing.
     Missing(String),
+    /// The customer that was named is not there any more.
+    NoCustomer(String),
     /// The bank did not want to. `intent`: Stripe's id of what was tried.
     Declined { decline: Decline, intent: Option<String>, message: String },
     /// It was not carried out, and will not be.
@@ -47,6 +49,7 @@ impl Fault {
     pub(super) fn making(self) -> Trouble {
         match self {
             Self::NoAnswer(why) => Trouble::Unreachable(why),
+            Self::NoCustomer(why) => Trouble::NoCustomer(why),
             Self::Missing(why) | Self::Refused(why) | Self::Declined { message: why, .. } => {
                 Trouble::Refused(why)
             }
@@ -212,6 +215,12 @@ fn refusal(status: StatusCode, body: &[u8], again: bool) -> Failed {
         _ if again => Fault::NoAnswer(format!("status {}: {message}", status.as_u16())),
         // under the same key something else was asked for before, and that may have been carried out
         _ if error.kind.as_deref() == Some("idempotency_error") => Fault::NoAnswer(message),
+        400 | 404
+            if error.code.as_deref() == Some("resource_missing")
+                && error.param.as_deref() == Some("customer") =>
+        {
+            Fault::NoCustomer(message)
+        }
         404 => Fault::Missing(message),
         400..=499 if error.code.as_deref() == Some("resource_missing") => Fault::Missing(message),
         400 | 405..=407 | 410..=422 => Fault::Refused(message),

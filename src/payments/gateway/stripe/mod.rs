@@ -24,8 +24,8 @@ use stripe_checkout::checkout_session::{
 use stripe_client_core::{IdempotencyKey, RequestBuilder, RequestStrategy, StripeMethod, StripeRequest};
 use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
 use stripe_core::payment_intent::{
-    CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods, CreatePaymentIntentOffSession,
-    RetrievePaymentIntent,
+    CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods,
+    CreatePaymentIntentOffSession, RetrievePaymentIntent,
 };
 use stripe_core::refund::{CreateRefund, RetrieveRefund};
 use stripe_core::setup_intent::{CreateSetupIntent, CreateSetupIntentUsage, RetrieveSetupIntent};
@@ -317,6 +317,16 @@ impl Gateway for Stripe {
                 Form::Hosted => self.hosted(order).await,
                 Form::Embedded => self.embedded(order).await,
             }
+        })
+    }
+
+    fn cancel<'a>(&'a self, reference: &'a str) -> Called<'a, ()> {
+        Box::pin(async move {
+            // a session ends by itself
+            let request = CancelPaymentIntent::new(known(reference, INTENT)?).build();
+            // what is canceled stays so, and what is paid is refused: sending it again does no harm
+            let key = uuid::Uuid::new_v4().to_string();
+            self.make::<answers::Named>(request, &key).await.map_err(Fault::looking).map(|_| ())
         })
     }
 
