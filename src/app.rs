@@ -452,6 +452,19 @@ fn guard(config: &Config) -> Result<Guarded, outside::Error> {
     Guarded::new(timeout, move |address| allowed.iter().any(|network| network.contains(address)))
 }
 
+/// The server that takes mail, where there is one.
+fn smtp(mail: &config::Mail, domain: String) -> Option<SmtpTerms> {
+    Some(SmtpTerms {
+        host: mail.host.clone()?,
+        port: mail.port,
+        security: mail.security,
+        account: mail.username.clone().zip(mail.password.clone()),
+        from: mail.from.clone(),
+        timeout: Duration::from_secs(u64::from(mail.timeout_seconds)),
+        domain,
+    })
+}
+
 /// Who tells people, and what about himself.
 fn courier(
     config: &Config,
@@ -461,8 +474,8 @@ fn courier(
 ) -> Result<(Courier, notifications::Terms), StartError> {
     let host = settings.public_url.split("://").last().unwrap_or_default();
     let domain = host.split(['/', ':']).next().unwrap_or_default().to_owned();
-    let smtp = SmtpTerms { settings: config.mail.clone(), domain };
-    let mail = Sender::new(&smtp).map_err(StartError::Mail)?;
+    let mail = smtp(&config.mail, domain).map(|terms| Sender::new(&terms)).transpose();
+    let mail = mail.map_err(StartError::Mail)?;
     let sms = &config.sms;
     let sms = match (&sms.account_sid, &sms.auth_token, &sms.from) {
         (Some(account), Some(token), Some(from)) => Some(SmsTerms {

@@ -48,7 +48,9 @@ fn the_example_holds_every_setting_at_its_default() {
         }
     }
     // a secret's `…_file` is another way to give the secret, not a setting of its own
-    lines.retain(|line| !["_token_file", "_key_file", "_secrets_file", "password_file"].iter().any(|end| line.contains(end)));
+    lines.retain(|line| {
+        !["_token_file", "_key_file", "_secrets_file", "password_file"].iter().any(|end| line.contains(end))
+    });
     let mut settings: Vec<String> =
         Config::default().settings().iter().map(|s| format!("{} = {}", s.key, s.value)).collect();
     lines.sort();

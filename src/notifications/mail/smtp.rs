@@ -8,14 +8,24 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
-use crate::config::{Mail as Settings, MailSecurity};
+use crate::config::{MailSecurity, Secret};
 use crate::outbox::Failure;
 
 /// Where mail is handed over, and in whose name.
 #[derive(Debug, Clone)]
 pub struct SmtpTerms {
-    /// How the server is reached.
-    pub settings: Settings,
+    /// The server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: MailSecurity,
+    /// Who signs in there, and with what.
+    pub account: Option<(String, Secret)>,
+    /// Whom mail is from.
+    pub from: String,
+    /// How long one attempt may take.
+    pub timeout: Duration,
     /// The host after the `@` of message ids.
     pub domain: String,
 }
@@ -46,28 +56,26 @@ pub struct Outgoing<'a> {
 }
 
 impl Sender {
-    /// One for this server; none when there is none.
+    /// One for this server.
     ///
     /// # Errors
     /// When the TLS library cannot be set up, or the address that mail is from is none.
-    pub fn new(terms: &SmtpTerms) -> Result<Option<Self>, String> {
-        let settings = &terms.settings;
-        let Some(host) = &settings.host else { return Ok(None) };
-        let tls = || TlsParameters::new(host.clone()).map_err(|e| e.to_string());
-        let tls = match settings.security {
+    pub fn new(terms: &SmtpTerms) -> Result<Self, String> {
+        let tls = || TlsParameters::new(terms.host.clone()).map_err(|e| e.to_string());
+        let tls = match terms.security {
             MailSecurity::StartTls => Tls::Required(tls()?),
             MailSecurity::Tls => Tls::Wrapper(tls()?),
             MailSecurity::None => Tls::None,
         };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(settings.port)
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&terms.host)
+            .port(terms.port)
             .tls(tls)
-            .timeout(Some(Duration::from_secs(u64::from(settings.timeout_seconds))));
-        if let (Some(user), Some(password)) = (&settings.username, &settings.password) {
+            .timeout(Some(terms.timeout));
+        if let Some((user, password)) = &terms.account {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
-        let from = settings.from.parse().map_err(|_| "mail.from is not an address".to_owned())?;
-        Ok(Some(Self { transport: builder.build(), from, domain: terms.domain.clone() }))
+        let from = terms.from.parse().map_err(|_| "mail.from is not an address".to_owned())?;
+        Ok(Self { transport: builder.build(), from, domain: terms.domain.clone() })
     }
 
     /// Hands one over.
