@@ -287,6 +287,7 @@ impl Walk<'_> {
             },
             actor: people::BY.actor.to_string(),
             intent: None,
+            agreed: None,
         };
         let seller = self.seller.clone();
         self.db.write_blocking(move |tx| -> Result<(), payments::Error> {

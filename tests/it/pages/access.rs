@@ -89,6 +89,7 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("GET", "/operator/payments", Operator),
     ("GET", "/operator/payments/{id}/refund", Operator),
     ("POST", "/operator/payments/{id}/refund", Operator),
+    ("POST", "/operator/payments/concerns/{id}", Operator),
     ("POST", "/operator/refunds/{id}", Operator),
     ("POST", "/operator/disputes/{id}", Operator),
     ("GET", "/operator/packages", Operator),

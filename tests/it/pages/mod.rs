@@ -8,6 +8,7 @@ mod entry;
 mod files;
 mod invoices;
 mod limits;
+mod money;
 mod operator;
 mod packages;
 mod refunds;

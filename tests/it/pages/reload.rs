@@ -71,6 +71,17 @@ async fn a_customer_saves_a_card_and_never_runs_dry() {
     on.says("settled");
     on.says("Charged this month: \u{20ac}12.10");
     assert_eq!(on.value("monthly_cap"), "50.00");
+    on.says("Balance and reloads");
+    on.says("Auto-reload below");
+    on.says("1,000.00 credits by auto-reload");
+    // switching off says so
+    let off = browser.fill(&on, "/auto-reload", &[]).await.expect(303);
+    let off = browser.get(off.location()).await.expect(200);
+    off.says("Auto-reload is switched off");
+    off.does_not_say("has been saved");
+    off.does_not_say("Auto-reload below");
+    let again = browser.fill(&off, "/auto-reload", &sent).await.expect(303);
+    browser.get(again.location()).await.expect(200).says("Auto-reload has been saved.");
     browser.get("/overview").await.expect(200).says("1,000.00");
     // without its card it is off
     let cards = browser.get("/payment-methods").await.expect(200);

@@ -55,6 +55,7 @@ impl Shop {
             purchase: TERMS.for_amount("10", Currency::EUR).unwrap(),
             actor: "test".into(),
             intent: Some(Intent { key: "k".into(), fingerprint: [7; 32] }),
+            agreed: None,
         }
     }
 

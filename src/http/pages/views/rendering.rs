@@ -37,7 +37,6 @@ fn pages() -> Vec<(&'static str, String)> {
         ("billing-details", html(&BillingDetailsPage::sample())),
         ("payment-methods", html(&PaymentMethodsPage::sample())),
         ("auto-reload", html(&AutoReloadPage::sample())),
-        ("sandbox-setup", html(&SandboxSetupPage::sample())),
         ("sandbox", html(&SandboxPage::sample())),
         ("agent-limit", html(&AgentLimitPage::sample())),
         ("organizations", html(&OrganizationsPage::sample())),
