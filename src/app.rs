@@ -531,6 +531,7 @@ pub fn seller_terms(config: &Config) -> SellerTerms {
             ..BillingDetails::default()
         },
         oss: config.tax.oss,
+        series_prefix: config.invoices.prefix.clone(),
         home_rate: tax::Rate::from_basis_points(config.tax.home_rate_basis_points),
     }
 }

@@ -153,6 +153,35 @@ fn say(tone: Tone, text: String, link: Option<(&str, &str)>) -> Notice {
     Notice { tone, text, link: link.map(|(to, label)| (to.to_owned(), label.to_owned())) }
 }
 
+/// What keeps it from buying credit, for the first page: how long the credit lasts, whether money moved, and what to do.
+pub(super) fn trouble(standing: &Standing, left: &str, show: &Show) -> Option<Notice> {
+    let (problem, _) = standing.problem?;
+    let next = standing.retry.map(|retry| show.when(retry.at).to_string());
+    let card = Some(("/payment-methods", "Save another card"));
+    let (text, link) = match (problem, standing.enabled, next) {
+        // that was done by hand
+        (Problem::CardRemoved, ..) => return None,
+        (Problem::Declined(_), false, _) => {
+            (format!("Card declined, {left}. You were not charged, and auto-reload is switched off."), card)
+        }
+        (Problem::Declined(_), true, Some(next)) => {
+            (format!("Card declined, {left}. You were not charged; it is tried again {next}."), card)
+        }
+        (Problem::Declined(_), true, None) => (
+            format!("Card declined, {left}. You were not charged, and it is not tried again by itself."),
+            Some(("/topup", "Top up by hand")),
+        ),
+        (Problem::MonthlyCap, ..) => {
+            (format!("Auto-reload has reached the month's cap, {left}."), Some(("/topup", "Top up by hand")))
+        }
+        (Problem::Refused | Problem::Price, ..) => (
+            format!("Auto-reload could not buy credit, {left}. You were not charged."),
+            Some(("/auto-reload", "See why")),
+        ),
+    };
+    Some(say(Tone::Bad, text, link))
+}
+
 fn no_card(standing: Option<Standing>) -> Notice {
     let text = match standing.and_then(|standing| standing.problem) {
         Some((Problem::CardRemoved, _)) => "Off: the card that was charged is removed.",

@@ -270,7 +270,17 @@ const LOCAL: [(&str, [&str; 6]); 31] = [
     ("ES", ["Spanien", "España", "Espagne", "Spagna", "Spanje", "Espanha"]),
     ("FI", ["Finnland", "Finlandia", "Finlande", "Finlandia", "Finland", "Finlândia"]),
     ("FR", ["Frankreich", "Francia", "France", "Francia", "Frankrijk", "França"]),
-    ("GB", ["Vereinigtes Königreich", "Reino Unido", "Royaume-Uni", "Regno Unito", "Verenigd Koninkrijk", "Reino Unido"]),
+    (
+        "GB",
+        [
+            "Vereinigtes Königreich",
+            "Reino Unido",
+            "Royaume-Uni",
+            "Regno Unito",
+            "Verenigd Koninkrijk",
+            "Reino Unido",
+        ],
+    ),
     ("GR", ["Griechenland", "Grecia", "Grèce", "Grecia", "Griekenland", "Grécia"]),
     ("HR", ["Kroatien", "Croacia", "Croatie", "Croazia", "Kroatië", "Croácia"]),
     ("HU", ["Ungarn", "Hungría", "Hongrie", "Ungheria", "Hongarije", "Hungria"]),
@@ -288,7 +298,17 @@ const LOCAL: [(&str, [&str; 6]); 31] = [
     ("SE", ["Schweden", "Suecia", "Suède", "Svezia", "Zweden", "Suécia"]),
     ("SI", ["Slowenien", "Eslovenia", "Slovénie", "Slovenia", "Slovenië", "Eslovénia"]),
     ("SK", ["Slowakei", "Eslovaquia", "Slovaquie", "Slovacchia", "Slowakije", "Eslováquia"]),
-    ("US", ["Vereinigte Staaten", "Estados Unidos", "États-Unis", "Stati Uniti", "Verenigde Staten", "Estados Unidos"]),
+    (
+        "US",
+        [
+            "Vereinigte Staaten",
+            "Estados Unidos",
+            "États-Unis",
+            "Stati Uniti",
+            "Verenigde Staten",
+            "Estados Unidos",
+        ],
+    ),
 ];
 
 /// The name of the country with this code; the code itself where there is no such country.
@@ -331,7 +351,8 @@ mod tests {
         for (code, names) in LOCAL {
             assert!(names.iter().all(|name| name.len() > 3), "{code}");
         }
-        let members = ENGLISH.iter().filter(|(code, _)| code.parse::<Country>().is_ok_and(Country::is_member));
+        let members =
+            ENGLISH.iter().filter(|(code, _)| code.parse::<Country>().is_ok_and(Country::is_member_state));
         for (code, _) in members {
             assert!(LOCAL.iter().any(|(known, _)| known == code), "{code} is a member state");
         }

@@ -14,3 +14,4 @@ mod packages;
 mod refunds;
 mod reload;
 mod topup;
+mod transfer;

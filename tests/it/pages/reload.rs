@@ -110,6 +110,10 @@ async fn a_declined_card_says_what_to_do_and_after_three_it_is_off() {
     let declined = browser.get("/auto-reload").await.expect(200);
     declined.says("The card was declined, and you were not charged. It is tried again");
     declined.says("Top up by hand");
+    let first = browser.get("/overview").await.expect(200);
+    first.says("Card declined, nothing left. You were not charged; it is tried again");
+    first.says("Save another card");
+    first.says("Auto-reload below");
     for hours in [6, 24] {
         app.clock.advance(hours * 3_600_000);
         work(&app).await;
@@ -118,4 +122,6 @@ async fn a_declined_card_says_what_to_do_and_after_three_it_is_off() {
     let off = Browser::with_session(&app, &owner).get("/auto-reload").await.expect(200);
     off.says("Switched off after three declines in a row.");
     off.says("Save another card");
+    let first = browser.get("/overview").await.expect(200);
+    first.says("Card declined, nothing left. You were not charged, and auto-reload is switched off.");
 }

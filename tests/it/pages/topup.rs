@@ -1,7 +1,7 @@
 //! Buying credit on the pages, with the sandbox's own page for paying.
 
 use tollbook::base::{Currency, Money};
-use tollbook::identity::{BillingDetails, Role, Scope, organizations};
+use tollbook::identity::{BillingDetails, Role, organizations};
 use tollbook::payments::packages::{self, Wanted};
 
 use super::browsing::{Browser, Page};
@@ -151,7 +151,7 @@ async fn the_sandbox_lets_its_forms_lead_back_to_the_platform() {
     })
     .await;
     let acme = app.organization("Acme").await;
-    let key = app.organization_key(acme, &[Scope::BillingWrite]).await;
+    let (_, owner) = app.member(acme, Role::Owner).await;
     let urls =
         r#""success_url":"http://localhost:3000/done?x=1","cancel_url":"https://app.example.com/credit""#;
     let targets = |page: &Page| {
@@ -163,7 +163,7 @@ async fn the_sandbox_lets_its_forms_lead_back_to_the_platform() {
         ("/api/v1/billing/checkout", format!(r#"{{"credits":1000,{urls}}}"#), "checkout_url"),
         ("/api/v1/billing/payment-methods", format!("{{{urls}}}"), "checkout_url"),
     ] {
-        let made = app.post(path_of, &body).bearer(&key).header("Idempotency-Key", "k").send().await;
+        let made = app.post(path_of, &body).bearer(&owner).header("Idempotency-Key", "k").send().await;
         let made = made.expect(201);
         let asks = path(&app, made.json[field].as_str().unwrap_or_else(|| panic!("{}", made.text)));
         let page = browser.get(&asks).await.expect(200);

@@ -27,6 +27,7 @@ pub mod setup;
 pub mod sign_in;
 pub mod topup;
 pub mod transactions;
+pub mod transfer;
 pub mod usage;
 pub mod usage_day;
 

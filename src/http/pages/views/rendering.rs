@@ -38,6 +38,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("payment-methods", html(&PaymentMethodsPage::sample())),
         ("auto-reload", html(&AutoReloadPage::sample())),
         ("sandbox", html(&SandboxPage::sample())),
+        ("transfer", html(&super::transfer::TransferPage::sample())),
+        ("transfer-review", html(&super::transfer::TransferReviewPage::sample())),
         ("agent-limit", html(&AgentLimitPage::sample())),
         ("organizations", html(&OrganizationsPage::sample())),
         ("organizations-empty", html(&OrganizationsPage::sample_empty())),
