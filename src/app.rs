@@ -386,7 +386,7 @@ fn state(
 }
 
 /// What may be bought under this configuration.
-fn payment_terms(config: &Config) -> payments::Terms {
+pub(crate) fn payment_terms(config: &Config) -> payments::Terms {
     payments::Terms {
         credits_per_unit: config.credits.per_unit,
         minimum: config.payments.minimum,

@@ -344,8 +344,9 @@ mod tests {
         for first in 'A'..='Z' {
             for second in 'A'..='Z' {
                 let code = format!("{first}{second}");
-                let is_country = code.parse::<Country>().is_ok();
-                assert_eq!(name(&code, Locale::En) != code, is_country, "{code}");
+                // Greece has two
+                let country = code.parse::<Country>().ok().filter(|country| country.code() == code);
+                assert_eq!(name(&code, Locale::En) != code, country.is_some(), "{code}");
             }
         }
         for (code, names) in LOCAL {

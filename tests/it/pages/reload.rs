@@ -119,9 +119,10 @@ async fn a_declined_card_says_what_to_do_and_after_three_it_is_off() {
         work(&app).await;
     }
     let owner = app.member(acme, Role::Billing).await.1;
-    let off = Browser::with_session(&app, &owner).get("/auto-reload").await.expect(200);
+    let later = Browser::with_session(&app, &owner);
+    let off = later.get("/auto-reload").await.expect(200);
     off.says("Switched off after three declines in a row.");
     off.says("Save another card");
-    let first = browser.get("/overview").await.expect(200);
+    let first = later.get("/overview").await.expect(200);
     first.says("Card declined, nothing left. You were not charged, and auto-reload is switched off.");
 }

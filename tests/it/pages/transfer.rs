@@ -37,7 +37,8 @@ async fn credit_is_sent_after_a_look_at_it_and_once() {
     let form = browser.get("/transfer").await.expect(200);
     form.says("Branch");
     form.says("Up to 500.00");
-    let ask = |to: &str, credits: &str| format!("/transfer/review?to={to}&credits={credits}&note=For+December");
+    let ask =
+        |to: &str, credits: &str| format!("/transfer/review?to={to}&credits={credits}&note=For+December");
     let to = branch.to_string();
     for (to, credits, what) in [
         (to.as_str(), "500.01", "is more than the 500.00 that can be sent"),
@@ -86,7 +87,8 @@ async fn nobody_sends_what_the_plan_or_the_role_forbids() {
     browser.get("/transfer").await.expect(200).says("Your plan does not allow credit to be sent");
     let path = format!("/transfer/review?to={branch}&credits=1");
     browser.get(&path).await.expect(409).says("Your plan does not allow");
-    let alone = app.organization_with("Alone", None, Prices { plan: Some("scale".into()), rate_card: None }).await;
+    let alone =
+        app.organization_with("Alone", None, Prices { plan: Some("scale".into()), rate_card: None }).await;
     let (_, token) = app.member(alone, Role::Owner).await;
     let only = of(&app, &token, alone);
     only.get("/transfer").await.expect(200).says("You are in no other organization");
