@@ -55,7 +55,7 @@ pub(super) fn routes(table: &mut Table) {
 async fn page(state: web::Data<State>, admitted: Admitted, req: HttpRequest) -> Answered {
     let shared = state.clone();
     let lists = Lists(Filter::parse(req.query_string(), &Lists::NAMES));
-    let page = state.db.read(move |tx| read(tx, &shared, &admitted, lists)).await?;
+    let page = state.db.read(move |tx| read(tx, &shared, &admitted, &lists)).await?;
     html(StatusCode::OK, &page)
 }
 
@@ -80,7 +80,7 @@ impl Lists {
     }
 }
 
-fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, lists: Lists) -> Result<MoneyPage, ApiError> {
+fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, lists: &Lists) -> Result<MoneyPage, ApiError> {
     let crumbs = vec![Crumb::here("Operator"), Crumb::here("Payments")];
     let chrome = chrome(state, admitted, tx, Section::Payments, crumbs)?;
     let name = |id: OrganizationId| organizations::get(tx, id).map(|found| found.name);
@@ -96,11 +96,11 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, lists: Lists) -> Re
     let looks = Paged { rows: looks, pager: lists.pager("concerns", found.next) };
     let before = lists.at("disputes").map(DisputeId::new);
     let found = Page::cut(disputes::list(tx, before, FETCHED)?, ROWS, |dispute| dispute.id.number());
-    let mut disputed = Vec::new();
+    let mut rows_of = Vec::new();
     for dispute in found.items {
-        disputed.push(dispute_row(name(dispute.organization)?, dispute));
+        rows_of.push(dispute_row(name(dispute.organization)?, dispute));
     }
-    let disputes = Paged { rows: disputed, pager: lists.pager("disputes", found.next) };
+    let disputes = Paged { rows: rows_of, pager: lists.pager("disputes", found.next) };
     let labels = ["Customer", "Begun", "Credits", "Total", "Status"];
     let mut payments = DataTable::new("Payments, the newest first", &labels);
     let found = payments::list(tx, None, lists.at("payments"), ROWS)?;
