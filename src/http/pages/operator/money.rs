@@ -136,10 +136,9 @@ fn concern_row(who: Option<String>, concern: Concern) -> ConcernRow {
             "Another amount was paid",
             "Nothing was credited. Give it back at the provider, or credit it by hand.",
         ),
-        Concerned::Twice => (
-            "Paid a second time",
-            "It was credited once. Give the second payment back at the provider.",
-        ),
+        Concerned::Twice => {
+            ("Paid a second time", "It was credited once. Give the second payment back at the provider.")
+        }
         Concerned::Unknown => (
             "Told of something unknown",
             "Look it up at the provider: another program may use the same account.",
