@@ -174,7 +174,11 @@ pub(super) fn trouble(standing: &Standing, left: &str, show: &Show) -> Option<No
         (Problem::MonthlyCap, ..) => {
             (format!("Auto-reload has reached the month's cap, {left}."), Some(("/topup", "Top up by hand")))
         }
-        (Problem::Refused | Problem::Price, ..) => (
+        (Problem::Unanswered, ..) => (
+            format!("It is not known whether your card was charged, {left}. It is being looked at."),
+            Some(("/topup", "Top up by hand")),
+        ),
+        (Problem::Refused | Problem::Price | Problem::TooSmall, ..) => (
             format!("Auto-reload could not buy credit, {left}. You were not charged."),
             Some(("/auto-reload", "See why")),
         ),

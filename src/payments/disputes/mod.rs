@@ -111,7 +111,10 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
         (State::Won { .. }, DisputeStatus::Open | DisputeStatus::Lost) if !dispute.withdrawn => {
             tracing::error!(dispute = %dispute.id, "the bank went on with what it had dropped: somebody has to look");
             note(tx, "dispute.contradicted", &dispute)?;
-            let detail = format!("{} of {}: the bank went on with what it had dropped", dispute.reference, dispute.amount);
+            let detail = format!(
+                "{} of {}: the bank went on with what it had dropped",
+                dispute.reference, dispute.amount
+            );
             concerns::raise(tx, concerns::Kind::Dispute, dispute.id, &detail, Some(dispute.organization))?;
         }
         // what was decided stays; a bank that thinks again opens another
