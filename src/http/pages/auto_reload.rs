@@ -178,7 +178,11 @@ pub(super) fn trouble(standing: &Standing, left: &str, show: &Show) -> Option<No
             format!("It is not known whether your card was charged, {left}. It is being looked at."),
             Some(("/topup", "Top up by hand")),
         ),
-        (Problem::Refused | Problem::Price | Problem::TooSmall, ..) => (
+        (Problem::TooSmall, ..) => (
+            format!("What auto-reload bought did not lift the balance above its threshold, {left}."),
+            Some(("/auto-reload", "Change it")),
+        ),
+        (Problem::Refused | Problem::Price, ..) => (
             format!("Auto-reload could not buy credit, {left}. You were not charged."),
             Some(("/auto-reload", "See why")),
         ),
