@@ -98,6 +98,20 @@ CREATE TABLE payment_events (
 CREATE UNIQUE INDEX payment_events_by_id ON payment_events (gateway, event_id);
 CREATE INDEX payment_events_kept ON payment_events (payment_id) WHERE outcome IS NULL;
 
+-- What waits for a person: what the provider says does not fit what is here, or was never learned.
+CREATE TABLE payment_concerns (
+    id              INTEGER PRIMARY KEY,
+    kind            TEXT    NOT NULL,
+    subject         TEXT    NOT NULL,           -- what it is about: our id, or the provider's
+    detail          TEXT    NOT NULL,           -- what showed it, for people
+    organization_id INTEGER,
+    at              INTEGER NOT NULL,
+    times           INTEGER NOT NULL DEFAULT 1, -- how often it was seen
+    closed_at       INTEGER                     -- when somebody had looked
+) STRICT;
+CREATE UNIQUE INDEX payment_concerns_once ON payment_concerns (kind, subject, detail);
+CREATE INDEX payment_concerns_open ON payment_concerns (id) WHERE closed_at IS NULL;
+
 -- Whom the provider knows an organization as. No reference: it was asked to know it, and has not answered.
 CREATE TABLE provider_customers (
     organization_id INTEGER NOT NULL,
@@ -196,6 +210,7 @@ CREATE TABLE sandbox_checkouts (
     customer      TEXT,
     status        TEXT    NOT NULL CHECK (status IN ('open', 'confirming', 'processing', 'paid')),
     decline       TEXT,
+    last4         TEXT,                         -- of the card that was given
     settles_at    INTEGER,
     expires_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -386,7 +386,7 @@ fn state(
 }
 
 /// What may be bought under this configuration.
-fn payment_terms(config: &Config) -> payments::Terms {
+pub(crate) fn payment_terms(config: &Config) -> payments::Terms {
     payments::Terms {
         credits_per_unit: config.credits.per_unit,
         minimum: config.payments.minimum,
@@ -531,6 +531,7 @@ pub fn seller_terms(config: &Config) -> SellerTerms {
             ..BillingDetails::default()
         },
         oss: config.tax.oss,
+        series_prefix: config.invoices.prefix.clone(),
         home_rate: tax::Rate::from_basis_points(config.tax.home_rate_basis_points),
     }
 }

@@ -262,6 +262,8 @@ kinds! {
     RefundKind = "ref" => RefundId;
     /// A payment that the customer's bank disputes.
     DisputeKind = "dsp" => DisputeId;
+    /// Something about a payment that a person has to look at.
+    ConcernKind = "con" => ConcernId;
     /// A card that is kept at the payment provider.
     PaymentMethodKind = "pm" => PaymentMethodId;
     /// A card about to be kept.

@@ -9,7 +9,7 @@ use super::reader::Reader;
 pub struct Brand {
     /// The operator's name, in the top bar and in mails.
     pub name: String,
-    /// A picture for the top bar.
+    /// A picture for the top bar and for invoices.
     pub logo_file: Option<PathBuf>,
     /// The colour of buttons and links, `#rrggbb`.
     pub accent: String,

@@ -9,6 +9,7 @@ mod brand;
 mod calls;
 mod credits;
 mod database;
+mod invoices;
 mod limits;
 mod log;
 mod mail;
@@ -30,6 +31,7 @@ pub use brand::Brand;
 pub use calls::Calls;
 pub use credits::CreditsConfig;
 pub use database::Database;
+pub use invoices::Invoices;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailSecurity};
@@ -77,6 +79,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Through whom text messages are sent.
     pub sms: Sms,
+    /// How its documents are numbered.
+    pub invoices: Invoices,
     settings: Vec<Setting>,
 }
 
@@ -134,6 +138,7 @@ impl Config {
             mail: Mail::read(reader),
             webhooks: Webhooks::read(reader),
             sms: Sms::read(reader),
+            invoices: Invoices::read(reader),
             settings: Vec::new(),
         }
     }
@@ -171,6 +176,7 @@ impl PartialEq for Config {
             && self.mail == other.mail
             && self.webhooks == other.webhooks
             && self.sms == other.sms
+            && self.invoices == other.invoices
     }
 }
 

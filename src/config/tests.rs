@@ -266,3 +266,19 @@ fn currencies_of_which_stripe_does_not_take_every_amount_do_not_go_with_it() {
     assert!(Config::load(Some(file(currency).path()), no_env).is_ok());
     assert!(Config::load(Some(file(stripe).path()), no_env).is_ok());
 }
+
+#[test]
+fn a_prefix_of_numbers_is_short_and_plain() {
+    for good in ["", "ACME", "A1-B2"] {
+        let file = file(&format!("[invoices]\nprefix = \"{good}\"\n"));
+        let config = Config::load(Some(file.path()), no_env).expect(good);
+        assert_eq!(config.invoices.prefix, good);
+    }
+    for bad in ["acme", "A B", "-A", "A-", "A--B", "É", "ABCDEFGHIJKLM"] {
+        let found = errors(&format!("[invoices]\nprefix = \"{bad}\"\n"));
+        assert!(
+            found.len() == 1 && found.iter().all(|text| text.contains("capital letters")),
+            "{bad}: {found:?}"
+        );
+    }
+}

@@ -97,8 +97,11 @@ pub enum LogoError {
     /// It is a directory or the like.
     #[error("is not a file")]
     NotAFile,
+    /// It stands on invoices as well, where it cannot be drawn.
+    #[error("is an SVG, which cannot be drawn on invoices: give a PNG, JPEG or WebP file")]
+    Svg,
     /// It is something else.
-    #[error("must be an SVG, PNG, JPEG or WebP file, by its name and by what is in it")]
+    #[error("must be a PNG, JPEG or WebP file, by its name and by what is in it")]
     Kind,
 }
 
@@ -138,7 +141,7 @@ fn read_logo(path: &Path) -> Result<OwnFile, LogoError> {
     }
     // what a browser is told has to be what it gets: it does not look for itself
     let (media_type, fits) = match ending.as_deref() {
-        Some("svg") => ("image/svg+xml", String::from_utf8_lossy(&content).contains("<svg")),
+        Some("svg" | "svgz") => return Err(LogoError::Svg),
         Some("png") => ("image/png", content.starts_with(b"\x89PNG\r\n\x1a\n")),
         Some("jpg" | "jpeg") => ("image/jpeg", content.starts_with(b"\xff\xd8\xff")),
         Some("webp") => {

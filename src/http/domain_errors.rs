@@ -208,6 +208,8 @@ impl From<PaymentError> for ApiError {
             PaymentError::NoCard => Self::new(Code::NotFound).message("There is no such saved card."),
             PaymentError::CardRequired => Self::new(Code::PaymentMethodRequired),
             PaymentError::IntentConflict => Self::new(Code::IdempotencyConflict).param("Idempotency-Key"),
+            PaymentError::Changed => Self::new(Code::Conflict)
+                .message("The price or the tax has changed, and nothing was charged."),
             PaymentError::NoGateway => Self::new(Code::PaymentsUnavailable),
             // the reason is the provider's text: for the log
             PaymentError::Gateway(Trouble::Refused(why)) => {

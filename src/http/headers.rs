@@ -20,12 +20,22 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The policy of pages. Browsers hold the answer to a form to it as well: a form that leads to the payment provider's page
-/// needs its origin there.
+/// The policy of pages. Browsers hold the answer to a form to it as well: a form that leads to the payment provider's page,
+/// or from our own to the platform's, needs its origin there. What is no scheme and host, or host alone, is left out.
 #[must_use]
-pub fn page_policy(checkout_origin: Option<&str>) -> HeaderValue {
-    let with = checkout_origin.map(|origin| HeaderValue::try_from(format!("{PAGE_POLICY} {origin}")));
-    with.and_then(Result::ok).unwrap_or_else(|| HeaderValue::from_static(PAGE_POLICY))
+pub fn page_policy<'a>(form_targets: impl IntoIterator<Item = &'a str>) -> HeaderValue {
+    let mut policy = PAGE_POLICY.to_owned();
+    for target in form_targets.into_iter().filter(|target| is_source(target)) {
+        policy.push(' ');
+        policy.push_str(target);
+    }
+    HeaderValue::try_from(policy).unwrap_or_else(|_| HeaderValue::from_static(PAGE_POLICY))
+}
+
+/// Whether it can stand in a policy without saying anything else there.
+fn is_source(target: &str) -> bool {
+    let host = target.strip_prefix("https://").or_else(|| target.strip_prefix("http://")).unwrap_or(target);
+    !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c))
 }
 
 /// Adds the headers that do not depend on the handler.
@@ -64,5 +74,25 @@ pub fn rate_limit(headers: &mut HeaderMap, standing: Standing) {
     if let (Ok(policy), Ok(limit)) = (policy, limit) {
         headers.insert(RATE_LIMIT_POLICY, policy);
         headers.insert(RATE_LIMIT, limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_hosts_and_nothing_else() {
+        let policy = |targets: &[&str]| {
+            let policy = page_policy(targets.iter().copied());
+            let policy = policy.to_str().expect("text");
+            policy.rsplit_once("form-action ").map(|(_, targets)| targets.to_owned()).expect("named")
+        };
+        assert_eq!(policy(&[]), "'self'");
+        let good = ["https://pay.example", "shop.example:8443", "http://[::1]:80"];
+        assert_eq!(policy(&good), "'self' https://pay.example shop.example:8443 http://[::1]:80");
+        for bad in ["", "https://", "*", "a.example; script-src *", "a b", "javascript:alert(1)", "'none'"] {
+            assert_eq!(policy(&[bad]), "'self'", "{bad}");
+        }
     }
 }

@@ -17,6 +17,8 @@ pub struct SellerTerms {
     pub oss: bool,
     /// What a seller outside of the Union charges at home.
     pub home_rate: Rate,
+    /// What the names of its series of documents begin with; empty for nothing.
+    pub series_prefix: String,
 }
 
 /// Who writes the invoices.
@@ -26,6 +28,8 @@ pub struct Seller {
     pub details: BillingDetails,
     /// How its sales are taxed; none while its country is not known.
     pub tax: Option<tax::Seller>,
+    /// What the names of its series of documents begin with; empty for nothing.
+    pub series_prefix: String,
 }
 
 impl Seller {
@@ -41,7 +45,7 @@ impl Seller {
             oss: terms.oss,
             home_rate: terms.home_rate,
         });
-        Ok(Self { details, tax })
+        Ok(Self { details, tax, series_prefix: terms.series_prefix.clone() })
     }
 
     /// How a sale to a customer on a day is taxed; none while the seller's country is not known.

@@ -49,8 +49,8 @@ impl Kind {
         }
     }
 
-    /// What the names of its series begin with; the year of issue follows.
-    const fn series_prefix(self) -> &'static str {
+    /// What the names of its series say of it; the year of issue follows.
+    const fn series_word(self) -> &'static str {
         match self {
             Self::Invoice => "INV",
             Self::CreditNote => "CN",
@@ -301,7 +301,7 @@ pub fn issue(tx: &WriteTx<'_>, by: &By, new: &NewInvoice) -> Result<Invoice, Err
     let draft = Invoice {
         id: sql::next_id(conn)?,
         kind: Kind::Invoice,
-        series: series(Kind::Invoice, issue_day),
+        series: rules::series(&quote.series_prefix, Kind::Invoice, issue_day),
         number: 0,
         organization: new.organization,
         corrects: None,
@@ -346,7 +346,7 @@ pub fn credit_note(tx: &WriteTx<'_>, by: &By, new: &NewCreditNote) -> Result<Inv
     let draft = Invoice {
         id: sql::next_id(conn)?,
         kind: Kind::CreditNote,
-        series: series(Kind::CreditNote, issue_day),
+        series: rules::series(rules::prefix(&invoice.series), Kind::CreditNote, issue_day),
         number: 0,
         corrects: Some(invoice.id),
         reference: new.reference.clone(),
@@ -359,10 +359,6 @@ pub fn credit_note(tx: &WriteTx<'_>, by: &By, new: &NewCreditNote) -> Result<Inv
         ..invoice
     };
     number_and_store(tx, by, draft, "credit_note.issued")
-}
-
-fn series(kind: Kind, day: Day) -> String {
-    format!("{}-{}", kind.series_prefix(), day.date().year())
 }
 
 fn number_and_store(tx: &WriteTx<'_>, by: &By, draft: Invoice, action: &str) -> Result<Invoice, Error> {

@@ -26,6 +26,9 @@ pub struct Quote {
     pub note: String,
     /// Who sells.
     pub seller: BillingDetails,
+    /// What the names of the seller's series begin with; empty for nothing.
+    #[serde(default)]
+    pub series_prefix: String,
     /// Who buys.
     pub buyer: BillingDetails,
     /// What is known about the buyer's VAT id.
@@ -65,6 +68,7 @@ impl Quote {
             tax_country: treatment.country,
             note: treatment.note(buyer.details.locale).unwrap_or_default().to_owned(),
             seller: seller.details.clone(),
+            series_prefix: seller.series_prefix.clone(),
             vat_id_status: buyer.vat.name().to_owned(),
             vat_id_evidence: buyer.vat.evidence().map(|(at, answer)| (at, answer.to_owned())),
             buyer: as_buyer(&buyer),

@@ -1,7 +1,7 @@
 //! What an invoice comes to, and what of it can be given back. Pure.
 
-use super::{Error, Line, NewLine};
-use crate::base::{Currency, DecimalError, Money};
+use super::{Error, Kind, Line, NewLine};
+use crate::base::{Currency, Day, DecimalError, Money};
 use crate::tax::{Amounts, Prices, Rate, share};
 
 /// Lines on one document.
@@ -85,6 +85,18 @@ pub(super) fn credited(total: Money, rate: Rate, left: Amounts) -> Result<Amount
     Ok(Amounts { net: money(total.minor - tax), tax: money(tax), total })
 }
 
+/// The series of the documents of a kind that are issued on a day.
+pub(super) fn series(prefix: &str, kind: Kind, day: Day) -> String {
+    let own = format!("{}-{}", kind.series_word(), day.date().year());
+    if prefix.is_empty() { own } else { format!("{prefix}-{own}") }
+}
+
+/// What the name of an invoice's series begins with.
+pub(super) fn prefix(series: &str) -> &str {
+    let at = series.rfind(Kind::Invoice.series_word());
+    at.and_then(|at| series.get(..at)).map_or("", |prefix| prefix.trim_end_matches('-'))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -162,6 +174,20 @@ mod tests {
             if !include {
                 prop_assert!(lines.iter().zip(prices).all(|(line, price)| line.net.minor == price));
             }
+        }
+    }
+
+    #[test]
+    fn a_credit_notes_series_begins_as_its_invoices_does() {
+        let day: Day = "2026-11-21".parse().expect("day");
+        for (of, invoices, notes) in [
+            ("", "INV-2026", "CN-2026"),
+            ("ACME", "ACME-INV-2026", "ACME-CN-2026"),
+            ("INV", "INV-INV-2026", "INV-CN-2026"),
+            ("A-1", "A-1-INV-2026", "A-1-CN-2026"),
+        ] {
+            assert_eq!(series(of, Kind::Invoice, day), invoices);
+            assert_eq!(series(prefix(invoices), Kind::CreditNote, day), notes);
         }
     }
 }

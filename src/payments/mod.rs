@@ -8,6 +8,7 @@
 mod abandoned;
 mod asking;
 pub mod cards;
+pub mod concerns;
 mod customers;
 mod desk;
 pub mod disputes;
@@ -37,7 +38,7 @@ pub use webhooks::{Received, WebhookError};
 use crate::base::decimal::MICROS;
 use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId};
 use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::base::{FieldError, Quantity, Timestamp, Zone};
+use crate::base::{FieldError, Page, Quantity, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
 use crate::grants::Class;
 use crate::identity::audit::{self, Actor, By, Difference};
@@ -87,6 +88,9 @@ pub enum Error {
     /// The key was used for something else.
     #[error("the key was used for something else")]
     IntentConflict,
+    /// The price or the tax is not what the buyer agreed to.
+    #[error("the price or the tax has changed")]
+    Changed,
     /// There is no such card.
     #[error("no such card")]
     NoCard,
@@ -123,6 +127,8 @@ pub struct NewPayment {
     pub actor: String,
     /// What makes sending it again safe.
     pub intent: Option<Intent>,
+    /// What the buyer was shown, as [`offer`] puts it: when it is anything else by now, nothing is bought.
+    pub agreed: Option<String>,
 }
 
 /// A payment.
@@ -210,6 +216,9 @@ pub fn create_with(
         return if same { Ok(before) } else { Err(Error::IntentConflict) };
     }
     let quote = quote(conn, seller, new.organization, &new.purchase, tx.now())?;
+    if new.agreed.as_ref().is_some_and(|agreed| *agreed != offer(&new.purchase, &quote)) {
+        return Err(Error::Changed);
+    }
     let id = sql::insert(conn, new, extras, &quote, tx.now())?;
     let (work, due_at) = match extras.card {
         None => (BEGIN, tx.now().plus_ms(BEGIN_AFTER_MS)),
@@ -240,6 +249,13 @@ pub fn quote(
     Ok(Quote::of(conn, &seller, organization, &[line], Prices::ExcludeTax, on)?)
 }
 
+/// What is got and what is paid, in one line: two offers that differ in any of it differ here.
+#[must_use]
+pub fn offer(purchase: &Purchase, quote: &Quote) -> String {
+    let Purchase { credits, bonus, .. } = purchase;
+    format!("{credits} + {bonus} credits, {} + {} tax", quote.amounts.net, quote.amounts.tax)
+}
+
 /// One payment.
 ///
 /// # Errors
@@ -248,16 +264,18 @@ pub fn get(conn: &Connection, id: PaymentId) -> Result<Payment, Error> {
     sql::get(conn, id)?.ok_or(Error::NotFound)
 }
 
-/// An organization's payments, or everybody's; newest first.
+/// An organization's payments, or everybody's, newest first; `before`: the row behind which the page begins.
 ///
 /// # Errors
 /// When the database fails.
 pub fn list(
     conn: &Connection,
     organization: Option<OrganizationId>,
+    before: Option<i64>,
     limit: u32,
-) -> Result<Vec<Payment>, DbError> {
-    sql::of(conn, organization, limit)
+) -> Result<Page<Payment>, DbError> {
+    let found = sql::of(conn, organization, before, limit.saturating_add(1))?;
+    Ok(Page::cut(found, limit, |payment| payment.id.number()))
 }
 
 /// Notes what the provider made of a payment.
@@ -415,18 +433,22 @@ fn is_another(settled: &Settled, reference: &str, seen: &Seen) -> bool {
 fn paid_twice(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> Result<(), DbError> {
     let (paid, charge) = (seen.amount.to_string(), seen.charge.as_deref().unwrap_or(reference));
     tracing::error!(payment = %payment.id, charge, paid, "paid a second time: nothing was credited for it");
-    let difference = Difference::new().with("charge", charge).with("paid", paid);
+    let difference = Difference::new().with("charge", charge).with("paid", paid.as_str());
     let by = By::actor(Actor::System);
-    audit::record(tx, &by, "payment.paid_twice", payment.id, Some(payment.organization), &difference)
+    audit::record(tx, &by, "payment.paid_twice", payment.id, Some(payment.organization), &difference)?;
+    let detail = format!("{paid} was paid once more, by {charge}");
+    concerns::raise(tx, concerns::Kind::Twice, payment.id, &detail, Some(payment.organization))
 }
 
 /// Money of another amount has come: that is told, and asked about again the next day.
 fn mismatch(tx: &WriteTx<'_>, payment: &Payment, seen: &Seen) -> Result<(), DbError> {
     let (expected, paid) = (payment.quote.amounts.total.to_string(), seen.amount.to_string());
     tracing::error!(payment = %payment.id, expected, paid, "another amount was paid: nothing was credited");
-    let difference = Difference::new().with("expected", expected).with("paid", paid);
+    let difference = Difference::new().with("expected", expected.as_str()).with("paid", paid.as_str());
     let by = By::actor(Actor::System);
     audit::record(tx, &by, "payment.mismatch", payment.id, Some(payment.organization), &difference)?;
+    let detail = format!("{paid} was paid, {expected} was asked for");
+    concerns::raise(tx, concerns::Kind::Mismatch, payment.id, &detail, Some(payment.organization))?;
     sql::put_off(tx.conn()?, &asking::PAYMENTS, payment.id.number(), tx.now().plus_ms(DAY_MS))
 }
 

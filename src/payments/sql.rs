@@ -135,14 +135,15 @@ pub(super) fn by_intent(
 pub(super) fn of(
     conn: &Connection,
     organization: Option<OrganizationId>,
+    before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Payment>, DbError> {
     let (tail, whose) = match organization {
         Some(whose) => ("organization_id = ?1", whose.number()),
         None => ("?1 = 0", 0),
     };
-    let query = format!("{SELECT} WHERE {tail} ORDER BY id DESC LIMIT ?2");
-    db::collect(conn, &query, params![whose, limit], from_row)
+    let query = format!("{SELECT} WHERE {tail} AND id < ?2 ORDER BY id DESC LIMIT ?3");
+    db::collect(conn, &query, params![whose, before.unwrap_or(i64::MAX), limit], from_row)
 }
 
 pub(super) fn insert(
@@ -428,6 +429,7 @@ fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
         },
         standing: standing.ok_or_else(|| DbError::bad_row("sandbox_checkouts", 0, &reference))?,
         decline: decline.as_deref().and_then(Decline::from_name),
+        last4: row.get(14)?,
         settles_at: row.get(10)?,
         expires_at: row.get(11)?,
         checkout: Checkout {
@@ -440,7 +442,7 @@ fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
 
 const SANDBOX: &str =
     "SELECT reference, request_key, client_secret, order_id, amount_minor, currency, description, return_url,
-    status, decline, settles_at, expires_at, cancel_url, customer FROM sandbox_checkouts";
+    status, decline, settles_at, expires_at, cancel_url, customer, last4 FROM sandbox_checkouts";
 
 fn one_sandbox(
     conn: &Connection,
@@ -494,11 +496,12 @@ pub(super) fn insert_sandbox(conn: &Connection, session: &Session) -> Result<(),
 
 pub(super) fn update_sandbox(conn: &Connection, session: &Session) -> Result<(), DbError> {
     conn.prepare_cached(
-        "UPDATE sandbox_checkouts SET status = ?, decline = ?, settles_at = ? WHERE reference = ?",
+        "UPDATE sandbox_checkouts SET status = ?, decline = ?, last4 = ?, settles_at = ? WHERE reference = ?",
     )?
     .execute(params![
         session.standing.name(),
         session.decline.map(Decline::name),
+        session.last4,
         session.settles_at,
         session.checkout.reference
     ])?;

@@ -4,7 +4,7 @@
 use super::desk::Desk;
 use super::events::Event;
 use super::gateway::{DisputeSeen, Gateway, RefundSeen, RefundStatus, Seen, Subject, Trouble, signature};
-use super::{Error, Recorded, State, disputes, record, refunds, sql};
+use super::{Error, Recorded, State, concerns, disputes, record, refunds, sql};
 use crate::base::id::PaymentId;
 use crate::db::{DbError, WriteTx};
 use crate::identity::Secret;
@@ -187,7 +187,11 @@ impl Desk {
             let received = if received == Received::Kept && is_last { Received::Unknown } else { received };
             let closed = sql::close_event(tx.conn()?, row, received.outcome(), payment)?;
             match received {
-                Received::Unknown if closed => report(tx, name, &event, "payment.unknown")?,
+                Received::Unknown if closed => {
+                    report(tx, name, &event, "payment.unknown")?;
+                    let detail = format!("{} about {}", event.kind, event.reference);
+                    concerns::raise(tx, concerns::Kind::Unknown, &event.id, &detail, None)?;
+                }
                 Received::Foreign if closed => report(tx, name, &event, "payment.foreign")?,
                 _ => {}
             }

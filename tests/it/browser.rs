@@ -351,6 +351,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/docs".into(),
         "/topup".into(),
         "/topup/review?package=growth".into(),
+        "/transfer".into(),
         "/invoices".into(),
         first("/invoices", "/invoices/inv_").await,
         "/billing-details".into(),

@@ -58,6 +58,19 @@ async fn the_demo_has_a_past_and_goes_on_with_it() {
         .await
         .expect("an answer");
     assert_eq!(set.status(), 200);
+    // somebody whose card is declined
+    let reload = tollbook::outside::builder()
+        .unwrap()
+        .build()
+        .unwrap()
+        .get(format!("http://{}/api/v1/billing/wallet/auto-reload", demo.after("listening on http://")))
+        .bearer_auth(&key)
+        .header("Tollbook-Organization", "ext:nordlicht")
+        .send()
+        .await
+        .expect("an answer");
+    let reload = reload.text().await.expect("text");
+    assert!(reload.contains("declined"), "{reload}");
     drop(demo);
     let verified = installation.run(&["verify"]);
     assert!(verified.contains(" 3 wallets"), "{verified}");

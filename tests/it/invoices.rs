@@ -305,3 +305,20 @@ async fn verify_finds_what_was_changed_behind_its_back() {
         assert!(message.starts_with(&format!("{table} ")), "{change}: {message}");
     }
 }
+
+#[tokio::test]
+async fn a_prefix_begins_series_of_its_own() {
+    let kit = Kit::new().await;
+    let customer = german(&kit, "Kunde").await;
+    let before = issue(&kit, sale(customer, "pay_1", 1_000)).await.unwrap();
+    let prefixed = SellerTerms { series_prefix: "ACME".into(), ..terms() };
+    let first = issue_as(&kit, prefixed.clone(), sale(customer, "pay_2", 1_000)).await.unwrap();
+    let second = issue_as(&kit, prefixed, sale(customer, "pay_3", 1_000)).await.unwrap();
+    let note = give_back(&kit, second.id, "ref_1", 100).await.unwrap();
+    let other = give_back(&kit, before.id, "ref_2", 100).await.unwrap();
+    let year = before.issue_day.date().year();
+    let labels = [before, first, second, note, other].map(|issued| issued.label());
+    let expected =
+        ["INV-Y-000001", "ACME-INV-Y-000001", "ACME-INV-Y-000002", "ACME-CN-Y-000001", "CN-Y-000001"];
+    assert_eq!(labels, expected.map(|label| label.replace('Y', &year.to_string())));
+}

@@ -229,6 +229,7 @@ impl Shop {
             purchase: TERMS.for_amount(amount, Currency::EUR).unwrap(),
             actor: "test".into(),
             intent: Some(Intent { key: key.into(), fingerprint: [7; 32] }),
+            agreed: None,
         }
     }
 
@@ -424,8 +425,13 @@ async fn paid_but_not_credited_because_the_webhook_was_faster_than_the_answer() 
     let pays = reference.clone();
     shop.kit.write(move |tx| sandbox::pay(tx, &pays, Card::Pays)).await.unwrap();
     assert_eq!(shop.tell("1", &reference).await.unwrap(), Received::Done);
-    let settled =
-        shop.kit.db().read_blocking(|tx| payments::list(tx, Some(shop.customer), 10)).unwrap().remove(0);
+    let settled = shop
+        .kit
+        .db()
+        .read_blocking(|tx| payments::list(tx, Some(shop.customer), None, 10))
+        .unwrap()
+        .items
+        .remove(0);
     shop.assert_credited_once(&settled);
     shop.line.begin.store(WORKS, Ordering::SeqCst);
     let again = shop.start("k").await;
@@ -563,8 +569,13 @@ async fn what_nobody_pays_ends_and_what_the_provider_refuses_too() {
     shop.line.begin.store(REFUSES, Ordering::SeqCst);
     let refused = shop.desk.start(shop.wanted("other", "10")).await;
     assert!(matches!(refused, Err(Error::Gateway(Trouble::Refused(_)))));
-    let newest =
-        shop.kit.db().read_blocking(|tx| payments::list(tx, Some(shop.customer), 1)).unwrap().remove(0);
+    let newest = shop
+        .kit
+        .db()
+        .read_blocking(|tx| payments::list(tx, Some(shop.customer), None, 1))
+        .unwrap()
+        .items
+        .remove(0);
     assert!(matches!(newest.state, State::Failed { reason: Reason::Refused, .. }));
     shop.later(MINUTE_MS);
     shop.drain().await;

@@ -110,7 +110,7 @@ impl Shop {
     }
 
     fn reloads(&self) -> Vec<Payment> {
-        self.kit.db().read_blocking(|tx| reload::past(tx, self.customer, 100)).unwrap()
+        self.kit.db().read_blocking(|tx| reload::past(tx, self.customer, None, 100)).unwrap()
     }
 
     fn standing(&self) -> reload::rules::Standing {

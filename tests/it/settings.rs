@@ -23,7 +23,6 @@ fn file(dir: &Path, name: &str, content: &[u8]) -> std::path::PathBuf {
 async fn the_logo_is_on_every_page() {
     let dir = tempfile::tempdir().unwrap();
     for (name, content, media_type) in [
-        ("logo.svg", SVG, "image/svg+xml"),
         ("logo.PNG", b"\x89PNG\r\n\x1a\nrest".as_slice(), "image/png"),
         ("logo.jpg", b"\xff\xd8\xff\xe0rest".as_slice(), "image/jpeg"),
         ("logo.jpeg", b"\xff\xd8\xff\xe1rest".as_slice(), "image/jpeg"),
@@ -53,25 +52,29 @@ async fn the_logo_is_on_every_page() {
 fn a_logo_that_cannot_be_shown_is_said_before_anything_starts() {
     let dir = tempfile::tempdir().unwrap();
     let refused = |path: &Path| Looks::new("Tollbook", None, Some(path)).unwrap_err().to_string();
-    let kind = "must be an SVG, PNG, JPEG or WebP file, by its name and by what is in it";
+    let kind = "must be a PNG, JPEG or WebP file, by its name and by what is in it";
     assert_eq!(refused(&file(dir.path(), "logo.gif", b"GIF89a")), kind);
     assert_eq!(refused(&file(dir.path(), "logo.png", SVG)), kind);
-    assert_eq!(refused(&file(dir.path(), "logo.svg", b"<html>")), kind);
+    let svg = "is an SVG, which cannot be drawn on invoices: give a PNG, JPEG or WebP file";
+    let drawn = file(dir.path(), "logo.svg", SVG);
+    assert_eq!(refused(&drawn), svg);
     assert_eq!(
-        refused(&file(dir.path(), "large.svg", &vec![b' '; (1 << 20) + 1])),
+        refused(&file(dir.path(), "large.png", &vec![b' '; (1 << 20) + 1])),
         "is larger than 1024 KiB"
     );
-    std::fs::create_dir(dir.path().join("dir.svg")).unwrap();
-    assert_eq!(refused(&dir.path().join("dir.svg")), "is not a file");
+    std::fs::create_dir(dir.path().join("dir.png")).unwrap();
+    assert_eq!(refused(&dir.path().join("dir.png")), "is not a file");
     assert!(refused(&dir.path().join("none.svg")).contains("No such file"));
 
     for command in [["config", "check"].as_slice(), &["serve", "--listen", "127.0.0.1:0"]] {
         let mut tollbook = Command::new(env!("CARGO_BIN_EXE_tollbook"));
         tollbook.args(command).arg("--data").arg(dir.path().join("data"));
-        let done = tollbook.env("TOLLBOOK_BRAND_LOGO_FILE", "/nowhere/logo.svg").output().unwrap();
-        assert!(!done.status.success());
-        let said = String::from_utf8(done.stderr).unwrap();
-        assert!(said.contains("brand.logo_file /nowhere/logo.svg: No such file"), "{said}");
+        for (path, why) in [("/nowhere/logo.png", "No such file"), (drawn.to_str().unwrap(), svg)] {
+            let done = tollbook.env("TOLLBOOK_BRAND_LOGO_FILE", path).output().unwrap();
+            assert!(!done.status.success());
+            let said = String::from_utf8(done.stderr).unwrap();
+            assert!(said.contains(&format!("brand.logo_file {path}: {why}")), "{said}");
+        }
     }
 }
 

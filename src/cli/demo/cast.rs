@@ -18,6 +18,8 @@ pub(super) struct Profile {
     pub mean_call_seconds: i64,
     pub funding: Funding,
     pub limits: Option<Limits>,
+    /// After its last top-up it trusts in auto-reload, and the card is declined.
+    pub card_declines: bool,
 }
 
 /// What may be spent, in whole credits.
@@ -126,6 +128,7 @@ pub(super) const PROFILES: [Profile; 3] = [
             near: "after-hours",
             stops: "front-desk-valencia",
         }),
+        card_declines: false,
     },
     Profile {
         name: "Tandem Travel",
@@ -152,6 +155,7 @@ pub(super) const PROFILES: [Profile; 3] = [
         mean_call_seconds: 140,
         funding: Funding::EndsAt { below: 150, amount: 1_000, days_ago: 5, left: 30 },
         limits: None,
+        card_declines: false,
     },
     Profile {
         name: "Nordlicht Energie",
@@ -184,5 +188,6 @@ pub(super) const PROFILES: [Profile; 3] = [
         mean_call_seconds: 120,
         funding: Funding::EndsAt { below: 200, amount: 1_000, days_ago: 6, left: -340 },
         limits: None,
+        card_declines: true,
     },
 ];

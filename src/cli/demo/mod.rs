@@ -2,6 +2,7 @@
 
 mod calls;
 mod cast;
+mod declining;
 mod limits;
 mod live;
 mod note;

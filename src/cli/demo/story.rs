@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::super::Failure;
 use super::calls;
 use super::cast::{Funding, PROFILES, Profile};
+use super::declining::Counter;
 use super::limits;
 use super::note::Note;
 use super::people;
@@ -50,7 +51,8 @@ pub(super) fn tell(config: &Config, password: &str, now: Timestamp) -> Result<No
         parties.push(Party::new(profile, id, began, now, per_unit, &mut random)?);
     }
     let seller = seller_terms(config);
-    let walk = Walk { db: &opened.db, clock: &clock, seller: &seller, began, now };
+    let counter = Counter::new(&opened.db, config);
+    let walk = Walk { db: &opened.db, clock: &clock, seller: &seller, counter: &counter, began, now };
     let morning = match parties.get(calls::CALLED) {
         Some(party) => calls::morning(&party.zone, now).max(began),
         None => began,
@@ -114,6 +116,7 @@ struct Walk<'a> {
     db: &'a Db,
     clock: &'a TestClock,
     seller: &'a SellerTerms,
+    counter: &'a Counter,
     began: Timestamp,
     now: Timestamp,
 }
@@ -138,6 +141,9 @@ impl Walk<'_> {
                 events.extend(reported);
             }
             self.record(events)?;
+            if parties.iter().any(|party| party.settled && party.profile.card_declines) {
+                self.counter.work()?;
+            }
             let days = (at.millis() - self.began.millis()).div_euclid(DAY_MS);
             if days > day {
                 day = days;
@@ -230,6 +236,9 @@ impl Walk<'_> {
                         // to the next 25 credits
                         self.top_up(party, whole((missing / 25_000_000 + 1) * 25))?;
                     }
+                    if party.profile.card_declines {
+                        self.counter.switch_on(self.db, party.id)?;
+                    }
                 }
             }
         }
@@ -287,6 +296,7 @@ impl Walk<'_> {
             },
             actor: people::BY.actor.to_string(),
             intent: None,
+            agreed: None,
         };
         let seller = self.seller.clone();
         self.db.write_blocking(move |tx| -> Result<(), payments::Error> {

@@ -91,6 +91,7 @@ async fn checkout(
         purchase,
         actor: admitted.by()?.actor.to_string(),
         intent: request.intent(&admitted)?,
+        agreed: None,
     };
     let extras = Extras {
         card: None,

@@ -27,7 +27,7 @@ mod sessions;
 mod subscription;
 mod topup;
 pub(super) mod transactions;
-mod transfer;
+pub(super) mod transfer;
 mod usage_events;
 mod usage_items;
 mod usage_log;

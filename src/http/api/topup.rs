@@ -140,6 +140,7 @@ async fn top_up(
         purchase,
         actor: admitted.by()?.actor.to_string(),
         intent: request.intent(&admitted)?,
+        agreed: None,
     };
     // with the client secret, for a page of the platform's own
     let extras = Extras { embedded: true, ..Extras::default() };

@@ -2,13 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::transactions::Transaction;
 use crate::base::Credits;
 use crate::base::id::OrganizationId;
-use crate::db::WriteTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::error::{ApiError, FieldError};
@@ -97,9 +97,10 @@ async fn transfer(
         // a key knows of one organization alone
         return Err(Denied::SessionRequired.into());
     }
-    check(request.value())?;
+    let input = request.value();
+    check(&input.to, input.credits, &input.note)?;
     let done = request.once(&state, &admitted, move |tx, input| {
-        let to = receiver(tx, &principal, &input.to)?;
+        let to = receiver(tx.conn()?, &principal, &input.to)?;
         let note = input.note.trim().to_owned();
         let sent = transfers::send(tx, &by, &Wish { from: organization, to, credits: input.credits, note })?;
         Ok(Reply(StatusCode::CREATED, Transferred::new(sent, to)))
@@ -108,15 +109,18 @@ async fn transfer(
 }
 
 /// What can be said without the database.
-fn check(input: &TransferInput) -> Result<(), ApiError> {
+///
+/// # Errors
+/// What is wrong with `to`, `credits` and `note`.
+pub(in crate::http) fn check(to: &str, credits: Credits, note: &str) -> Result<(), ApiError> {
     let mut errors = Vec::new();
-    if let Err(error) = input.to.parse::<OrganizationRef>() {
+    if let Err(error) = to.parse::<OrganizationRef>() {
         errors.push(FieldError::new("to", "invalid_value", error.to_string()));
     }
-    if !input.credits.is_positive() {
+    if !credits.is_positive() {
         errors.push(FieldError::new("credits", "invalid_value", "must be above zero"));
     }
-    if input.note.chars().count() > MAX_NOTE || input.note.chars().any(char::is_control) {
+    if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
         let text = format!("must be one line of at most {MAX_NOTE} characters");
         errors.push(FieldError::new("note", "invalid_value", text));
     }
@@ -124,7 +128,14 @@ fn check(input: &TransferInput) -> Result<(), ApiError> {
 }
 
 /// The organization of that name, where whoever asks may act for it. Nobody but the operator is told whether there is another.
-fn receiver(tx: &WriteTx<'_>, principal: &Principal, name: &str) -> Result<OrganizationId, ApiError> {
+///
+/// # Errors
+/// What is wrong with `to`, and those of the database.
+pub(in crate::http) fn receiver(
+    conn: &Connection,
+    principal: &Principal,
+    name: &str,
+) -> Result<OrganizationId, ApiError> {
     let unknown = || {
         let text = "is not an organization in which you manage billing";
         ApiError::field(
@@ -134,7 +145,7 @@ fn receiver(tx: &WriteTx<'_>, principal: &Principal, name: &str) -> Result<Organ
         )
     };
     let name: OrganizationRef = name.parse().map_err(|_| unknown())?;
-    let found = match organizations::find(tx.conn()?, &name) {
+    let found = match organizations::find(conn, &name) {
         Ok(found) => found.id,
         Err(IdentityError::NotFound(_)) => return Err(unknown()),
         Err(error) => return Err(error.into()),

@@ -1,60 +1,68 @@
 //! Auto-reload: the switch, what it does, how it stands, and what it did.
 
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::chrome::{self, html, redirect};
 use super::components::field::FormState;
-use super::components::{Notice, Tone};
+use super::components::runway::{Event, Mark};
+use super::components::{Notice, Pager, Runway, Tone};
+use super::filter::Filter;
 use super::format::{self, Show};
-use super::forms;
-use super::topup::{declined, row};
+use super::topup::{declined, range, row};
 use super::views::cards::AutoReloadPage;
 use super::views::{Crumb, Section};
-use crate::base::{Currency, Money};
+use super::{forms, outlook};
+use crate::base::id::OrganizationId;
+use crate::base::{Currency, Money, Page};
 use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::error::ApiError;
 use crate::http::form::Form;
-use crate::http::params::{FromParams, Params, Query};
 use crate::http::route::Table;
 use crate::identity::{Scope, organizations};
 use crate::payments::cards::{self, Method as Card, Validity};
 use crate::payments::reload::rules::{Problem, Standing};
 use crate::payments::reload::{self, AutoReload, Change, Settings};
-use crate::payments::{self, Terms};
+use crate::payments::{self, Payment, Terms};
 use crate::wallet;
 
 const READ: Access = Access::organization(Scope::BillingRead);
 const WRITE: Access = Access::session(Scope::BillingWrite);
 const FIELDS: [&str; 5] = ["enabled", "threshold_credits", "amount", "monthly_cap", "payment_method_id"];
-/// Reloads shown.
-const LATEST: u32 = 10;
+const PATH: &str = "/auto-reload";
+/// Names the list of reloads in cursors.
+const LIST: &str = "auto_reload";
+/// Reloads on a page.
+const ROWS: u32 = 10;
+/// Days of balance in sight, today included.
+const DAYS: i32 = 30;
+/// The most reloads marked on the balance.
+const MARKED: u32 = 100;
 
 /// Adds the routes.
 pub fn register(table: &mut Table) {
-    table.page(Method::GET, "/auto-reload", READ, page);
-    table.page(Method::POST, "/auto-reload", WRITE, save);
-}
-
-/// Whether it was just saved.
-struct Saved(bool);
-
-impl FromParams for Saved {
-    fn from_params(params: &mut Params) -> Option<Self> {
-        Some(Self(params.text("done").as_deref() == Some("saved")))
-    }
+    table.page(Method::GET, PATH, READ, page);
+    table.page(Method::POST, PATH, WRITE, save);
 }
 
 async fn page(
     state: web::Data<State>,
     admitted: Admitted,
-    Query(Saved(saved)): Query<Saved>,
+    req: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let mut page = state.db.read_blocking(|tx| read(tx, &state, &admitted, None))?;
-    page.chrome.notice =
-        saved.then(|| Notice { tone: Tone::Good, text: "Auto-reload has been saved.".into(), link: None });
+    let mut filter = Filter::parse(req.query_string(), &["done", "cursor"]);
+    let at = filter.cursor::<1>(LIST).map(|[at]| at);
+    let mut page = state.db.read_blocking(|tx| read(tx, &state, &admitted, None, at))?;
+    page.chrome.notice = match filter.text("done").as_deref() {
+        Some("on") => Some(say(Tone::Good, "Auto-reload has been saved.".into(), None)),
+        Some("off") => {
+            let text = "Auto-reload is switched off: the card is charged by you alone.";
+            Some(say(Tone::Neutral, text.into(), None))
+        }
+        _ => None,
+    };
     html(StatusCode::OK, &page)
 }
 
@@ -63,6 +71,7 @@ fn read(
     state: &State,
     admitted: &Admitted,
     form: Option<FormState>,
+    at: Option<i64>,
 ) -> Result<AutoReloadPage, ApiError> {
     let organization = admitted.organization()?;
     let crumbs = vec![Crumb::link("My Credit", "/overview"), Crumb::here("Auto-reload")];
@@ -71,6 +80,8 @@ fn read(
     let terms = &state.desk.terms;
     let cards = cards::list(tx, organization)?;
     let found = reload::get(tx, organization)?;
+    let past = reload::past(tx, organization, at, ROWS.saturating_add(1))?;
+    let past = Page::cut(past, ROWS, |payment| payment.id.number());
     let may = admitted.principal()?.may_in_session(Scope::BillingWrite, organization).is_ok();
     let charged = found.and_then(|reload| cards.iter().find(|card| card.id == reload.settings.card));
     let ends_soon = charged.filter(|card| card.validity(tx.now()) != Validity::Good);
@@ -85,17 +96,98 @@ fn read(
         },
         may_edit: may && state.desk.is_open() && !cards.is_empty(),
         spent: format::money(reload::spent_this_month(tx, organization, tx.now())?),
-        range: format!("{} to {}", format::money(terms.least(currency)), format::money(terms.most(currency))),
+        range: range(terms, currency),
         form: form.unwrap_or_else(|| as_set(found, &cards, terms, currency)),
         cards: cards.iter().map(|card| (card.id.to_string(), card.label())).collect(),
         currency: currency.code(),
-        past: reload::past(tx, organization, LATEST)?.iter().map(row).collect(),
+        past: past.items.iter().map(row).collect(),
+        pager: Pager {
+            first: at.map(|_| PATH.to_owned()),
+            next: past.next.map(|next| Filter::default().next(PATH, LIST, &[next])),
+            position: String::new(),
+        },
+        balance: balance(tx, organization, found.as_ref(), &chrome.show)?,
         chrome,
     })
 }
 
+/// The balance of the last days, with the reloads on it, and the level below which there is one.
+fn balance(
+    tx: &ReadTx<'_>,
+    organization: OrganizationId,
+    found: Option<&AutoReload>,
+    show: &Show,
+) -> Result<Option<Runway>, ApiError> {
+    let today = show.zone.day_of(tx.now());
+    let first = today.plus_days(1 - DAYS);
+    let past = reload::past(tx, organization, None, MARKED)?;
+    let events: Vec<Event> = past.iter().filter_map(|payment| marked(payment, show)).collect();
+    let events: Vec<Event> = events.into_iter().filter(|event| event.day >= first).collect();
+    let marks = threshold(found);
+    if events.is_empty() && marks.is_empty() {
+        return Ok(None);
+    }
+    let summary = wallet::summary(tx, organization, tx.now())?;
+    let available = outlook::spendable(&summary);
+    let lasts_ms = outlook::pace(tx, &organizations::get(tx, organization)?)?.lasts_ms(available);
+    let chart = outlook::runway_chart(tx, organization, show, (today, DAYS), available, lasts_ms)?;
+    Ok(Some(Runway { title: "Balance and reloads".into(), events, marks, ..chart }))
+}
+
+/// A reload that brought credit, on its day.
+fn marked(payment: &Payment, show: &Show) -> Option<Event> {
+    let payments::State::Settled(settled) = &payment.state else { return None };
+    let label = format!("{} credits by auto-reload", format::credits(payment.purchase.credits));
+    Some(Event { day: show.zone.day_of(settled.at), label })
+}
+
+/// The level below which credit is bought, where it is.
+pub(super) fn threshold(found: Option<&AutoReload>) -> Vec<Mark> {
+    let on = found.filter(|reload| reload.standing.enabled);
+    on.map(|reload| Mark { label: "Auto-reload below".into(), balance: reload.settings.threshold })
+        .into_iter()
+        .collect()
+}
+
 fn say(tone: Tone, text: String, link: Option<(&str, &str)>) -> Notice {
     Notice { tone, text, link: link.map(|(to, label)| (to.to_owned(), label.to_owned())) }
+}
+
+/// What keeps it from buying credit, for the first page: how long the credit lasts, whether money moved, and what to do.
+pub(super) fn trouble(standing: &Standing, left: &str, show: &Show) -> Option<Notice> {
+    let (problem, _) = standing.problem?;
+    let next = standing.retry.map(|retry| show.when(retry.at).to_string());
+    let card = Some(("/payment-methods", "Save another card"));
+    let (text, link) = match (problem, standing.enabled, next) {
+        // that was done by hand
+        (Problem::CardRemoved, ..) => return None,
+        (Problem::Declined(_), false, _) => {
+            (format!("Card declined, {left}. You were not charged, and auto-reload is switched off."), card)
+        }
+        (Problem::Declined(_), true, Some(next)) => {
+            (format!("Card declined, {left}. You were not charged; it is tried again {next}."), card)
+        }
+        (Problem::Declined(_), true, None) => (
+            format!("Card declined, {left}. You were not charged, and it is not tried again by itself."),
+            Some(("/topup", "Top up by hand")),
+        ),
+        (Problem::MonthlyCap, ..) => {
+            (format!("Auto-reload has reached the month's cap, {left}."), Some(("/topup", "Top up by hand")))
+        }
+        (Problem::Unanswered, ..) => (
+            format!("It is not known whether your card was charged, {left}. It is being looked at."),
+            Some(("/topup", "Top up by hand")),
+        ),
+        (Problem::TooSmall, ..) => (
+            format!("What auto-reload bought did not lift the balance above its threshold, {left}."),
+            Some(("/auto-reload", "Change it")),
+        ),
+        (Problem::Refused | Problem::Price, ..) => (
+            format!("Auto-reload could not buy credit, {left}. You were not charged."),
+            Some(("/auto-reload", "See why")),
+        ),
+    };
+    Some(say(Tone::Bad, text, link))
 }
 
 fn no_card(standing: Option<Standing>) -> Notice {
@@ -179,16 +271,17 @@ fn as_set(found: Option<AutoReload>, cards: &[Card], terms: &Terms, currency: Cu
 async fn save(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
     let mut typed = forms::typed(&form, &FIELDS);
     match try_save(&state, &admitted, &mut typed).await {
-        Ok(()) => Ok(redirect("/auto-reload?done=saved")),
+        Ok(enabled) => Ok(redirect(if enabled { "/auto-reload?done=on" } else { "/auto-reload?done=off" })),
         Err(error) => {
             let status = forms::explain(&mut typed, &FIELDS, error, &admitted.request_id.to_string())?;
-            let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, Some(typed)))?;
+            let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, Some(typed), None))?;
             html(status, &page)
         }
     }
 }
 
-async fn try_save(state: &State, admitted: &Admitted, typed: &mut FormState) -> Result<(), ApiError> {
+/// Answers whether it is switched on.
+async fn try_save(state: &State, admitted: &Admitted, typed: &mut FormState) -> Result<bool, ApiError> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let currency = state.db.read_blocking(|tx| organizations::get(tx, organization))?.currency;
     let enabled = typed.value("enabled") == "on";
@@ -227,7 +320,7 @@ async fn try_save(state: &State, admitted: &Admitted, typed: &mut FormState) -> 
         }
         error => error.into(),
     })
-    .map(|_| ())
+    .map(|_| enabled)
 }
 
 /// What was noted beside the fields, as an error.

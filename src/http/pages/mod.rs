@@ -26,6 +26,7 @@ mod setup;
 mod taxation;
 mod topup;
 mod transactions;
+mod transfer;
 mod usage;
 mod usage_day;
 mod usage_item;
@@ -46,6 +47,7 @@ pub fn register(table: &mut Table) {
     topup::register(table);
     invoices::register(table);
     billing_details::register(table);
+    transfer::register(table);
     auto_reload::register(table);
     payment_methods::register(table);
     sandbox::register(table);

@@ -8,7 +8,7 @@ use super::customer::{plus, usable};
 use super::format::Show;
 use super::views::overview::{BalanceParts, OverviewPage, first_steps};
 use super::views::{Crumb, Section};
-use super::{outlook, transactions, usage};
+use super::{auto_reload, outlook, transactions, transfer, usage};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Day, Timestamp};
 use crate::calls;
@@ -23,6 +23,7 @@ use crate::http::route::Table;
 use crate::identity::{KeyOwner, Scope, keys, organizations};
 use crate::metering;
 use crate::metering::reports::{self, Dimension, Query};
+use crate::payments::reload;
 use crate::wallet::{self, Summary};
 
 /// Days of spend and of balance in sight, today included.
@@ -59,6 +60,8 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
     let lasts_ms = outlook::pace(tx, &organizations::get(tx, organization)?)?.lasts_ms(available);
     let chart = usage::by_channel("spend", (from, today), &in_sight, &catalog, &chrome.show);
     let checklist = checklist(tx, state, organization, &summary)?;
+    let reload = reload::get(tx, organization)?;
+    let recovered = wallet::watched(tx, organization)?.is_some_and(|watch| watch.armed);
     Ok(OverviewPage {
         available,
         parts: parts(&summary, calls::live_count(tx, organization)?, tx.now()),
@@ -66,12 +69,28 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
         spent_today: since(today),
         spent_month: since(today.first_of_month()),
         spend: chart.unwrap_or_else(|| StackedDays::sample("spend", today, &chrome.show)),
-        runway: runway(tx, organization, &summary, lasts_ms, &chrome.show)?,
+        runway: Runway {
+            marks: auto_reload::threshold(reload.as_ref()),
+            ..runway(tx, organization, &summary, lasts_ms, &chrome.show)?
+        },
         recent: transactions::latest(tx, organization, &chrome.show, &catalog, LATEST)?,
         checklist,
         top_up: state.settings.topup_url.clone(),
+        send: transfer::offered(tx, state, admitted)?,
+        trouble: reload.filter(|_| !recovered).and_then(|reload| {
+            auto_reload::trouble(&reload.standing, &lasts_left(available, lasts_ms), &chrome.show)
+        }),
         chrome,
     })
+}
+
+/// `about 6 hours left`.
+fn lasts_left(available: Credits, lasts_ms: Option<i64>) -> String {
+    match lasts_ms {
+        _ if !available.is_positive() => "nothing left".into(),
+        Some(ms) => format!("{} left", super::format::about_ms(ms)),
+        None => format!("{} credits left", super::format::credits(available)),
+    }
 }
 
 fn spend(

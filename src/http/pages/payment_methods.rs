@@ -1,28 +1,23 @@
-//! Saved cards, and the sandbox's page that asks for one.
+//! Saved cards.
 
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 
 use super::chrome::{self, html, redirect};
-use super::components::field::FormState;
 use super::components::{Chip, Notice, Tone};
-use super::entry::{visitor, with_visitor};
-use super::forms;
-use super::views::cards::{CardRow, PaymentMethodsPage, SandboxSetupPage};
+use super::views::cards::{CardRow, PaymentMethodsPage};
 use super::views::{Crumb, Section};
 use crate::base::Timestamp;
 use crate::base::id::{CardSetupId, PaymentMethodId};
 use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
-use crate::http::error::{ApiError, Code};
+use crate::http::error::ApiError;
 use crate::http::form::Form;
 use crate::http::params::{FromParams, Params, PathId, Query};
 use crate::http::route::Table;
 use crate::identity::Scope;
 use crate::payments::cards::{self, Method as Card, NewSetup, SetupState, Validity};
-use crate::payments::gateway::Status;
-use crate::payments::gateway::sandbox::{self, Saved};
 use crate::payments::{self, reload};
 
 const READ: Access = Access::organization(Scope::BillingRead);
@@ -35,8 +30,6 @@ pub fn register(table: &mut Table) {
     table.page(Method::POST, "/payment-methods/default", WRITE, set_default);
     table.page(Method::POST, "/payment-methods/remove", WRITE, remove);
     table.page(Method::GET, "/payment-methods/{id}", READ, back);
-    table.page(Method::GET, "/sandbox/setup/{id}", Access::OPEN, setup_page);
-    table.page(Method::POST, "/sandbox/setup/{id}", Access::OPEN, give);
 }
 
 /// What was just done.
@@ -172,68 +165,4 @@ async fn remove(state: web::Data<State>, admitted: Admitted, form: Form) -> Resu
     let (organization, by, id) = (admitted.organization()?, admitted.by()?, card(&form)?);
     state.db.write(move |tx| cards::remove(tx, &by, organization, id)).await?;
     Ok(redirect("/payment-methods?done=removed"))
-}
-
-async fn setup_page(
-    state: web::Data<State>,
-    req: HttpRequest,
-    admitted: Admitted,
-    PathId(reference): PathId<String>,
-) -> Result<HttpResponse, ApiError> {
-    show_setup(&state, &req, &admitted, &reference, FormState::default(), StatusCode::OK)
-}
-
-fn show_setup(
-    state: &State,
-    req: &HttpRequest,
-    admitted: &Admitted,
-    reference: &str,
-    form: FormState,
-    status: StatusCode,
-) -> Result<HttpResponse, ApiError> {
-    let (csrf, cookie) = visitor(state, req, admitted);
-    let (chrome, session, now) = state.db.read_blocking(|tx| -> Result<_, ApiError> {
-        let session = sandbox::setup_session(tx, reference)?;
-        Ok((chrome::outside(state, admitted, tx, csrf)?, session, tx.now()))
-    })?;
-    let stands = session.status(now);
-    let say = |tone, text: &str| Some(Notice { tone, text: text.into(), link: None });
-    let page = SandboxSetupPage {
-        chrome,
-        notice: match stands {
-            Status::Paid => say(Tone::Good, "The card is saved."),
-            Status::Ended => say(Tone::Bad, "It is too late to give a card here."),
-            Status::Open(_) | Status::Processing => None,
-        },
-        open: matches!(stands, Status::Open(_)),
-        cards: Saved::ALL.into_iter().map(|(number, _, what)| (number, what)).collect(),
-        form,
-        back: if stands == Status::Paid { session.return_url } else { session.cancel_url },
-        reference: reference.to_owned(),
-    };
-    with_visitor(state, html(status, &page)?, cookie)
-}
-
-async fn give(
-    state: web::Data<State>,
-    req: HttpRequest,
-    admitted: Admitted,
-    PathId(reference): PathId<String>,
-    form: Form,
-) -> Result<HttpResponse, ApiError> {
-    let mut typed = forms::typed(&form, &["card"]);
-    let number = typed.value("card").to_owned();
-    if Saved::of(&number).is_none() {
-        typed.errors.insert("card".into(), "is not one of the test cards".into());
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return show_setup(&state, &req, &admitted, &reference, typed, status);
-    }
-    let given = state.db.write(move |tx| sandbox::give_card(tx, &reference, &number)).await;
-    match given {
-        Ok(session) => Ok(redirect(&session.return_url)),
-        Err(sandbox::PayError::Over) => {
-            Err(ApiError::new(Code::Conflict).message("A card can no longer be given here."))
-        }
-        Err(error) => Err(error.into()),
-    }
 }

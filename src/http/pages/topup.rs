@@ -1,14 +1,16 @@
 //! Buying credit: packages and custom amounts, and what became of a payment.
 
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::chrome::{self, html, redirect};
 use super::components::field::FormState;
-use super::components::{Notice, Tone};
+use super::components::{Notice, Pager, Tone};
+use super::filter::Filter;
 use super::views::{Crumb, PaymentPage, PaymentRow, ReviewPage, Section, TopUpPage};
 use super::{format, forms};
 use crate::base::id::{OrganizationId, PaymentId};
+use crate::base::{Currency, Money};
 use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
@@ -19,10 +21,12 @@ use crate::http::route::Table;
 use crate::idempotency::Fingerprint;
 use crate::identity::{Scope, organizations};
 use crate::invoices::Quote;
+use crate::payments::disputes::{self, Dispute, State as DisputeState};
 use crate::payments::gateway::{Checkout, Decline};
 use crate::payments::refunds::{self, Refund, State as RefundState, Wish};
 use crate::payments::{
-    self, Intent, NewPayment, Package, Payment, Progress, Purchase, Reason, State as Standing, packages,
+    self, Intent, NewPayment, Package, Payment, Progress, Purchase, Reason, State as Standing, Terms,
+    packages,
 };
 use crate::wallet;
 
@@ -31,21 +35,30 @@ const WRITE: Access = Access::session(Scope::BillingWrite);
 const FIELDS: [&str; 2] = ["package", "amount"];
 /// What is chosen for an amount of one's own.
 const CUSTOM: &str = "custom";
-/// Payments shown.
-const LATEST: u32 = 10;
+const PATH: &str = "/topup";
+/// Names the list of payments in cursors.
+const LIST: &str = "topup";
+/// Payments on a page.
+const ROWS: u32 = 10;
 
 /// Adds the routes.
 pub fn register(table: &mut Table) {
-    table.page(Method::GET, "/topup", READ, page);
-    table.page(Method::POST, "/topup", WRITE, buy);
+    table.page(Method::GET, PATH, READ, page);
+    table.page(Method::POST, PATH, WRITE, buy);
     // before the payments, whose ids are in the same place
     table.page(Method::GET, "/topup/review", READ, review);
     table.page(Method::GET, "/topup/{id}", READ, payment);
     table.page(Method::POST, "/topup/{id}/refund", WRITE, ask_back);
 }
 
-async fn page(state: web::Data<State>, admitted: Admitted) -> Result<HttpResponse, ApiError> {
-    let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, None))?;
+async fn page(
+    state: web::Data<State>,
+    admitted: Admitted,
+    req: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let mut filter = Filter::parse(req.query_string(), &["cursor"]);
+    let at = filter.cursor::<1>(LIST).map(|[at]| at);
+    let page = state.db.read_blocking(|tx| read(tx, &state, &admitted, None, at))?;
     html(StatusCode::OK, &page)
 }
 
@@ -54,6 +67,7 @@ fn read(
     state: &State,
     admitted: &Admitted,
     form: Option<FormState>,
+    at: Option<i64>,
 ) -> Result<TopUpPage, ApiError> {
     let organization = admitted.organization()?;
     let crumbs = vec![Crumb::link("My Credit", "/overview"), Crumb::here("Top up")];
@@ -72,6 +86,7 @@ fn read(
             Err(error) => return Err(error),
         }
     }
+    let earlier = payments::list(tx, Some(organization), at, ROWS)?;
     let first = offered.first().map_or(CUSTOM, |package| package.code.as_str()).to_owned();
     Ok(TopUpPage {
         closed: match (state.desk.is_open(), sold, may) {
@@ -85,13 +100,18 @@ fn read(
             (true, true, true) => None,
         },
         packages: labels,
-        range: format!("{} to {}", format::money(terms.least(currency)), format::money(terms.most(currency))),
+        range: range(terms, currency),
         currency: currency.code(),
         form: form.unwrap_or_else(|| FormState {
             values: [("package".to_owned(), first)].into(),
             ..FormState::default()
         }),
-        payments: payments::list(tx, Some(organization), LATEST)?.iter().map(row).collect(),
+        payments: earlier.items.iter().map(row).collect(),
+        pager: Pager {
+            first: at.map(|_| PATH.to_owned()),
+            next: earlier.next.map(|next| Filter::default().next(PATH, LIST, &[next])),
+            position: String::new(),
+        },
         chrome,
     })
 }
@@ -125,6 +145,11 @@ fn label(package: &Package, quote: &Quote) -> String {
     format!("{}: {credits} credits{bonus} for {price}{with_tax}", package.name)
 }
 
+/// What a custom amount may be.
+pub(super) fn range(terms: &Terms, currency: Currency) -> String {
+    format!("{} to {}", format::money(terms.least(currency)), format::money(terms.most(currency)))
+}
+
 /// A payment in a list.
 pub(super) fn row(payment: &Payment) -> PaymentRow {
     PaymentRow {
@@ -138,39 +163,46 @@ pub(super) fn row(payment: &Payment) -> PaymentRow {
 
 /// What is asked for altogether, before it is paid.
 async fn review(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
-    let read_review = |tx: &ReadTx<'_>| -> Result<ReviewPage, ApiError> {
-        let purchase = chosen(tx, &state, &admitted, &form)?;
-        let organization = admitted.organization()?;
-        let quote = quote(tx, &state, organization, &purchase)?;
-        let crumbs = vec![
-            Crumb::link("My Credit", "/overview"),
-            Crumb::link("Top up", "/topup"),
-            Crumb::here("Review and pay"),
-        ];
-        let balance = wallet::summary(tx, organization, tx.now())?.balance;
-        let after = [purchase.credits, purchase.bonus]
-            .into_iter()
-            .try_fold(balance, crate::base::Credits::checked_add)
-            .ok_or_else(|| ApiError::field("amount", "too_large", "is too large for the balance"))?;
-        Ok(ReviewPage {
-            chrome: chrome::chrome(&state, &admitted, tx, Section::TopUp, crumbs)?,
-            credits: format::credits(purchase.credits),
-            bonus: bonus(&purchase),
-            net: format::money(quote.amounts.net),
-            tax_label: tax_label(&quote),
-            tax: format::money(quote.amounts.tax),
-            total: format::money(quote.amounts.total),
-            note: quote.note,
-            balance: format::credits(after),
-            package: form.text("package").to_owned(),
-            amount: form.text("amount").to_owned(),
-            idempotency_key: forms::fresh_key(&admitted),
-        })
-    };
-    match state.db.read_blocking(read_review) {
+    match state.db.read_blocking(|tx| read_review(tx, &state, &admitted, &form)) {
         Ok(page) => html(StatusCode::OK, &page),
         Err(error) => choose_again(&state, &admitted, &form, error),
     }
+}
+
+fn read_review(
+    tx: &ReadTx<'_>,
+    state: &State,
+    admitted: &Admitted,
+    form: &Form,
+) -> Result<ReviewPage, ApiError> {
+    let purchase = chosen(tx, state, admitted, form)?;
+    let organization = admitted.organization()?;
+    let quote = quote(tx, state, organization, &purchase)?;
+    let crumbs = vec![
+        Crumb::link("My Credit", "/overview"),
+        Crumb::link("Top up", "/topup"),
+        Crumb::here("Review and pay"),
+    ];
+    let balance = wallet::summary(tx, organization, tx.now())?.balance;
+    let after = [purchase.credits, purchase.bonus]
+        .into_iter()
+        .try_fold(balance, crate::base::Credits::checked_add)
+        .ok_or_else(|| ApiError::field("amount", "too_large", "is too large for the balance"))?;
+    Ok(ReviewPage {
+        chrome: chrome::chrome(state, admitted, tx, Section::TopUp, crumbs)?,
+        credits: format::credits(purchase.credits),
+        bonus: bonus(&purchase),
+        net: format::money(quote.amounts.net),
+        tax_label: tax_label(&quote),
+        tax: format::money(quote.amounts.tax),
+        total: format::money(quote.amounts.total),
+        agreed: payments::offer(&purchase, &quote),
+        note: quote.note,
+        balance: format::credits(after),
+        package: form.text("package").to_owned(),
+        amount: form.text("amount").to_owned(),
+        idempotency_key: forms::fresh_key(admitted),
+    })
 }
 
 fn bonus(purchase: &Purchase) -> String {
@@ -185,19 +217,32 @@ fn choose_again(
 ) -> Result<HttpResponse, ApiError> {
     let mut typed = forms::typed(form, &FIELDS);
     let status = forms::explain(&mut typed, &FIELDS, error, &admitted.request_id.to_string())?;
-    let page = state.db.read_blocking(|tx| read(tx, state, admitted, Some(typed)))?;
+    let page = state.db.read_blocking(|tx| read(tx, state, admitted, Some(typed), None))?;
     html(status, &page)
 }
 
 async fn buy(state: web::Data<State>, admitted: Admitted, form: Form) -> Result<HttpResponse, ApiError> {
     match try_buy(&state, &admitted, &form).await {
-        Ok(to) => Ok(redirect(&to)),
+        Ok(Some(to)) => Ok(redirect(&to)),
+        Ok(None) => look_again(&state, &admitted, &form),
         Err(error) => choose_again(&state, &admitted, &form, error),
     }
 }
 
-/// To the provider's page.
-async fn try_buy(state: &State, admitted: &Admitted, form: &Form) -> Result<String, ApiError> {
+/// What is asked for by now, after it was not what the page said.
+fn look_again(state: &State, admitted: &Admitted, form: &Form) -> Result<HttpResponse, ApiError> {
+    match state.db.read_blocking(|tx| read_review(tx, state, admitted, form)) {
+        Ok(mut page) => {
+            let text = "The price or the tax has changed since you looked, and you were not charged. This is what it is now.";
+            page.chrome.notice = Some(Notice { tone: Tone::Warn, text: text.into(), link: None });
+            html(StatusCode::CONFLICT, &page)
+        }
+        Err(error) => choose_again(state, admitted, form, error),
+    }
+}
+
+/// To the provider's page; none when it would cost or bring anything else than the page said.
+async fn try_buy(state: &State, admitted: &Admitted, form: &Form) -> Result<Option<String>, ApiError> {
     let organization = admitted.organization()?;
     let purchase = state.db.read_blocking(|tx| chosen(tx, state, admitted, form))?;
     let key = form.text(forms::KEY_FIELD);
@@ -212,14 +257,19 @@ async fn try_buy(state: &State, admitted: &Admitted, form: &Form) -> Result<Stri
         purchase,
         actor: admitted.by()?.actor.to_string(),
         intent: Some(Intent { key: format!("form:{key}"), fingerprint }),
+        agreed: Some(form.text("agreed").to_owned()),
     };
-    let payment = state.desk.start(new).await?;
-    Ok(match payment.state {
+    let payment = match state.desk.start(new).await {
+        Ok(payment) => payment,
+        Err(payments::Error::Changed) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(match payment.state {
         Standing::Pending { checkout: Checkout { url: Some(url), .. }, .. } => url,
         Standing::Pending { .. } | Standing::Created | Standing::Settled(_) | Standing::Failed { .. } => {
             format!("/topup/{}", payment.id)
         }
-    })
+    }))
 }
 
 fn chosen(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, form: &Form) -> Result<Purchase, ApiError> {
@@ -266,10 +316,11 @@ fn show(
     let crumbs =
         vec![Crumb::link("My Credit", "/overview"), Crumb::link("Top up", "/topup"), Crumb::here("Payment")];
     let (purchase, amounts) = (&payment.purchase, payment.quote.amounts);
+    let (refunds, disputes) = (refunds::of_payment(tx, payment.id)?, disputes::of_payment(tx, payment.id)?);
     Ok(PaymentPage {
         chrome: chrome::chrome(state, admitted, tx, Section::TopUp, crumbs)?,
         id: payment.id.to_string(),
-        notice: notice(&payment.state),
+        notice: notice(payment, &refunds, &disputes),
         credits: format::credits(purchase.credits),
         bonus: bonus(purchase),
         price: format::money(amounts.net),
@@ -278,7 +329,7 @@ fn show(
         total: format::money(amounts.total),
         at: payment.created_at,
         waits: matches!(payment.state, Standing::Created | Standing::Pending { .. }),
-        refunds: refunds::of_payment(tx, payment.id)?.iter().map(went_back).collect(),
+        aside: refunds.iter().map(went_back).chain(disputes.iter().map(disputed)).collect(),
         refundable: refundable(tx, state, admitted, payment)?,
     })
 }
@@ -293,6 +344,42 @@ fn went_back(refund: &Refund) -> String {
         RefundState::Succeeded { .. } => format!("{amount} was given back."),
         RefundState::Failed { .. } => format!("{amount} could not be given back. Your credit is as before."),
     }
+}
+
+/// What became of a dispute with the bank.
+fn disputed(dispute: &Dispute) -> String {
+    let (amount, frozen) = (format::money(dispute.amount), format::credits(dispute.frozen));
+    match dispute.state {
+        DisputeState::Open => format!(
+            "{amount} of it is disputed with your bank. Until the bank decides, {frozen} credits are set aside."
+        ),
+        DisputeState::Won { .. } => format!(
+            "{amount} of it was disputed with your bank, which decided that the payment stands. The credit that was \
+             set aside is yours again."
+        ),
+        DisputeState::Lost { .. } => format!(
+            "{amount} of it was disputed with your bank, which gave it back to you. What was left of the credit went \
+             with it."
+        ),
+    }
+}
+
+/// Paid, and what is left of that.
+fn settled(total: Money, refunds: &[Refund], disputes: &[Dispute]) -> Notice {
+    let given = refunds.iter().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. }));
+    let taken = disputes.iter().filter(|dispute| matches!(dispute.state, DisputeState::Lost { .. }));
+    let amounts = given.map(|refund| refund.total).chain(taken.map(|dispute| dispute.amount));
+    let back = Money { minor: amounts.fold(0, |sum, back| sum.saturating_add(back.minor)), ..total };
+    let is_open = disputes.iter().any(|dispute| dispute.state == DisputeState::Open);
+    let (tone, text) = match back.minor {
+        0 if is_open => (Tone::Warn, "Paid, and disputed with your bank.".into()),
+        0 => (Tone::Good, "Paid, and the credit is there.".into()),
+        minor if minor < total.minor => {
+            (Tone::Neutral, format!("Paid. {} of it was given back.", format::money(back)))
+        }
+        _ => (Tone::Neutral, format!("Paid, and {} was given back.", format::money(back))),
+    };
+    Notice { tone, text, link: Some(("/transactions".into(), "See it".into())) }
 }
 
 /// What whoever looks may ask back.
@@ -326,13 +413,13 @@ async fn ask_back(
 }
 
 /// How a payment stands, whether money moved, and what to do next.
-fn notice(state: &Standing) -> Notice {
+fn notice(payment: &Payment, refunds: &[Refund], disputes: &[Dispute]) -> Notice {
     let say = |tone, text: &str, link: Option<(&str, &str)>| Notice {
         tone,
         text: text.into(),
         link: link.map(|(to, label)| (to.into(), label.into())),
     };
-    match state {
+    match &payment.state {
         Standing::Created => say(
             Tone::Warn,
             "The payment provider has not answered yet. Nothing was charged; look again in a moment.",
@@ -353,9 +440,7 @@ fn notice(state: &Standing) -> Notice {
                 say(Tone::Bad, declined(*decline), again)
             }
         },
-        Standing::Settled(_) => {
-            say(Tone::Good, "Paid, and the credit is there.", Some(("/transactions", "See it")))
-        }
+        Standing::Settled(_) => settled(payment.quote.amounts.total, refunds, disputes),
         Standing::Failed { reason: Reason::Abandoned, .. } => say(
             Tone::Bad,
             "It was not paid in time, and you were not charged.",

@@ -9,6 +9,7 @@ use super::csv::{Csv, too_many};
 use super::customer::{Grants, actor, attached};
 use super::filter::{Filter, instants};
 use super::format::{self, Show};
+use super::transfer;
 use super::views::transactions::{TransactionFilter, TransactionPage, TransactionRow, TransactionsPage};
 use super::views::{Crumb, Section};
 use crate::base::Day;
@@ -144,7 +145,8 @@ async fn list(
         };
         let csv = wanted.filter.href("/transactions.csv", &["cursor"], &[]);
         let filter = TransactionFilter { form: wanted.filter.form, active };
-        Ok(TransactionsPage { chrome, filter, rows: found.items, pager, csv })
+        let send = transfer::offered(tx, &shared, &admitted)?;
+        Ok(TransactionsPage { chrome, filter, rows: found.items, pager, csv, send })
     });
     html(StatusCode::OK, &page.await?)
 }

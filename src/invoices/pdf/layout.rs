@@ -4,10 +4,10 @@
 //! Lengths are thousandths of a point.
 
 use super::super::{Invoice, Kind};
-use super::Paper;
 use super::draw::Ink;
 use super::fonts::{Fonts, Weight};
 use super::words::{self, Words};
+use super::{Paper, countries};
 use crate::base::{Locale, Zone};
 use crate::identity::BillingDetails;
 
@@ -162,6 +162,7 @@ impl Flow<'_> {
     }
 
     fn party(&self, of: &BillingDetails, width: i32) -> Vec<(Style, String)> {
+        let country = countries::name(&of.country, self.locale).to_owned();
         let town = format!("{} {}", of.postal_code, of.city);
         let vat_id =
             if of.vat_id.is_empty() { String::new() } else { format!("{} {}", self.words.vat_id, of.vat_id) };
@@ -171,7 +172,7 @@ impl Flow<'_> {
             (PLAIN, &of.address_line2),
             (PLAIN, &town),
             (PLAIN, &of.region),
-            (PLAIN, &of.country),
+            (PLAIN, &country),
             (PLAIN, &vat_id),
             (PLAIN, &of.billing_email),
         ];
@@ -236,7 +237,8 @@ impl Flow<'_> {
     fn totals(&mut self) {
         let invoice = self.paper.invoice;
         let rate = words::rate(invoice.rate, self.locale);
-        let country = invoice.tax_country.map(|country| format!(" ({country})")).unwrap_or_default();
+        let country = invoice.tax_country.map(|country| countries::name(country.code(), self.locale));
+        let country = country.map(|name| format!(" ({name})")).unwrap_or_default();
         let rows = [
             (PLAIN, self.words.net.to_owned(), invoice.amounts.net),
             (PLAIN, format!("{} {rate}{country}", self.words.vat), invoice.amounts.tax),

@@ -3,6 +3,7 @@
 //! An issued document never changes, and neither does its PDF: the bytes are stored when it is first asked for and given
 //! again for ever, whatever becomes of logo, fonts and this program. The file is PDF/A-3b: fonts and colours are in it.
 
+mod countries;
 mod draw;
 mod fonts;
 mod layout;

@@ -13,7 +13,7 @@ pub use rules::Validity;
 pub(in crate::payments) use sql::MISFITS;
 
 use super::gateway::{Card, Checkout, SetupSeen, Status};
-use super::{Error, names, next_ask, reload};
+use super::{Error, concerns, names, next_ask, reload};
 use crate::base::Timestamp;
 use crate::base::id::{CardSetupId, OrganizationId, PaymentMethodId};
 use crate::base::time::MINUTE_MS;
@@ -226,6 +226,8 @@ pub fn record(
         _ if matches!(setup.state, SetupState::Settled(_)) => {}
         (Status::Paid, _) if customer.as_deref() != Some(seen.customer.as_str()) => {
             tracing::error!(setup = %setup.id, "a card was saved for somebody else: it is not taken");
+            let detail = format!("{reference} was saved for {}", seen.customer);
+            concerns::raise(tx, concerns::Kind::Card, setup.id, &detail, Some(setup.organization))?;
             failed(tx, setup.id)?;
         }
         (Status::Paid, Some(card)) => {

@@ -9,7 +9,7 @@ pub(super) use sql::MISFITS;
 
 use super::gateway::{DisputeSeen, DisputeStatus};
 use super::refunds::Error;
-use super::{State as Standing, next_ask, sql as payments_sql};
+use super::{State as Standing, concerns, next_ask, sql as payments_sql};
 use crate::base::id::{DisputeId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
@@ -111,6 +111,11 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
         (State::Won { .. }, DisputeStatus::Open | DisputeStatus::Lost) if !dispute.withdrawn => {
             tracing::error!(dispute = %dispute.id, "the bank went on with what it had dropped: somebody has to look");
             note(tx, "dispute.contradicted", &dispute)?;
+            let detail = format!(
+                "{} of {}: the bank went on with what it had dropped",
+                dispute.reference, dispute.amount
+            );
+            concerns::raise(tx, concerns::Kind::Dispute, dispute.id, &detail, Some(dispute.organization))?;
         }
         // what was decided stays; a bank that thinks again opens another
         (State::Open, DisputeStatus::Inquiry) | (State::Won { .. } | State::Lost { .. }, _) => {}
@@ -132,6 +137,14 @@ pub fn get(conn: &Connection, id: DisputeId) -> Result<Dispute, Error> {
 /// When the database fails.
 pub fn list(conn: &Connection, before: Option<DisputeId>, limit: u32) -> Result<Vec<Dispute>, DbError> {
     sql::list(conn, before, limit)?.into_iter().map(|dispute| with_frozen(conn, dispute)).collect()
+}
+
+/// The disputes of a payment, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn of_payment(conn: &Connection, payment: PaymentId) -> Result<Vec<Dispute>, DbError> {
+    sql::of_payment(conn, payment)?.into_iter().map(|dispute| with_frozen(conn, dispute)).collect()
 }
 
 /// While the bank has not decided, what is frozen may become more.

@@ -68,6 +68,10 @@ pub(super) fn list(
     )
 }
 
+pub(super) fn of_payment(conn: &Connection, payment: PaymentId) -> Result<Vec<Dispute>, DbError> {
+    db::collect(conn, &format!("{SELECT} WHERE payment_id = ? ORDER BY id"), [payment], from_row)
+}
+
 /// The id of the next dispute: its credit is set aside under it.
 pub(super) fn next_id(conn: &Connection) -> Result<DisputeId, DbError> {
     let statement = "SELECT ifnull(max(id), 0) + 1 FROM disputes";

@@ -14,7 +14,7 @@ pub use rules::{Basis, Part, Reason, State, Step, Taken, Unused};
 pub(super) use sql::MISFITS;
 
 use super::gateway::{KEYS_KEPT_MS, RefundSeen, RefundStatus};
-use super::{Payment, Settled, State as Standing, disputes, names, next_ask, sql as payments_sql};
+use super::{Payment, Settled, State as Standing, concerns, disputes, names, next_ask, sql as payments_sql};
 use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
 use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Money, MoneyError, Timestamp};
@@ -543,9 +543,17 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<Reco
         Step::Fail(why) => fail(tx, refund.id, &why)?,
         Step::Contradiction(why) => {
             tracing::error!(refund = %refund.id, why, "the provider contradicts itself about a refund");
-            let what = Difference::new().with("reference", seen.reference.as_str()).with("why", why);
+            let what = Difference::new().with("reference", seen.reference.as_str()).with("why", why.as_str());
             let by = By::actor(Actor::System);
             audit::record(tx, &by, "refund.contradicted", refund.id, Some(refund.organization), &what)?;
+            let detail = format!("{} of {}: {why}", seen.reference, refund.total);
+            concerns::raise(
+                tx,
+                concerns::Kind::Contradiction,
+                refund.id,
+                &detail,
+                Some(refund.organization),
+            )?;
         }
     }
     Ok(Recorded::Refund(Box::new(get(conn, refund.id)?)))

@@ -13,7 +13,7 @@ use rules::{Cause, Decision, Facts, Outcome, Problem, Retry, Standing};
 pub(super) use sql::MISFITS;
 
 use super::rules::Terms;
-use super::{Desk, Error, Extras, NewPayment, Payment, cards, create_with, quote};
+use super::{Desk, Error, Extras, NewPayment, Payment, cards, concerns, create_with, quote};
 use crate::base::id::{OrganizationId, PaymentMethodId, WorkId};
 use crate::base::{Credits, Currency, FieldError, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
@@ -70,12 +70,17 @@ pub fn get(conn: &Connection, organization: OrganizationId) -> Result<Option<Aut
     sql::get(conn, organization)
 }
 
-/// Payments by auto-reload, the newest first.
+/// Payments by auto-reload, the newest first; `before`: the row behind which they begin.
 ///
 /// # Errors
 /// When the database fails.
-pub fn past(conn: &Connection, organization: OrganizationId, limit: u32) -> Result<Vec<Payment>, Error> {
-    let found = sql::past(conn, organization, limit)?;
+pub fn past(
+    conn: &Connection,
+    organization: OrganizationId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Payment>, Error> {
+    let found = sql::past(conn, organization, before, limit)?;
     found.into_iter().map(|id| super::get(conn, id)).collect()
 }
 
@@ -250,6 +255,8 @@ pub(super) fn unanswered(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Erro
     let what = Difference::new().with("total", payment.quote.amounts.total.to_string());
     let by = By::actor(Actor::System);
     audit::record(tx, &by, "payment.unanswered", payment.id, Some(organization), &what)?;
+    let detail = format!("{} was charged, or not", payment.quote.amounts.total);
+    concerns::raise(tx, concerns::Kind::Charge, payment.id, &detail, Some(organization))?;
     match sql::get(tx.conn()?, organization)? {
         Some(mut reload) if reload.standing.in_flight == Some(payment.id) => {
             reload.standing.in_flight = None;
@@ -344,6 +351,7 @@ fn run(
                 purchase,
                 actor: Actor::System.to_string(),
                 intent: None,
+                agreed: None,
             };
             let extras = Extras { card: Some(reload.settings.card), ..Extras::default() };
             reload.standing.in_flight = Some(create_with(tx, seller, &new, &extras)?.id);

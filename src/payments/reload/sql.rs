@@ -103,11 +103,13 @@ pub(super) fn spent_since(
 pub(super) fn past(
     conn: &Connection,
     organization: OrganizationId,
+    before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<PaymentId>, DbError> {
-    let statement = "SELECT id FROM payments WHERE method_id IS NOT NULL AND organization_id = ?
+    let statement = "SELECT id FROM payments WHERE method_id IS NOT NULL AND organization_id = ? AND id < ?
                      ORDER BY created_at DESC, id DESC LIMIT ?";
-    db::collect(conn, statement, params![organization, limit], |row| Ok(row.get(0)?))
+    let before = before.unwrap_or(i64::MAX);
+    db::collect(conn, statement, params![organization, before, limit], |row| Ok(row.get(0)?))
 }
 
 /// Auto-reload that does not fit what is watched, or its payment.

@@ -177,6 +177,7 @@ fn order(
         purchase,
         actor: "test".into(),
         intent,
+        agreed: None,
     };
     Ok(payments::create(tx, &seller(), &new)?)
 }

@@ -71,6 +71,17 @@ async fn a_customer_saves_a_card_and_never_runs_dry() {
     on.says("settled");
     on.says("Charged this month: \u{20ac}12.10");
     assert_eq!(on.value("monthly_cap"), "50.00");
+    on.says("Balance and reloads");
+    on.says("Auto-reload below");
+    on.says("1,000.00 credits by auto-reload");
+    // switching off says so
+    let off = browser.fill(&on, "/auto-reload", &[]).await.expect(303);
+    let off = browser.get(off.location()).await.expect(200);
+    off.says("Auto-reload is switched off");
+    off.does_not_say("has been saved");
+    off.does_not_say("Auto-reload below");
+    let again = browser.fill(&off, "/auto-reload", &sent).await.expect(303);
+    browser.get(again.location()).await.expect(200).says("Auto-reload has been saved.");
     browser.get("/overview").await.expect(200).says("1,000.00");
     // without its card it is off
     let cards = browser.get("/payment-methods").await.expect(200);
@@ -99,12 +110,19 @@ async fn a_declined_card_says_what_to_do_and_after_three_it_is_off() {
     let declined = browser.get("/auto-reload").await.expect(200);
     declined.says("The card was declined, and you were not charged. It is tried again");
     declined.says("Top up by hand");
+    let first = browser.get("/overview").await.expect(200);
+    first.says("Card declined, nothing left. You were not charged; it is tried again");
+    first.says("Save another card");
+    first.says("Auto-reload below");
     for hours in [6, 24] {
         app.clock.advance(hours * 3_600_000);
         work(&app).await;
     }
     let owner = app.member(acme, Role::Billing).await.1;
-    let off = Browser::with_session(&app, &owner).get("/auto-reload").await.expect(200);
+    let later = Browser::with_session(&app, &owner);
+    let off = later.get("/auto-reload").await.expect(200);
     off.says("Switched off after three declines in a row.");
     off.says("Save another card");
+    let first = later.get("/overview").await.expect(200);
+    first.says("Card declined, nothing left. You were not charged, and auto-reload is switched off.");
 }

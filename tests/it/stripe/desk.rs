@@ -55,6 +55,7 @@ impl Shop {
             purchase: TERMS.for_amount("10", Currency::EUR).unwrap(),
             actor: "test".into(),
             intent: Some(Intent { key: "k".into(), fingerprint: [7; 32] }),
+            agreed: None,
         }
     }
 
@@ -256,7 +257,7 @@ async fn what_stripe_could_not_be_asked_for_is_not_begun() {
         assert_eq!((errors[0].field.as_ref(), errors[0].code), ("currency", "not_supported"));
     }
     assert!(shop.fake.asked().is_empty());
-    assert!(shop.kit.db().read_blocking(|tx| payments::list(tx, None, 1)).unwrap().is_empty());
+    assert!(shop.kit.db().read_blocking(|tx| payments::list(tx, None, None, 1)).unwrap().items.is_empty());
 }
 
 #[tokio::test]

@@ -4,25 +4,30 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, web};
 
 use super::{ADMIN, Answered};
-use crate::base::Money;
-use crate::base::id::{DisputeId, OrganizationId, PaymentId, RefundId};
+use crate::base::id::{ConcernId, DisputeId, OrganizationId, PaymentId, RefundId};
+use crate::base::{Money, Page};
 use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::Admitted;
 use crate::http::error::{ApiError, Code};
 use crate::http::form::Form;
+use crate::http::list::{decode, encode};
 use crate::http::pages::chrome::{chrome, html, redirect};
-use crate::http::pages::components::DataTable;
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
 use crate::http::pages::components::table::Cell;
+use crate::http::pages::components::{DataTable, Pager};
+use crate::http::pages::filter::Filter;
 use crate::http::pages::format::{self, Show};
 use crate::http::pages::forms::{Once, fresh_key, refused};
-use crate::http::pages::views::{Crumb, DisputeRow, FormPage, MoneyPage, RequestRow, Section};
+use crate::http::pages::views::{
+    ConcernRow, Crumb, DisputeRow, FormPage, MoneyPage, Paged, RequestRow, Section,
+};
 use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::idempotency::Owner;
 use crate::identity::organizations;
 use crate::outbox;
+use crate::payments::concerns::{self, Concern, Kind as Concerned};
 use crate::payments::disputes::{self, Dispute, State as DisputeState};
 use crate::payments::gateway::sandbox;
 use crate::payments::refunds::{self, Reason, Refund, State as Standing, Wish};
@@ -31,8 +36,12 @@ use crate::payments::{self, Payment};
 const PATH: &str = "/operator/payments";
 const REFUND: &str = "/operator/payments/{id}/refund";
 const FIELDS: [&str; 3] = ["amount", "reason", "note"];
-/// Rows of each list.
-const LATEST: u32 = 50;
+/// Rows on a page of each list.
+const ROWS: u32 = 20;
+/// One more tells whether there are more.
+const FETCHED: u32 = ROWS + 1;
+/// The most shown of what waits to be done: it gets shorter as it is done.
+const LONGEST: u32 = 200;
 
 pub(super) fn routes(table: &mut Table) {
     table.page(Method::GET, PATH, ADMIN, page);
@@ -40,45 +49,139 @@ pub(super) fn routes(table: &mut Table) {
     table.page(Method::POST, REFUND, ADMIN, give);
     table.page(Method::POST, "/operator/refunds/{id}", ADMIN, decide);
     table.page(Method::POST, "/operator/disputes/{id}", ADMIN, close);
+    table.page(Method::POST, "/operator/payments/concerns/{id}", ADMIN, looked);
 }
 
-async fn page(state: web::Data<State>, admitted: Admitted) -> Answered {
+async fn page(state: web::Data<State>, admitted: Admitted, req: HttpRequest) -> Answered {
     let shared = state.clone();
-    let page = state.db.read(move |tx| -> Result<_, ApiError> {
-        let crumbs = vec![Crumb::here("Operator"), Crumb::here("Payments")];
-        let chrome = chrome(&shared, &admitted, tx, Section::Payments, crumbs)?;
-        let name = |id: OrganizationId| organizations::get(tx, id).map(|found| found.name);
-        let waiting = refunds::requested(tx, LATEST)?;
-        let mut decided = refunds::list(tx, None, None, LATEST)?;
-        decided.retain(|refund| refund.state != Standing::Requested);
-        let mut requests = Vec::with_capacity(waiting.len());
-        for refund in waiting {
-            requests.push(request_row(name(refund.organization)?, refund));
+    let lists = Lists(Filter::parse(req.query_string(), &Lists::NAMES));
+    let page = state.db.read(move |tx| read(tx, &shared, &admitted, &lists)).await?;
+    html(StatusCode::OK, &page)
+}
+
+/// Where each list of the page stands: its name is the parameter that holds its cursor, and turning its pages leaves the
+/// others as they are.
+struct Lists(Filter);
+
+impl Lists {
+    const NAMES: [&str; 4] = ["concerns", "disputes", "payments", "refunds"];
+
+    fn at(&self, name: &str) -> Option<i64> {
+        let cursor = self.0.text(name)?;
+        decode::<1>(&cursor, name).map(|[at]| at)
+    }
+
+    fn pager(&self, name: &str, next: Option<i64>) -> Pager {
+        Pager {
+            first: self.at(name).map(|_| self.0.href(PATH, &[name], &[])),
+            next: next.map(|next| self.0.href(PATH, &[name], &[(name, &encode(&[next], name))])),
+            position: String::new(),
         }
-        let mut disputed = Vec::new();
-        for dispute in disputes::list(tx, None, LATEST)? {
-            disputed.push(dispute_row(name(dispute.organization)?, dispute));
+    }
+}
+
+fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, lists: &Lists) -> Result<MoneyPage, ApiError> {
+    let crumbs = vec![Crumb::here("Operator"), Crumb::here("Payments")];
+    let chrome = chrome(state, admitted, tx, Section::Payments, crumbs)?;
+    let name = |id: OrganizationId| organizations::get(tx, id).map(|found| found.name);
+    let rows = |found: Vec<Refund>| -> Result<Vec<RequestRow>, ApiError> {
+        let row = |refund: Refund| Ok(request_row(name(refund.organization)?, refund));
+        found.into_iter().map(row).collect()
+    };
+    let found = concerns::open(tx, lists.at("concerns"), ROWS)?;
+    let mut looks = Vec::new();
+    for concern in found.items {
+        looks.push(concern_row(concern.organization.map(&name).transpose()?, concern));
+    }
+    let looks = Paged { rows: looks, pager: lists.pager("concerns", found.next) };
+    let before = lists.at("disputes").map(DisputeId::new);
+    let found = Page::cut(disputes::list(tx, before, FETCHED)?, ROWS, |dispute| dispute.id.number());
+    let mut rows_of = Vec::new();
+    for dispute in found.items {
+        rows_of.push(dispute_row(name(dispute.organization)?, dispute));
+    }
+    let disputes = Paged { rows: rows_of, pager: lists.pager("disputes", found.next) };
+    let labels = ["Customer", "Begun", "Credits", "Total", "Status"];
+    let mut payments = DataTable::new("Payments, the newest first", &labels);
+    let found = payments::list(tx, None, lists.at("payments"), ROWS)?;
+    for payment in found.items {
+        payments.rows.push(payment_cells(&chrome.show, name(payment.organization)?, &payment));
+    }
+    let payments_pager = lists.pager("payments", found.next);
+    let labels = ["Customer", "Begun", "Amount", "Reason", "Status"];
+    let mut refunds = DataTable::new("Refunds, the newest first", &labels);
+    let before = lists.at("refunds").map(RefundId::new);
+    let found = Page::cut(refunds::list(tx, None, before, FETCHED)?, ROWS, |refund| refund.id.number());
+    for refund in found.items {
+        refunds.rows.push(refund_cells(&chrome.show, name(refund.organization)?, &refund));
+    }
+    Ok(MoneyPage {
+        looks,
+        stuck: rows(refunds::stuck(tx, tx.now(), LONGEST)?)?,
+        requests: rows(refunds::requested(tx, LONGEST)?)?,
+        disputes,
+        payments,
+        payments_pager,
+        refunds,
+        refunds_pager: lists.pager("refunds", found.next),
+        dead: dead_work(tx)?,
+        chrome,
+    })
+}
+
+/// What is the matter, and what to do about it.
+fn concern_row(who: Option<String>, concern: Concern) -> ConcernRow {
+    let (what, advice) = match concern.kind {
+        Concerned::Mismatch => (
+            "Another amount was paid",
+            "Nothing was credited. Give it back at the provider, or credit it by hand.",
+        ),
+        Concerned::Twice => {
+            ("Paid a second time", "It was credited once. Give the second payment back at the provider.")
         }
-        let mut payments = DataTable::new(
-            "Payments, the newest first",
-            &["Customer", "Begun", "Credits", "Total", "Status"],
-        );
-        for payment in payments::list(tx, None, LATEST)? {
-            payments.rows.push(payment_cells(&chrome.show, name(payment.organization)?, &payment));
-        }
-        let mut refunds =
-            DataTable::new("Refunds, the newest first", &["Customer", "Begun", "Amount", "Reason", "Status"]);
-        for refund in decided {
-            refunds.rows.push(refund_cells(&chrome.show, name(refund.organization)?, &refund));
-        }
-        let dead = dead_work(tx)?;
-        let mut stuck = Vec::new();
-        for refund in refunds::stuck(tx, tx.now(), LATEST)? {
-            stuck.push(request_row(name(refund.organization)?, refund));
-        }
-        Ok(MoneyPage { chrome, stuck, requests, disputes: disputed, payments, refunds, dead })
-    });
-    html(StatusCode::OK, &page.await?)
+        Concerned::Unknown => (
+            "Told of something unknown",
+            "Look it up at the provider: another program may use the same account.",
+        ),
+        Concerned::Contradiction => (
+            "A refund is not what it was said to be",
+            "Nothing was changed here. Compare the amount at the provider with the refund.",
+        ),
+        Concerned::Dispute => (
+            "A dispute goes on that had ended",
+            "Nothing was changed here. Look at the provider, and take the credit back by hand if it is lost.",
+        ),
+        Concerned::Charge => (
+            "A charge was not answered",
+            "Look it up at the provider. Should it have been charged, it is credited when the provider tells.",
+        ),
+        Concerned::Card => ("A card of somebody else", "It was not saved."),
+    };
+    ConcernRow {
+        action: format!("/operator/payments/concerns/{}", concern.id),
+        what,
+        advice,
+        who: who.unwrap_or_default(),
+        organization: concern.organization.map(|id| format!("/operator/organizations/{id}")),
+        at: concern.at,
+        subject: concern.subject,
+        detail: match concern.times {
+            ..=1 => concern.detail,
+            times => format!("{} ({times} times)", concern.detail),
+        },
+    }
+}
+
+/// Somebody has looked.
+async fn looked(
+    state: web::Data<State>,
+    admitted: Admitted,
+    PathId(id): PathId<ConcernId>,
+    _: Form,
+) -> Answered {
+    let by = admitted.by()?;
+    state.db.write(move |tx| concerns::close(tx, &by, id)).await?;
+    Ok(redirect(PATH))
 }
 
 fn refund_page(id: PaymentId) -> String {
@@ -137,7 +240,7 @@ fn refund_cells(show: &Show, who: String, refund: &Refund) -> Vec<Cell> {
 
 fn dead_work(tx: &ReadTx<'_>) -> Result<DataTable, ApiError> {
     let mut table = DataTable::new("Work that was given up", &["Kind", "About", "Tries", "What went wrong"]);
-    for work in outbox::dead(tx, LATEST)? {
+    for work in outbox::dead(tx, LONGEST)? {
         table.rows.push(vec![
             Cell::text(work.kind),
             Cell::text(work.subject),

@@ -1,4 +1,4 @@
-//! Saved cards and auto-reload; the sandbox's page that asks for a card.
+//! Saved cards and auto-reload.
 
 use askama::Template;
 
@@ -6,7 +6,7 @@ use super::chrome::Chrome;
 use super::topup::PaymentRow;
 use crate::base::Timestamp;
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
-use crate::http::pages::components::{Chip, Notice};
+use crate::http::pages::components::{Chip, Notice, Pager, Runway};
 
 /// A saved card in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,10 @@ pub struct AutoReloadPage {
     pub form: FormState,
     /// Past reloads.
     pub past: Vec<PaymentRow>,
+    /// To the reloads before them.
+    pub pager: Pager,
+    /// The balance, with reloads and threshold on it; none where there are neither.
+    pub balance: Option<Runway>,
 }
 
 impl AutoReloadPage {
@@ -83,38 +87,6 @@ impl AutoReloadPage {
                 .optional()
                 .hint("With tax. Empty: no cap. It starts over with the calendar month."),
             Field::new(form, "payment_method_id", "Card", Control::Select(cards)),
-        ]
-    }
-}
-
-/// `GET /sandbox/setup/{id}`: what a payment provider would show. The form posts to the same address.
-#[derive(Debug, Clone, Template)]
-#[template(path = "pages/sandbox_setup.html")]
-pub struct SandboxSetupPage {
-    /// What stands around it.
-    pub chrome: Chrome,
-    /// The setup.
-    pub reference: String,
-    /// How it stands.
-    pub notice: Option<Notice>,
-    /// A card can be given.
-    pub open: bool,
-    /// The cards it knows: number and what is said of it.
-    pub cards: Vec<(&'static str, &'static str)>,
-    /// Name: `card`.
-    pub form: FormState,
-    /// Where to go back to.
-    pub back: String,
-}
-
-impl SandboxSetupPage {
-    fn fields(&self) -> Vec<Field> {
-        let numbers = self.cards.iter().map(|(number, _)| (*number).to_owned()).collect();
-        vec![
-            Field::line(&self.form, "card", "Card number")
-                .inputmode("numeric")
-                .autocomplete("off")
-                .suggestions(numbers),
         ]
     }
 }
@@ -182,21 +154,8 @@ mod tests {
                     price: "€60.50".into(),
                     status: "settled",
                 }],
-            }
-        }
-    }
-
-    impl SandboxSetupPage {
-        /// Asking for a card.
-        pub(crate) fn sample() -> Self {
-            Self {
-                chrome: samples::chrome(Section::Outside, &[]),
-                reference: "seti_test_1".into(),
-                notice: None,
-                open: true,
-                cards: vec![("4242 4242 4242 4242", "pays")],
-                form: FormState::default(),
-                back: "/payment-methods".into(),
+                pager: Pager { next: Some("/auto-reload?cursor=c".into()), ..Pager::default() },
+                balance: Some(samples::runway("runway")),
             }
         }
     }

@@ -86,6 +86,10 @@ pub struct OverviewPage {
     pub checklist: Option<Checklist>,
     /// Where to top up; none while that is not offered.
     pub top_up: Option<String>,
+    /// Where credit is sent from, where the plan allows it.
+    pub send: Option<String>,
+    /// What keeps auto-reload from buying credit.
+    pub trouble: Option<Notice>,
 }
 
 /// Below this the page warns.
@@ -94,7 +98,12 @@ const WARN_BELOW_MS: i64 = 2 * DAY_MS;
 impl OverviewPage {
     /// What needs attention.
     #[must_use]
-    pub fn warning(&self) -> Option<Notice> {
+    pub fn warnings(&self) -> Vec<Notice> {
+        let pace = self.warning().filter(|notice| notice.tone == Tone::Bad || self.trouble.is_none());
+        pace.into_iter().chain(self.trouble.clone()).collect()
+    }
+
+    fn warning(&self) -> Option<Notice> {
         let link = self.top_up.clone().map(|href| (href, "Top up".to_owned()));
         if self.parts.overdraft.is_positive() {
             let text = format!(
@@ -187,6 +196,8 @@ impl OverviewPage {
             recent: samples::transactions(),
             checklist: None,
             top_up: Some("/top-up".into()),
+            send: Some("/transfer".into()),
+            trouble: None,
         }
     }
 
@@ -241,6 +252,11 @@ impl OverviewPage {
             next_expiry: None,
         };
         page.lasts_ms = Some(0);
+        page.trouble = Some(Notice {
+            tone: Tone::Bad,
+            text: "Card declined, nothing left. Auto-reload is switched off.".into(),
+            link: Some(("/payment-methods".into(), "Save another card".into())),
+        });
         page
     }
 }

@@ -1,11 +1,11 @@
-//! Buying credit, and what became of a payment; the sandbox's page for paying.
+//! Buying credit, and what became of a payment.
 
 use askama::Template;
 
 use super::chrome::Chrome;
 use crate::base::Timestamp;
-use crate::http::pages::components::Notice;
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
+use crate::http::pages::components::{Notice, Pager};
 
 /// A payment in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct TopUpPage {
     pub closed: Option<Notice>,
     /// Earlier payments.
     pub payments: Vec<PaymentRow>,
+    /// To the payments before them.
+    pub pager: Pager,
 }
 
 impl TopUpPage {
@@ -84,6 +86,8 @@ pub struct ReviewPage {
     pub package: String,
     /// What was typed for a custom amount.
     pub amount: String,
+    /// Sent back as `agreed`: what the reader agrees to, so that nothing else is charged.
+    pub agreed: String,
     /// Sent back as `idempotency_key`, so that a form sent twice pays once.
     pub idempotency_key: String,
 }
@@ -114,8 +118,8 @@ pub struct PaymentPage {
     pub at: Timestamp,
     /// It may change any moment.
     pub waits: bool,
-    /// What became of money that was asked back, in sentences.
-    pub refunds: Vec<String>,
+    /// What became of money that was asked back or disputed, in sentences.
+    pub aside: Vec<String>,
     /// What can be asked back, with tax.
     pub refundable: Option<String>,
 }
@@ -123,44 +127,6 @@ pub struct PaymentPage {
 impl PaymentPage {
     fn note() -> Field {
         Field::line(&FormState::default(), "note", "Why").optional()
-    }
-}
-
-/// `GET /sandbox/checkout/{id}`: what a payment provider would show. The form posts to the same address.
-#[derive(Debug, Clone, Template)]
-#[template(path = "pages/sandbox.html")]
-pub struct SandboxPage {
-    /// What stands around it.
-    pub chrome: Chrome,
-    /// The checkout.
-    pub reference: String,
-    /// What is to be paid.
-    pub price: String,
-    /// What for.
-    pub description: String,
-    /// What happened last.
-    pub notice: Option<Notice>,
-    /// A card can be given.
-    pub open: bool,
-    /// The bank asks.
-    pub confirming: bool,
-    /// The cards it knows: number and what is said of it.
-    pub cards: Vec<(&'static str, &'static str)>,
-    /// Name: `card`.
-    pub form: FormState,
-    /// Where to go back to.
-    pub back: String,
-}
-
-impl SandboxPage {
-    fn fields(&self) -> Vec<Field> {
-        let numbers = self.cards.iter().map(|(number, _)| (*number).to_owned()).collect();
-        vec![
-            Field::line(&self.form, "card", "Card number")
-                .inputmode("numeric")
-                .autocomplete("off")
-                .suggestions(numbers),
-        ]
     }
 }
 
@@ -192,6 +158,7 @@ mod tests {
                     price: "€10.00".into(),
                     status: "settled",
                 }],
+                pager: Pager { next: Some("/topup?cursor=c".into()), ..Pager::default() },
             }
         }
     }
@@ -214,6 +181,7 @@ mod tests {
                 balance: "9,761.00".into(),
                 package: "growth".into(),
                 amount: String::new(),
+                agreed: "5000 + 250 credits, 50.00 EUR + 10.50 EUR tax".into(),
                 idempotency_key: "req_1".into(),
             }
         }
@@ -237,26 +205,8 @@ mod tests {
                 total: "€60.50".into(),
                 at: at("2026-11-21T08:10:00Z"),
                 waits: true,
-                refunds: vec!["€12.10 was given back.".into()],
+                aside: vec!["€12.10 was given back.".into()],
                 refundable: Some("€48.40".into()),
-            }
-        }
-    }
-
-    impl SandboxPage {
-        /// After a decline.
-        pub(crate) fn sample() -> Self {
-            Self {
-                chrome: samples::chrome(Section::Outside, &[]),
-                reference: "cs_test_1".into(),
-                price: "€50.00".into(),
-                description: "5000 credits".into(),
-                notice: Some(Notice { tone: Tone::Bad, text: "The card was declined.".into(), link: None }),
-                open: true,
-                confirming: false,
-                cards: vec![("4242 4242 4242 4242", "pays")],
-                form: FormState::default(),
-                back: "/topup/pay_0".into(),
             }
         }
     }

@@ -106,6 +106,8 @@ pub struct TransactionsPage {
     pub pager: Pager,
     /// Address of the same rows as CSV.
     pub csv: String,
+    /// Where credit is sent from, where the plan allows it.
+    pub send: Option<String>,
 }
 
 impl TransactionsPage {
@@ -192,6 +194,7 @@ impl TransactionsPage {
                 position: "8 of 1,204 transactions".into(),
             },
             csv: "/transactions.csv?from=2026-10-01&to=2026-11-21".into(),
+            send: Some("/transfer".into()),
         }
     }
 

@@ -11,8 +11,8 @@ use super::{
     Called, Card as SeenCard, Charge, Checkout, Customer, Decline, DisputeSeen, Gateway, GiveBack, Order,
     RefundSeen, Seen, Setup, SetupSeen, Status, Subject, Trouble,
 };
-use crate::base::Timestamp;
 use crate::base::time::{DAY_MS, MINUTE_MS, SECOND_MS};
+use crate::base::{Timestamp, Zone};
 use crate::db::{Db, DbError, WriteTx};
 use crate::identity::Secret;
 use crate::outbox;
@@ -59,6 +59,12 @@ impl Card {
         ("4000 0025 0000 3155", Self::AsksFirst, "has to be confirmed with the bank"),
         ("4000 0000 0000 0259", Self::Disputed, "pays, and is disputed a minute later"),
     ];
+
+    fn last4(self) -> String {
+        let number =
+            Self::ALL.into_iter().find(|(_, card, _)| *card == self).map_or("", |(number, ..)| number);
+        number.chars().skip(number.chars().count().saturating_sub(4)).collect()
+    }
 
     /// The card with this number, however it is spaced.
     #[must_use]
@@ -111,6 +117,8 @@ pub struct Session {
     pub standing: Standing,
     /// How the last card was declined.
     pub decline: Option<Decline>,
+    /// The last digits of the card that was given.
+    pub last4: Option<String>,
     /// When the slow bank is done.
     pub settles_at: Option<Timestamp>,
     /// Until when it can be paid.
@@ -127,6 +135,21 @@ impl Session {
             Standing::Processing if self.settles_at.is_some_and(|at| now < at) => Status::Processing,
             Standing::Processing | Standing::Paid => Status::Paid,
         }
+    }
+
+    /// The card, once it was taken.
+    fn paid_with(&self) -> Option<SeenCard> {
+        let last4 = self.last4.clone()?;
+        let taken = matches!(self.standing, Standing::Processing | Standing::Paid);
+        let year = Zone::UTC.day_of(self.expires_at).date().year();
+        taken.then(|| SeenCard {
+            reference: self.checkout.reference.clone(),
+            brand: "visa".into(),
+            last4,
+            exp_month: 12,
+            exp_year: u16::try_from(year).unwrap_or_default().saturating_add(4),
+            country: None,
+        })
     }
 }
 
@@ -190,9 +213,9 @@ impl Gateway for Sandbox {
             Ok(Seen {
                 status: session.status(now),
                 amount: session.order.amount,
+                card: session.paid_with(),
                 order: session.order.id,
                 charge: None,
-                card: None,
             })
         })
     }
@@ -284,6 +307,7 @@ pub fn make(tx: &WriteTx<'_>, order: Order, public_url: &str) -> Result<Checkout
         order,
         standing: Standing::Open,
         decline: None,
+        last4: None,
         settles_at: None,
         expires_at: tx.now().plus_ms(OPEN_MS),
     };
@@ -305,6 +329,7 @@ pub fn session(conn: &rusqlite::Connection, reference: &str) -> Result<Session, 
 /// See [`PayError`].
 pub fn pay(tx: &WriteTx<'_>, reference: &str, card: Card) -> Result<Session, PayError> {
     let mut session = payable(tx, reference)?;
+    session.last4 = Some(card.last4());
     match card {
         Card::Pays => paid(tx, &mut session)?,
         Card::Slow => {

@@ -1,0 +1,109 @@
+//! What no program can settle: something the provider says does not fit what is written here, or it was never learned how
+//! something ended. Written down with what showed it, until somebody has looked.
+
+mod sql;
+
+use rusqlite::Connection;
+
+use crate::base::id::{ConcernId, OrganizationId};
+use crate::base::{Page, Timestamp};
+use crate::db::{DbError, WriteTx};
+use crate::identity::audit::{self, By, Difference};
+
+/// What is the matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Another amount was paid than was asked for: nothing was credited.
+    Mismatch,
+    /// It was paid a second time: nothing was credited for that.
+    Twice,
+    /// The provider tells of something that is not known here.
+    Unknown,
+    /// The provider takes back what it said of a refund.
+    Contradiction,
+    /// The bank went on with a dispute that had ended.
+    Dispute,
+    /// It was not learned in time whether a card was charged, and it is not charged again.
+    Charge,
+    /// A card was saved for somebody else.
+    Card,
+}
+
+impl Kind {
+    const ALL: [Self; 7] = [
+        Self::Mismatch,
+        Self::Twice,
+        Self::Unknown,
+        Self::Contradiction,
+        Self::Dispute,
+        Self::Charge,
+        Self::Card,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mismatch => "mismatch",
+            Self::Twice => "twice",
+            Self::Unknown => "unknown",
+            Self::Contradiction => "contradiction",
+            Self::Dispute => "dispute",
+            Self::Charge => "charge",
+            Self::Card => "card",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Something for a person to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concern {
+    /// Its id.
+    pub id: ConcernId,
+    /// What is the matter.
+    pub kind: Kind,
+    /// With what: one of our ids, or the provider's.
+    pub subject: String,
+    /// What showed it, for people.
+    pub detail: String,
+    /// Whose, where that is known.
+    pub organization: Option<OrganizationId>,
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// How often it was seen since.
+    pub times: i64,
+}
+
+/// Writes something down for a person to look at. The same again is counted; what somebody has looked at stays so.
+///
+/// # Errors
+/// When the database fails.
+pub(super) fn raise(
+    tx: &WriteTx<'_>,
+    kind: Kind,
+    subject: impl std::fmt::Display,
+    detail: &str,
+    organization: Option<OrganizationId>,
+) -> Result<(), DbError> {
+    sql::raise(tx.conn()?, kind, (&subject.to_string(), detail), organization, tx.now())
+}
+
+/// What nobody has looked at yet, newest first; `before`: the row behind which the page begins.
+///
+/// # Errors
+/// When the database fails.
+pub fn open(conn: &Connection, before: Option<i64>, limit: u32) -> Result<Page<Concern>, DbError> {
+    Ok(Page::cut(sql::open(conn, before, limit.saturating_add(1))?, limit, |found| found.id.number()))
+}
+
+/// Somebody has looked. What was looked at before, or is not there, stays as it is.
+///
+/// # Errors
+/// When the database fails.
+pub fn close(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<(), DbError> {
+    let Some(found) = sql::close(tx.conn()?, id, tx.now())? else { return Ok(()) };
+    let what = Difference::new().with("kind", found.kind.name()).with("detail", found.detail);
+    audit::record(tx, by, "payment.looked_at", &found.subject, found.organization, &what)
+}
