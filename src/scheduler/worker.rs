@@ -100,10 +100,10 @@ impl Worker {
         let mut done = 0;
         loop {
             let terms = terms.clone();
-            let told = match notifications::untold(&self.db)? {
-                true => self.db.write(move |tx| notifications::tell(tx, &terms, EVENTS)).await?,
-                false => 0,
-            };
+            let mut told = 0;
+            if notifications::untold(&self.db)? {
+                told = self.db.write(move |tx| notifications::tell(tx, &terms, EVENTS)).await?;
+            }
             let sent = outbox::step(&self.db, Lane::Telling, STEP, |work| self.carry_out(work)).await?;
             if told + sent == 0 {
                 return Ok(done);
