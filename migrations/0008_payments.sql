@@ -5,7 +5,8 @@
 CREATE TABLE outbox (
     id          INTEGER PRIMARY KEY,
     kind        TEXT    NOT NULL,
-    lane        INTEGER NOT NULL,               -- 0: money and what it depends on; 1: telling people, who may be slow
+    lane        INTEGER NOT NULL,               -- 0: money and what it depends on; 1: telling people, who may be slow; 2: mail
+    queue       INTEGER NOT NULL DEFAULT 0,     -- of one queue, few are taken at once; 0: of none
     subject     TEXT    NOT NULL,               -- what it is about, as its kind understands it
     state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
     attempts    INTEGER NOT NULL DEFAULT 0,

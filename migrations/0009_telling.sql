@@ -68,7 +68,8 @@ CREATE UNIQUE INDEX deliveries_by_event ON deliveries (event_id, channel, ifnull
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, id) WHERE endpoint_id IS NOT NULL;
 CREATE INDEX deliveries_by_organization ON deliveries (organization_id, id);
 CREATE INDEX deliveries_by_age ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX deliveries_by_state ON deliveries (state, id) WHERE state <> 'delivered';
+CREATE INDEX deliveries_by_state ON deliveries (state, id);
+CREATE INDEX deliveries_kept ON deliveries (created_at) WHERE state = 'kept';
 
 CREATE TABLE delivery_attempts (
     delivery_id INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,

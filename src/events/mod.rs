@@ -76,11 +76,11 @@ pub fn get(conn: &Connection, id: EventId) -> Result<Option<Event>, DbError> {
     sql::get(conn, id)
 }
 
-/// Up to `limit` events after one, in order.
+/// Up to `limit` events after one, in order; of those of a kind that is not known there is only the id.
 ///
 /// # Errors
 /// When the database fails or a row does not make sense.
-pub fn after(conn: &Connection, id: i64, limit: u32) -> Result<Vec<Event>, DbError> {
+pub fn after(conn: &Connection, id: i64, limit: u32) -> Result<Vec<(EventId, Option<Event>)>, DbError> {
     sql::after(conn, id, limit)
 }
 

@@ -41,8 +41,16 @@ pub(super) fn get(conn: &Connection, id: EventId) -> Result<Option<Event>, DbErr
     Ok(collect(conn, "WHERE id = ?", [id])?.pop())
 }
 
-pub(super) fn after(conn: &Connection, id: i64, limit: u32) -> Result<Vec<Event>, DbError> {
-    collect(conn, "WHERE id > ? ORDER BY id LIMIT ?", params![id, limit])
+pub(super) fn after(
+    conn: &Connection,
+    id: i64,
+    limit: u32,
+) -> Result<Vec<(EventId, Option<Event>)>, DbError> {
+    let text = format!("{SELECT} WHERE id > ? ORDER BY id LIMIT ?");
+    db::collect(conn, &text, params![id, limit], |row| {
+        let known = Kind::from_name(&row.get::<_, String>(2)?).is_some();
+        Ok((row.get(0)?, known.then(|| from_row(row)).transpose()?))
+    })
 }
 
 pub(super) fn newest(
@@ -60,7 +68,8 @@ pub(super) fn delete_before(
     limit: u32,
 ) -> Result<usize, DbError> {
     let mut statement = conn.prepare_cached(
-        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ? AND id <= ? ORDER BY id LIMIT ?)",
+        // numbered in the order of their times: the oldest are looked at, and no more
+        "DELETE FROM events WHERE at < ? AND id IN (SELECT id FROM events WHERE id <= ? ORDER BY id LIMIT ?)",
     )?;
     Ok(statement.execute(params![than, told, limit])?)
 }

@@ -57,12 +57,14 @@ struct Outcome {
     result: Result<(), Failure>,
     /// The other side says that it is not there any more.
     gone: bool,
+    /// Nothing was sent: the endpoint is switched off.
+    off: bool,
 }
 
 impl Outcome {
     fn failed(failure: Failure) -> Self {
         let (Failure::Later(answer) | Failure::Never(answer)) = &failure;
-        Self { status: None, answer: answer.clone(), result: Err(failure), gone: false }
+        Self { status: None, answer: answer.clone(), result: Err(failure), gone: false, off: false }
     }
 }
 
@@ -106,10 +108,13 @@ impl Courier {
             Err(Failure::Later(_)) if work.attempts < MAX_ATTEMPTS => State::Waiting,
             Err(_) => State::Dead,
         };
+        let (work_id, is_off) = (work.id, outcome.off);
+        let state = if is_off { State::Kept } else { state };
         let patience_ms = i64::from(self.disable_after_days) * DAY_MS;
         let noted = self.db.write(move |tx| -> Result<(), super::Error> {
             let now = tx.now();
             let after = sql::After {
+                work: work_id,
                 state,
                 at: now,
                 took_ms: now.millis().saturating_sub(began.millis()),
@@ -118,7 +123,7 @@ impl Courier {
                 failed: outcome.result.is_err(),
             };
             sql::note_attempt(tx.conn()?, delivery.id, &after)?;
-            if let Some(id) = delivery.endpoint {
+            if let Some(id) = delivery.endpoint.filter(|_| !is_off) {
                 let result = outcome.result.as_ref().map(|&()| ()).map_err(|_| outcome.answer.as_str());
                 endpoints::note(tx, id, result, (patience_ms, outcome.gone))?;
             }
@@ -133,7 +138,9 @@ impl Courier {
         };
         // a test is sent whatever else is
         if endpoint.disabled.is_some() && delivery.subject != crate::events::Kind::WebhookTest.name() {
-            return Outcome::failed(Failure::Never("the endpoint is switched off".into()));
+            // kept, to be sent once it is on again
+            let answer = "the endpoint is switched off".to_owned();
+            return Outcome { status: None, answer, result: Ok(()), gone: false, off: true };
         }
         let now = self.db.now();
         let seconds = now.millis().div_euclid(SECOND_MS);
@@ -187,7 +194,9 @@ impl Courier {
             attachment,
         };
         match sender.send(outgoing).await {
-            Ok(()) => Outcome { status: None, answer: "taken".into(), result: Ok(()), gone: false },
+            Ok(()) => {
+                Outcome { status: None, answer: "taken".into(), result: Ok(()), gone: false, off: false }
+            }
             Err(failure) => Outcome::failed(failure),
         }
     }
@@ -215,7 +224,7 @@ async fn sent(request: RequestBuilder) -> Outcome {
         Err(Failure::Later(format!("{}: {answer}", status.as_u16())))
     };
     // 410 says that nobody is there any more, as Standard Webhooks has it
-    Outcome { status: Some(status.as_u16()), answer, result, gone: status.as_u16() == 410 }
+    Outcome { status: Some(status.as_u16()), answer, result, gone: status.as_u16() == 410, off: false }
 }
 
 /// The beginning of an answer, as far as it can be read.

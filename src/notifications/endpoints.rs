@@ -59,8 +59,8 @@ pub struct Endpoint {
     pub url: String,
     /// What people call it.
     pub description: String,
-    /// What it is told; empty for everything.
-    pub types: Vec<Kind>,
+    /// What it is told, by name; empty for everything.
+    pub types: Vec<String>,
     /// What its deliveries are signed with.
     pub secret: String,
     /// What they are signed with as well, and until when.
@@ -81,7 +81,12 @@ impl Endpoint {
     /// Whether it is to be told of events of this kind.
     #[must_use]
     pub fn wants(&self, kind: Kind) -> bool {
-        self.disabled.is_none() && (self.types.is_empty() || self.types.contains(&kind))
+        self.types.is_empty() || self.types.iter().any(|name| name == kind.name())
+    }
+
+    /// Whether what it wants is written down for it: also while it fails, so that it can be sent once it works again.
+    pub(super) fn is_kept_for(&self) -> bool {
+        !matches!(self.disabled, Some((_, Disabled::Asked)))
     }
 
     /// What a delivery is signed with at this time.
@@ -109,7 +114,7 @@ pub struct Change {
 struct Checked {
     url: Option<String>,
     description: Option<String>,
-    types: Option<Vec<Kind>>,
+    types: Option<Vec<String>>,
 }
 
 fn check(guard: &Guarded, change: &Change) -> Result<Checked, Error> {
@@ -130,7 +135,7 @@ fn check(guard: &Guarded, change: &Change) -> Result<Checked, Error> {
     let mut types = Vec::new();
     for (position, name) in change.types.iter().flatten().enumerate() {
         match Kind::from_name(name) {
-            Some(kind) if !types.contains(&kind) => types.push(kind),
+            Some(_) if !types.contains(name) => types.push(name.clone()),
             Some(_) => {}
             None => wrong(format!("types[{position}]"), "unknown", "is not a type of event".into()),
         }
@@ -228,11 +233,10 @@ pub fn update(
         _ => {}
     }
     sql::update_endpoint(tx.conn()?, &after)?;
-    let names = |types: &[Kind]| types.iter().map(|kind| kind.name()).collect::<Vec<_>>();
     let difference = Difference::new()
         .changed("url", before.url.as_str(), after.url.as_str())
         .changed("description", before.description.as_str(), after.description.as_str())
-        .changed("types", names(&before.types), names(&after.types))
+        .changed("types", before.types.clone(), after.types.clone())
         .changed("enabled", before.disabled.is_none(), after.disabled.is_none());
     audit::record(tx, by, "webhook_endpoint.changed", id, organization, &difference)?;
     Ok(after)
@@ -294,7 +298,7 @@ pub fn test(
     let payload = Payload::WebhookTest(Told { endpoint_id: id, url: found.url.clone() });
     let event = events::emit(tx, organization, &payload)?;
     let stored = events::get(tx.conn()?, event)?.ok_or(Error::NotFound)?;
-    Ok(super::send(tx, &delivery(&found, &stored))?)
+    Ok(super::send(tx, &NewDelivery { send: true, ..delivery(&found, &stored) })?)
 }
 
 /// What an endpoint is told of an event.
@@ -316,7 +320,7 @@ pub(super) fn delivery(endpoint: &Endpoint, event: &events::Event) -> NewDeliver
         body,
         html: None,
         invoice: None,
-        send: true,
+        send: endpoint.disabled.is_none(),
     }
 }
 

@@ -27,6 +27,8 @@ pub use telling::{Terms, tell, untold};
 
 /// Work: send a delivery. The subject is its number.
 pub const SEND: &str = "delivery.send";
+/// The same for a mail.
+pub const MAIL: &str = "mail.send";
 /// Deliveries that have ended are kept that long.
 const KEPT_MS: i64 = 90 * crate::base::time::DAY_MS;
 /// Replayed at once, at most.
@@ -216,7 +218,15 @@ pub fn send(tx: &WriteTx<'_>, new: &NewDelivery) -> Result<Option<DeliveryId>, D
 }
 
 fn hand_over(tx: &WriteTx<'_>, id: DeliveryId) -> Result<(), DbError> {
-    let work = outbox::enqueue(tx, SEND, &id.number().to_string(), tx.now())?;
+    if let Some(work) = sql::waits_for(tx.conn()?, id)?
+        && outbox::hurry(tx, work)?
+    {
+        return Ok(());
+    }
+    let (channel, endpoint) = sql::way(tx.conn()?, id)?;
+    let kind = if channel == Channel::Email { MAIL } else { SEND };
+    let queue = endpoint.map_or(0, WebhookEndpointId::number);
+    let work = outbox::enqueue_in(tx, kind, &id.number().to_string(), (tx.now(), queue))?;
     sql::set_waiting(tx.conn()?, id, work)
 }
 
@@ -261,25 +271,35 @@ pub fn replay(tx: &WriteTx<'_>, by: &By, filter: &Filter, id: DeliveryId) -> Res
     get(tx.conn()?, filter, id)
 }
 
-/// Sends everything once more that was written down from `from` until before `to`, at most [`MOST_REPLAYED`], oldest first.
-/// Answers how many.
+/// What was written down from `from` until before `to`, at most [`MOST_REPLAYED`], oldest first.
 ///
 /// # Errors
 /// Those of the database.
-pub fn replay_range(
+pub fn between(
+    conn: &Connection,
+    filter: &Filter,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<DeliveryId>, DbError> {
+    sql::between(conn, filter, from, to, MOST_REPLAYED)
+}
+
+/// Sends all these once more, which [`between`] has found. Answers how many.
+///
+/// # Errors
+/// Those of the database.
+pub fn replay_all(
     tx: &WriteTx<'_>,
     by: &By,
     filter: &Filter,
-    (from, to): (Timestamp, Timestamp),
+    ((from, to), found): ((Timestamp, Timestamp), &[DeliveryId]),
 ) -> Result<usize, Error> {
-    let found = sql::between(tx.conn()?, filter, from, to, MOST_REPLAYED)?;
     let difference = Difference::new()
         .with("from", from.to_string())
         .with("to", to.to_string())
         .with("deliveries", found.len());
     let target = filter.endpoint.map_or_else(|| "deliveries".to_owned(), |id| id.to_string());
     audit::record(tx, by, "delivery.replayed", target, filter.organization.flatten(), &difference)?;
-    for id in &found {
+    for id in found {
         hand_over(tx, *id)?;
     }
     Ok(found.len())

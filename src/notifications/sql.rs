@@ -1,6 +1,7 @@
 //! Statements of deliveries and endpoints.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::endpoints::{Disabled, Endpoint};
 use super::{Attempt, Channel, Delivery, NewDelivery, State};
@@ -35,13 +36,35 @@ impl Filter {
 const SELECT: &str =
     "SELECT id, event_id, organization_id, channel, endpoint_id, target, subject, body, html, invoice_id,
     message_id, state, attempts, last_status, last_error, created_at, ended_at FROM deliveries";
-/// Each is left out where its parameter is NULL; -1 stands for "none".
-const WHERE: &str =
-    "WHERE (?1 IS NULL OR ifnull(organization_id, -1) = ?1) AND (?2 IS NULL OR endpoint_id = ?2)
-    AND (?3 IS NULL OR channel = ?3) AND (?4 IS NULL OR state = ?4)";
 
-fn whose(filter: &Filter) -> Option<i64> {
-    filter.organization.map(|of| of.map_or(-1, OrganizationId::number))
+/// The conditions that are asked for, and no others: an index serves those that stand alone.
+fn conditions(filter: &Filter) -> (String, Vec<Value>) {
+    let (mut text, mut values) = ("WHERE true".to_owned(), Vec::new());
+    let mut add = |condition: &str, value: Option<Value>| {
+        text.push_str(condition);
+        values.extend(value);
+    };
+    match (filter.endpoint, filter.organization) {
+        // an endpoint is one organization's
+        (Some(endpoint), whose) => {
+            add(" AND endpoint_id = ?", Some(endpoint.number().into()));
+            match whose {
+                Some(Some(id)) => add(" AND +organization_id = ?", Some(id.number().into())),
+                Some(None) => add(" AND +organization_id IS NULL", None),
+                None => {}
+            }
+        }
+        (None, Some(Some(id))) => add(" AND organization_id = ?", Some(id.number().into())),
+        (None, Some(None)) => add(" AND organization_id IS NULL", None),
+        (None, None) => {}
+    }
+    if let Some(channel) = filter.channel {
+        add(" AND channel = ?", Some(channel.name().to_owned().into()));
+    }
+    if let Some(state) = filter.state {
+        add(" AND state = ?", Some(state.name().to_owned().into()));
+    }
+    (text, values)
 }
 
 fn delivery(row: &Row<'_>) -> Result<Delivery, DbError> {
@@ -122,13 +145,10 @@ pub(super) fn list(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Delivery>, DbError> {
-    let (channel, state) = (filter.channel.map(Channel::name), filter.state.map(State::name));
-    db::collect(
-        conn,
-        &format!("{SELECT} {WHERE} AND (?5 IS NULL OR id < ?5) ORDER BY id DESC LIMIT ?6"),
-        params![whose(filter), filter.endpoint, channel, state, before, limit],
-        delivery,
-    )
+    let (conditions, mut values) = conditions(filter);
+    values.extend([before.unwrap_or(i64::MAX).into(), i64::from(limit).into()]);
+    let text = format!("{SELECT} {conditions} AND id < ? ORDER BY id DESC LIMIT ?");
+    db::collect(conn, &text, params_from_iter(values), delivery)
 }
 
 pub(super) fn between(
@@ -138,19 +158,17 @@ pub(super) fn between(
     to: Timestamp,
     limit: u32,
 ) -> Result<Vec<DeliveryId>, DbError> {
-    let (channel, state) = (filter.channel.map(Channel::name), filter.state.map(State::name));
-    db::collect(
-        conn,
-        &format!(
-            "SELECT id FROM deliveries {WHERE} AND created_at >= ?5 AND created_at < ?6 ORDER BY id LIMIT ?7"
-        ),
-        params![whose(filter), filter.endpoint, channel, state, from, to, limit],
-        |row| Ok(row.get(0)?),
-    )
+    let (conditions, mut values) = conditions(filter);
+    values.extend([from.millis().into(), to.millis().into(), i64::from(limit).into()]);
+    let text = format!(
+        "SELECT id FROM deliveries {conditions} AND created_at >= ? AND created_at < ? ORDER BY id LIMIT ?"
+    );
+    db::collect(conn, &text, params_from_iter(values), |row| Ok(row.get(0)?))
 }
 
 /// How an attempt leaves its delivery.
 pub(super) struct After<'a> {
+    pub work: WorkId,
     pub state: State,
     pub at: Timestamp,
     pub took_ms: i64,
@@ -161,15 +179,19 @@ pub(super) struct After<'a> {
 
 pub(super) fn note_attempt(conn: &Connection, id: DeliveryId, after: &After<'_>) -> Result<(), DbError> {
     let ended_at = (after.state != State::Waiting).then_some(after.at);
+    // handed to newer work since: that decides how it ends
     conn.prepare_cached(
-        "UPDATE deliveries SET state = ?, attempts = attempts + 1, last_status = ?, last_error = ?, ended_at = ?
-         WHERE id = ?",
+        "UPDATE deliveries SET attempts = attempts + 1, last_status = ?1, last_error = ?2,
+             state = CASE work_id WHEN ?5 THEN ?3 ELSE state END,
+             ended_at = CASE work_id WHEN ?5 THEN ?4 ELSE ended_at END
+         WHERE id = ?6",
     )?
     .execute(params![
-        after.state.name(),
         after.status,
         after.failed.then_some(after.answer),
+        after.state.name(),
         ended_at,
+        after.work,
         id
     ])?;
     conn.prepare_cached(
@@ -206,7 +228,7 @@ pub(super) fn delete_ended(conn: &Connection, than: Timestamp, limit: u32) -> Re
     // what was never to be sent has no end
     let mut statement = conn.prepare_cached(
         "DELETE FROM deliveries WHERE id IN
-            (SELECT id FROM deliveries WHERE state = 'kept' AND created_at < ?1 ORDER BY id LIMIT ?2)",
+            (SELECT id FROM deliveries WHERE state = 'kept' AND created_at < ?1 ORDER BY created_at LIMIT ?2)",
     )?;
     Ok(ended + statement.execute(params![than, limit])?)
 }
@@ -237,11 +259,7 @@ fn endpoint(row: &Row<'_>) -> Result<Endpoint, DbError> {
         organization: row.get(1)?,
         url: row.get(2)?,
         description: row.get(3)?,
-        types: types
-            .iter()
-            .map(|name| crate::events::Kind::from_name(name))
-            .collect::<Option<_>>()
-            .ok_or_else(|| bad("types"))?,
+        types,
         secret: row.get(5)?,
         old_secret: match (row.get(6)?, row.get(7)?) {
             (Some(secret), Some(until)) => Some((secret, until)),
@@ -269,15 +287,14 @@ pub(super) fn get_endpoint(conn: &Connection, id: WebhookEndpointId) -> Result<O
     Ok(db::collect(conn, &format!("{ENDPOINT} {tail}"), [id], endpoint)?.pop())
 }
 
-fn types_json(types: &[crate::events::Kind]) -> Result<String, DbError> {
-    let names: Vec<&str> = types.iter().map(|kind| kind.name()).collect();
-    serde_json::to_string(&names).map_err(|e| DbError::bad_row("webhook_endpoints", 0, e))
+fn types_json(types: &[String]) -> Result<String, DbError> {
+    serde_json::to_string(types).map_err(|e| DbError::bad_row("webhook_endpoints", 0, e))
 }
 
 pub(super) fn insert_endpoint(
     conn: &Connection,
     organization: Option<OrganizationId>,
-    (url, description, types): (&str, &str, &[crate::events::Kind]),
+    (url, description, types): (&str, &str, &[String]),
     secret: &str,
     now: Timestamp,
 ) -> Result<WebhookEndpointId, DbError> {
@@ -353,4 +370,23 @@ pub(super) fn operators(conn: &Connection) -> Result<Vec<String>, DbError> {
         [],
         |row| Ok(row.get(0)?),
     )
+}
+
+/// The work that is to send a delivery, while it is waiting.
+pub(super) fn waits_for(conn: &Connection, id: DeliveryId) -> Result<Option<WorkId>, DbError> {
+    let statement =
+        "SELECT work_id FROM deliveries WHERE id = ? AND state = 'waiting' AND work_id IS NOT NULL";
+    Ok(conn.prepare_cached(statement)?.query_row([id], |row| row.get(0)).optional()?)
+}
+
+/// How a delivery is sent, and to which endpoint.
+pub(super) fn way(
+    conn: &Connection,
+    id: DeliveryId,
+) -> Result<(Channel, Option<WebhookEndpointId>), DbError> {
+    let (channel, endpoint): (String, _) = conn
+        .prepare_cached("SELECT channel, endpoint_id FROM deliveries WHERE id = ?")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let channel = Channel::from_name(&channel);
+    Ok((channel.ok_or_else(|| DbError::bad_row("deliveries", id.number(), "channel"))?, endpoint))
 }

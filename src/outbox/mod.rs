@@ -10,6 +10,7 @@ mod sql;
 mod tests;
 
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rusqlite::Connection;
@@ -28,22 +29,31 @@ pub enum Lane {
     Money,
     /// Telling people, whose servers may be slow or gone.
     Telling,
+    /// Mail, all of which goes to one server.
+    Mail,
 }
 
 impl Lane {
     /// The lane of this kind of work.
     fn of(kind: &str) -> Self {
-        if kind.starts_with("delivery.") { Self::Telling } else { Self::Money }
+        match kind.split_once('.') {
+            Some(("delivery", _)) => Self::Telling,
+            Some(("mail", _)) => Self::Mail,
+            _ => Self::Money,
+        }
     }
 
     const fn number(self) -> i64 {
         match self {
             Self::Money => 0,
             Self::Telling => 1,
+            Self::Mail => 2,
         }
     }
 }
 
+/// What takes longer than that was not done, as far as is known. Ends before the lease.
+const LONGEST: Duration = Duration::from_secs(100);
 /// As much of a step is carried out at once: the others do not wait for one who is slow.
 const AT_ONCE: usize = 32;
 
@@ -78,7 +88,20 @@ impl From<DbError> for Failure {
 /// # Errors
 /// When the database fails.
 pub fn enqueue(tx: &WriteTx<'_>, kind: &str, subject: &str, due_at: Timestamp) -> Result<WorkId, DbError> {
-    sql::insert(tx.conn()?, kind, subject, due_at, tx.now())
+    enqueue_in(tx, kind, subject, (due_at, 0))
+}
+
+/// The same, in a queue: of its work, few are taken at once, so that who is slow holds up nobody else. Queue 0 is none.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue_in(
+    tx: &WriteTx<'_>,
+    kind: &str,
+    subject: &str,
+    (due_at, queue): (Timestamp, i64),
+) -> Result<WorkId, DbError> {
+    sql::insert(tx.conn()?, kind, subject, (due_at, queue), tx.now())
 }
 
 /// The same, to be done at once, for what is written while a commit is gathered.
@@ -86,7 +109,7 @@ pub fn enqueue(tx: &WriteTx<'_>, kind: &str, subject: &str, due_at: Timestamp) -
 /// # Errors
 /// When the database fails.
 pub fn enqueue_now(conn: &Connection, kind: &str, subject: &str, now: Timestamp) -> Result<WorkId, DbError> {
-    sql::insert(conn, kind, subject, now, now)
+    sql::insert(conn, kind, subject, (now, 0), now)
 }
 
 /// Takes up to `limit` of a lane's work that is due, oldest first, for [`LEASE_MS`].
@@ -134,6 +157,14 @@ pub fn replay(tx: &WriteTx<'_>, id: WorkId) -> Result<bool, DbError> {
     sql::revive(tx.conn()?, id, tx.now())
 }
 
+/// Has waiting work done at once, unless somebody is at it. Answers false when there is no such waiting work.
+///
+/// # Errors
+/// When the database fails.
+pub fn hurry(tx: &WriteTx<'_>, id: WorkId) -> Result<bool, DbError> {
+    sql::hurry(tx.conn()?, id, tx.now())
+}
+
 /// One step of tidying up: forgets at most `limit` rows that were done a month ago. Answers how many.
 ///
 /// # Errors
@@ -161,7 +192,8 @@ where
     let count = taken.len();
     let carry_out = &carry_out;
     let all = taken.into_iter().map(|work| async move {
-        let outcome = carry_out(work.clone()).await;
+        let outcome = tokio::time::timeout(LONGEST, carry_out(work.clone())).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Failure::Later("it took too long".into())));
         if let Err(Failure::Later(error) | Failure::Never(error)) = &outcome {
             tracing::warn!(id = %work.id, kind = work.kind, attempt = work.attempts, %error, "work outside");
         }

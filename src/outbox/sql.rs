@@ -60,6 +60,12 @@ pub(super) struct After {
     pub error: Option<String>,
 }
 
+/// Taken at once of one queue.
+const OF_QUEUE: u32 = 4;
+/// So much of what is due is looked at, to find work of many queues.
+const LOOKED_AT: u32 = 2_000;
+
+const COLUMNS: &str = "SELECT id, kind, subject, state, attempts, due_at, last_error";
 const SELECT: &str = "SELECT id, kind, subject, state, attempts, due_at, last_error FROM outbox";
 
 fn from_row(row: &Row<'_>) -> Result<Work, DbError> {
@@ -97,11 +103,11 @@ pub fn dead(conn: &Connection, limit: u32) -> Result<Vec<Work>, DbError> {
 }
 
 pub(super) fn due(conn: &Connection, lane: Lane, now: Timestamp, limit: u32) -> Result<Vec<Work>, DbError> {
-    collect(
-        conn,
-        "WHERE state = 'waiting' AND lane = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?",
-        params![lane.number(), now, limit],
-    )
+    let of_queue = "SELECT *, row_number() OVER (PARTITION BY queue ORDER BY due_at, id) AS place FROM
+        (SELECT * FROM outbox WHERE state = 'waiting' AND lane = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?)";
+    let text =
+        format!("{COLUMNS} FROM ({of_queue}) WHERE queue = 0 OR place <= ? ORDER BY due_at, id LIMIT ?");
+    db::collect(conn, &text, params![lane.number(), now, LOOKED_AT, OF_QUEUE, limit], from_row)
 }
 
 pub(super) fn is_due(conn: &Connection, lane: Lane, now: Timestamp) -> Result<bool, DbError> {
@@ -115,13 +121,19 @@ pub(super) fn insert(
     conn: &Connection,
     kind: &str,
     subject: &str,
-    due_at: Timestamp,
+    (due_at, queue): (Timestamp, i64),
     now: Timestamp,
 ) -> Result<WorkId, DbError> {
-    conn.prepare_cached(
-        "INSERT INTO outbox (kind, lane, subject, due_at, created_at) VALUES (?, ?, ?, ?, ?)",
-    )?
-    .execute(params![kind, Lane::of(kind).number(), subject, due_at, now])?;
+    let statement =
+        "INSERT INTO outbox (kind, lane, queue, subject, due_at, created_at) VALUES (?, ?, ?, ?, ?, ?)";
+    conn.prepare_cached(statement)?.execute(params![
+        kind,
+        Lane::of(kind).number(),
+        queue,
+        subject,
+        due_at,
+        now
+    ])?;
     Ok(WorkId::new(conn.last_insert_rowid()))
 }
 
@@ -161,6 +173,18 @@ pub(super) fn revive(conn: &Connection, id: WorkId, now: Timestamp) -> Result<bo
         )?
         .execute(params![now, id])?;
     Ok(changed == 1)
+}
+
+/// What is due already, or leased, is left as it is.
+pub(super) fn hurry(conn: &Connection, id: WorkId, now: Timestamp) -> Result<bool, DbError> {
+    let waiting = conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE id = ? AND state = 'waiting')")?
+        .query_row([id], |row| row.get(0))?;
+    conn.prepare_cached(
+        "UPDATE outbox SET due_at = ?1 WHERE id = ?2 AND state = 'waiting' AND due_at > ?1 + ?3",
+    )?
+    .execute(params![now, id, super::LEASE_MS])?;
+    Ok(waiting)
 }
 
 pub(super) fn delete_done(conn: &Connection, than: Timestamp, limit: u32) -> Result<usize, DbError> {

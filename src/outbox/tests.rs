@@ -96,6 +96,21 @@ async fn what_fails_is_tried_later_and_later_and_in_the_end_put_aside() {
 }
 
 #[tokio::test]
+async fn one_long_queue_holds_up_no_other() {
+    let bench = bench();
+    let put = |subject: String, queue| {
+        bench.db.write(move |tx| enqueue_in(tx, "test", &subject, (tx.now(), queue)))
+    };
+    for n in 0..50 {
+        put(format!("slow {n}"), 7).await.unwrap();
+    }
+    put("quick".into(), 8).await.unwrap();
+    put("of none".into(), 0).await.unwrap();
+    let taken: Vec<String> = bench.take().await.into_iter().map(|work| work.subject).collect();
+    assert_eq!(taken, ["slow 0", "slow 1", "slow 2", "slow 3", "quick", "of none"]);
+}
+
+#[tokio::test]
 async fn a_poisoned_row_holds_up_no_other() {
     let bench = bench();
     let bad = bench.put("bad").await;

@@ -123,6 +123,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 240
         // shared by carriers (RFC 6598)
         || (a == 100 && (64..128).contains(&b))
+        // the host of Azure's machines, at an address that looks public
+        || address == Ipv4Addr::new(168, 63, 129, 16)
         // protocol assignments, 6to4 relays, benchmarks
         || (a == 192 && b == 0 && c == 0)
         || (a == 192 && b == 88 && c == 99)
@@ -160,6 +162,7 @@ mod tests {
             "192.0.0.8",
             "198.18.0.1",
             "203.0.113.9",
+            "168.63.129.16",
             "224.0.0.1",
             "255.255.255.255",
             "::",

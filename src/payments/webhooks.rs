@@ -190,9 +190,15 @@ impl Desk {
                 Received::Unknown if closed => {
                     report(tx, name, &event, "payment.unknown")?;
                     let detail = format!("{} about {}", event.kind, event.reference);
-                    concerns::raise(tx, concerns::Kind::Unknown, &event.id, &detail, None)?;
+                    // by what it is about: one thing is told of in many events
+                    concerns::raise(tx, concerns::Kind::Unknown, &event.reference, &detail, None)?;
                 }
-                Received::Foreign if closed => report(tx, name, &event, "payment.foreign")?,
+                Received::Foreign if closed => {
+                    report(tx, name, &event, "payment.foreign")?;
+                    let detail =
+                        format!("{} about {}, which another book asked for", event.kind, event.reference);
+                    concerns::raise(tx, concerns::Kind::Unknown, &event.reference, &detail, None)?;
+                }
                 _ => {}
             }
             Ok(received)

@@ -9,7 +9,7 @@ use crate::vies::Register;
 /// Work taken in one step.
 const STEP: u32 = 64;
 /// Events gone through in one transaction.
-const EVENTS: u32 = 100;
+const EVENTS: u32 = 20;
 
 /// Carries out work of the outbox.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ impl Worker {
     async fn carry_out(&self, work: Work) -> Result<(), Failure> {
         match work.kind.split_once('.').map_or("", |(whose, _)| whose) {
             "payment" | "sandbox" => self.desk.carry_out(work).await,
-            "delivery" if let Some((courier, _)) = &self.courier => courier.carry_out(work).await,
+            "delivery" | "mail" if let Some((courier, _)) = &self.courier => courier.carry_out(work).await,
             "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
@@ -100,11 +100,18 @@ impl Worker {
         let mut done = 0;
         loop {
             let terms = terms.clone();
-            let mut told = 0;
-            if notifications::untold(&self.db)? {
-                told = self.db.write(move |tx| notifications::tell(tx, &terms, EVENTS)).await?;
-            }
-            let sent = outbox::step(&self.db, Lane::Telling, STEP, |work| self.carry_out(work)).await?;
+            let told = match notifications::untold(&self.db) {
+                Ok(true) => self.db.write(move |tx| notifications::tell(tx, &terms, EVENTS)).await,
+                Ok(false) => Ok(0),
+                Err(error) => Err(error.into()),
+            };
+            let (called, mailed) = tokio::join!(
+                outbox::step(&self.db, Lane::Telling, STEP, |work| self.carry_out(work)),
+                outbox::step(&self.db, Lane::Mail, STEP, |work| self.carry_out(work)),
+            );
+            let sent = called? + mailed?;
+            // whatever is wrong with telling, what was written down before is sent
+            let told = told?;
             if told + sent == 0 {
                 return Ok(done);
             }

@@ -664,3 +664,25 @@ async fn an_inquiry_answered_by_a_refund_takes_the_credit() {
         assert_eq!((shop.balance(), shop.held()), ("400".into(), "0".into()));
     }
 }
+
+/// What was decided stays as it was booked; that the bank says otherwise later is for somebody to look at.
+#[tokio::test]
+async fn a_bank_that_decides_again_is_looked_at() {
+    for (first, then) in
+        [(DisputeStatus::Lost, DisputeStatus::Won), (DisputeStatus::Won, DisputeStatus::Lost)]
+    {
+        let shop = Shop::new().await;
+        let payment = shop.buy("k", "10").await;
+        shop.disputed(&payment, DisputeStatus::Open).await;
+        shop.disputed(&payment, first).await;
+        let open = || {
+            let found = shop.kit.db().read_blocking(|tx| payments::concerns::open(tx, None, 10)).unwrap();
+            found.items.into_iter().map(|concern| concern.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(open(), []);
+        let before = (shop.balance(), shop.money("cash"));
+        shop.disputed(&payment, then).await;
+        assert_eq!(open(), [payments::concerns::Kind::Dispute]);
+        assert_eq!((shop.balance(), shop.money("cash")), before);
+    }
+}

@@ -506,6 +506,15 @@ async fn a_suspended_customers_card_is_left_alone() {
     shop.later(DAY_MS);
     shop.drain().await;
     assert_eq!((shop.reloads().len(), shop.money("cash")), (0, 0));
+    // the fall was told once; it is not forgotten when they are back
+    shop.kit.write(move |tx| organizations::resume(tx, &by(), organization)).await.unwrap();
+    shop.later(DAY_MS);
+    shop.drain().await;
+    assert_eq!((shop.reloads().len(), shop.balance().as_str()), (1, "1000"));
+    shop.take("1000", Class::Paid).await;
+    shop.drain().await;
+    assert_eq!(shop.reloads().len(), 2, "and the next fall is told again");
+    shop.kit.assert_sound();
 }
 
 /// What is sent along with switching off is not looked at, so it changes nothing either.

@@ -47,7 +47,7 @@ struct WebhookEndpoint {
     url: String,
     description: String,
     /// The types of events that it is told of; empty for all.
-    types: Vec<&'static str>,
+    types: Vec<String>,
     enabled: bool,
     /// `asked`, or `failing` after days without one success; null while it is on.
     disabled_reason: Option<&'static str>,
@@ -65,7 +65,7 @@ impl From<endpoints::Endpoint> for WebhookEndpoint {
         Self {
             id: endpoint.id,
             organization_id: endpoint.organization,
-            types: endpoint.types.iter().map(|kind| kind.name()).collect(),
+            types: endpoint.types,
             enabled: endpoint.disabled.is_none(),
             disabled_reason: endpoint.disabled.map(|(_, why)| why.name()),
             failing_since: endpoint.failing_since,
@@ -251,12 +251,12 @@ async fn deliveries_of(
     Query(ListQuery(window)): Query<ListQuery>,
 ) -> Answer<List<Delivery>> {
     let owner = admitted.organization_if_named();
-    let page = state.db.read_blocking(|tx| -> Result<_, notifications::Error> {
+    let page = state.db.read(move |tx| -> Result<_, notifications::Error> {
         endpoints::get(tx, owner, id)?;
         let filter = Filter { endpoint: Some(id), ..Filter::default() };
         Ok(notifications::list(tx, &filter, window.before(), window.limit)?)
-    })?;
-    Ok(Reply::ok(List::from_page(LIST, page, Delivery::from)))
+    });
+    Ok(Reply::ok(List::from_page(LIST, page.await?, Delivery::from)))
 }
 
 /// Which deliveries to send again: those written down in a half-open stretch of time.
@@ -289,11 +289,15 @@ async fn replay_range(
         return Err(ApiError::field("to", "invalid_value", "must be later than from"));
     }
     let (owner, by) = (admitted.organization_if_named(), admitted.by()?);
-    let replayed = state.db.write(move |tx| -> Result<_, notifications::Error> {
-        endpoints::get(tx.conn()?, owner, id)?;
-        let filter = Filter { organization: Some(owner), endpoint: Some(id), ..Filter::default() };
-        notifications::replay_range(tx, &by, &filter, (input.from, input.to))
+    let range = (input.from, input.to);
+    let filter = Filter { organization: Some(owner), endpoint: Some(id), ..Filter::default() };
+    // looked for where nobody waits: there may be many
+    let found = state.db.read(move |tx| -> Result<_, notifications::Error> {
+        endpoints::get(tx, owner, id)?;
+        Ok(notifications::between(tx, &filter, range)?)
     });
+    let found = found.await?;
+    let replayed = state.db.write(move |tx| notifications::replay_all(tx, &by, &filter, (range, &found)));
     Ok(Reply::with(actix_web::http::StatusCode::ACCEPTED, Replayed { replayed: replayed.await? }))
 }
 

@@ -156,7 +156,7 @@ fn say(tone: Tone, text: String, link: Option<(&str, &str)>) -> Notice {
 /// What keeps it from buying credit, for the first page: how long the credit lasts, whether money moved, and what to do.
 pub(super) fn trouble(standing: &Standing, left: &str, show: &Show) -> Option<Notice> {
     let (problem, _) = standing.problem?;
-    let next = standing.retry.map(|retry| show.when(retry.at).to_string());
+    let next = standing.retry.map(|retry| show.when(retry.at).text());
     let card = Some(("/payment-methods", "Save another card"));
     let (text, link) = match (problem, standing.enabled, next) {
         // that was done by hand
@@ -220,7 +220,7 @@ fn notice(found: Option<AutoReload>, recovered: bool, ends_soon: Option<&Card>, 
     // one that was too small is none once the balance is up there
     let problem = standing.problem.map(|(problem, _)| problem);
     let problem = problem.filter(|problem| !(recovered && *problem == Problem::TooSmall));
-    let next = standing.retry.map(|retry| show.when(retry.at).to_string());
+    let next = standing.retry.map(|retry| show.when(retry.at).text());
     match (standing.enabled, standing.in_flight, problem, next) {
         (false, _, None, _) => say(Tone::Neutral, "Off.".into(), None),
         (false, _, Some(problem @ Problem::Declined(_)), _) => {

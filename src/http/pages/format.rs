@@ -206,6 +206,14 @@ pub struct Moment {
 
 impl HtmlSafe for Moment {}
 
+impl Moment {
+    /// For people alone, where no HTML may stand.
+    #[must_use]
+    pub fn text(self) -> String {
+        self.people
+    }
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<time datetime=\"{}\">{}</time>", self.machine, self.people)

@@ -36,6 +36,7 @@ pub struct Sender {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     domain: String,
+    timeout: Duration,
 }
 
 /// A mail on its way.
@@ -75,7 +76,7 @@ impl Sender {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
         let from = terms.from.parse().map_err(|_| "mail.from is not an address".to_owned())?;
-        Ok(Self { transport: builder.build(), from, domain: terms.domain.clone() })
+        Ok(Self { transport: builder.build(), from, domain: terms.domain.clone(), timeout: terms.timeout })
     }
 
     /// Hands one over.
@@ -84,11 +85,17 @@ impl Sender {
     /// Why not, and whether it may work later.
     pub(crate) async fn send(&self, mail: Outgoing<'_>) -> Result<(), Failure> {
         let message = self.message(mail).map_err(Failure::Never)?;
-        match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            // the server says that it never will: 5yz (RFC 5321, section 4.2.1)
-            Err(error) if error.is_permanent() => Err(Failure::Never(error.to_string())),
-            Err(error) => Err(Failure::Later(error.to_string())),
+        // the library limits no more than the making of the connection
+        let sent = tokio::time::timeout(self.timeout, self.transport.send(message)).await;
+        match sent {
+            Err(_) => Err(Failure::Later("the mail server does not answer".into())),
+            Ok(Ok(_)) => Ok(()),
+            // the server says that it never will: 5yz (RFC 5321, section 4.2.1); but not because of how we sign in, which
+            // is 53z (RFC 4954, section 6) and ours to mend
+            Ok(Err(error)) if error.is_permanent() && !is_about_us(&error) => {
+                Err(Failure::Never(error.to_string()))
+            }
+            Ok(Err(error)) => Err(Failure::Later(error.to_string())),
         }
     }
 
@@ -110,4 +117,8 @@ impl Sender {
         };
         message.map_err(|e| e.to_string())
     }
+}
+
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| code.to_string().starts_with("53"))
 }

@@ -27,6 +27,31 @@ fn text_and_html_say_the_same_and_html_is_escaped() {
     assert!(made.send);
 }
 
+/// One that takes the connection and says nothing would hold up everybody's mail.
+#[tokio::test]
+async fn a_mail_server_that_says_nothing_is_left_alone() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let terms = SmtpTerms {
+        host: "127.0.0.1".into(),
+        port: listener.local_addr().unwrap().port(),
+        security: crate::config::MailSecurity::None,
+        account: None,
+        from: "Vozia <billing@example.com>".into(),
+        timeout: std::time::Duration::from_millis(50),
+        domain: "example.com".into(),
+    };
+    let mail = Outgoing {
+        to: "ana@example.com",
+        message_id: "dlv_1",
+        subject: "Hello",
+        text: "Hello",
+        html: "<p>Hello</p>",
+        attachment: None,
+    };
+    let sent = Sender::new(&terms).unwrap().send(mail).await;
+    assert!(matches!(sent, Err(crate::outbox::Failure::Later(_))), "{sent:?}");
+}
+
 #[test]
 fn a_low_balance_says_how_much_is_left_and_where_to_top_up() {
     let terms = terms();

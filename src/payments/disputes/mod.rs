@@ -117,7 +117,12 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, seen: &DisputeSeen) -> Result<Opt
             );
             concerns::raise(tx, concerns::Kind::Dispute, dispute.id, &detail, Some(dispute.organization))?;
         }
-        // what was decided stays; a bank that thinks again opens another
+        // what was decided stays; whether the money follows is for somebody to look at
+        (State::Won { .. }, DisputeStatus::Lost) | (State::Lost { .. }, DisputeStatus::Won) => {
+            note(tx, "dispute.contradicted", &dispute)?;
+            let detail = format!("{} of {}: the bank has decided again", dispute.reference, dispute.amount);
+            concerns::raise(tx, concerns::Kind::Dispute, dispute.id, &detail, Some(dispute.organization))?;
+        }
         (State::Open, DisputeStatus::Inquiry) | (State::Won { .. } | State::Lost { .. }, _) => {}
     }
     Ok(Some(get(conn, dispute.id)?))

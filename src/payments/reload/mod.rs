@@ -25,6 +25,9 @@ use crate::wallet::{self, Watch};
 /// Work: try once more, after an attempt that failed or was put off. The subject is the organization's number.
 pub const AGAIN: &str = "payment.reload_again";
 
+/// After so long it is looked again whether an organization that was suspended may be charged.
+const SUSPENDED_MS: i64 = 6 * crate::base::time::HOUR_MS;
+
 /// What an organization wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -311,7 +314,14 @@ fn run(
     let Some(mut reload) = sql::get(conn, organization)? else { return Ok(()) };
     let found = organizations::get(conn, organization)?;
     if found.status != organizations::Status::Active {
-        // whoever may not use anything pays for nothing new
+        // whoever may not use anything pays for nothing new; it is looked at again, since a fall is told once
+        let (standing, work) = (&mut reload.standing, cause.work);
+        let is_due = standing.retry.is_none_or(|retry| retry.work == work);
+        if standing.enabled && standing.in_flight.is_none() && standing.last_work != Some(work) && is_due {
+            standing.last_work = Some(work);
+            standing.retry = Some(again(tx, organization, tx.now().plus_ms(SUSPENDED_MS))?);
+            sql::put(conn, organization, &reload)?;
+        }
         return Ok(());
     }
     let Ok(purchase) = terms.for_credits(reload.settings.credits, found.currency) else {

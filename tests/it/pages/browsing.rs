@@ -98,6 +98,10 @@ impl Page {
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.answer.status.as_u16(), status, "{}", self.text());
+        // markup of our own that was taken for text
+        for shown in ["<time", "<span", "<abbr", "<a href"] {
+            assert!(!self.text().contains(shown), "{shown} is shown: {}", self.text());
+        }
         self
     }
 

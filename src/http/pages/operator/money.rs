@@ -217,7 +217,7 @@ fn payment_cells(show: &Show, who: String, payment: &Payment) -> Vec<Cell> {
     let settled = matches!(payment.state, payments::State::Settled(_));
     vec![
         Cell::link(who, settled.then(|| refund_page(payment.id))),
-        Cell::text(show.when(payment.created_at).to_string()),
+        Cell::text(show.when(payment.created_at).text()),
         Cell::text(format::credits(payment.purchase.credits)),
         Cell::text(format::money(payment.quote.amounts.total)),
         Cell::text(payment.state.name()),
@@ -231,7 +231,7 @@ fn refund_cells(show: &Show, who: String, refund: &Refund) -> Vec<Cell> {
     };
     vec![
         Cell::link(who, Some(refund_page(refund.payment))),
-        Cell::text(show.when(refund.created_at).to_string()),
+        Cell::text(show.when(refund.created_at).text()),
         Cell::text(format::money(refund.total)),
         Cell::text(refund.reason.name().replace('_', " ")),
         Cell::text(status),
