@@ -33,7 +33,8 @@ pub enum Lane {
 impl Lane {
     /// The lane of this kind of work.
     fn of(kind: &str) -> Self {
-        if kind.starts_with("delivery.") { Self::Telling } else { Self::Money }
+        let telling = ["delivery.", "limit.", "alert."].iter().any(|of| kind.starts_with(of));
+        if telling { Self::Telling } else { Self::Money }
     }
 
     const fn number(self) -> i64 {
@@ -87,6 +88,20 @@ pub fn enqueue(tx: &WriteTx<'_>, kind: &str, subject: &str, due_at: Timestamp) -
 /// When the database fails.
 pub fn enqueue_now(conn: &Connection, kind: &str, subject: &str, now: Timestamp) -> Result<WorkId, DbError> {
     sql::insert(conn, kind, subject, now, now)
+}
+
+/// The same, to be done not before `due_at`.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue_at(
+    conn: &Connection,
+    kind: &str,
+    subject: &str,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<WorkId, DbError> {
+    sql::insert(conn, kind, subject, due_at, now)
 }
 
 /// Takes up to `limit` of a lane's work that is due, oldest first, for [`LEASE_MS`].
