@@ -1,5 +1,8 @@
 //! Telling people what has happened.
 
+mod alerts;
+mod happenings;
+mod mails;
 mod receiver;
 mod webhooks;
 
