@@ -257,6 +257,7 @@ impl From<scheduler::Error> for ApiError {
             scheduler::Error::Db(error) => error.into(),
             scheduler::Error::Identity(error) => error.into(),
             scheduler::Error::Payments(error) => error.into(),
+            scheduler::Error::Row(error) => Self::internal(error),
         }
     }
 }

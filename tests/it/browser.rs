@@ -365,6 +365,8 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let operators = [
         "/operator/organizations",
         "/operator/organizations/new",
+        "/operator/jobs",
+        "/operator/clock",
         "/operator/packages",
         "/operator/packages/growth",
         "/operator/packages/new",

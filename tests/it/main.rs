@@ -12,6 +12,7 @@ mod helpers;
 mod import;
 mod invoice_pdf;
 mod invoices;
+mod jobs;
 mod kill;
 mod kill_payments;
 mod kill_reload;

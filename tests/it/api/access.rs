@@ -134,6 +134,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/api/v1/admin/users/{id}/enable", Operator(Admin)),
     ("PUT", "/api/v1/admin/users/{id}/memberships", Operator(Admin)),
     ("POST", "/api/v1/admin/users/{id}/memberships/remove", Operator(Admin)),
+    ("GET", "/api/v1/admin/jobs", Operator(Admin)),
+    ("POST", "/api/v1/admin/jobs/{name}/run", Operator(Admin)),
     ("GET", "/api/v1/admin/keys", Operator(Admin)),
     ("POST", "/api/v1/admin/keys", Operator(Admin)),
     ("POST", "/api/v1/admin/keys/{id}/rotate", Operator(Admin)),

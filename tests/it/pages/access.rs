@@ -102,6 +102,10 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/operator/packages/{id}", Operator),
     ("GET", "/operator/seller", Operator),
     ("POST", "/operator/seller", Operator),
+    ("GET", "/operator/jobs", Operator),
+    ("POST", "/operator/jobs/{id}", Operator),
+    ("GET", "/operator/clock", Operator),
+    ("POST", "/operator/clock", Operator),
     ("GET", "/operator/reports", Operator),
     ("GET", "/operator/reports.csv", Operator),
 ];

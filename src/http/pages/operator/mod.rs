@@ -1,8 +1,10 @@
 //! The operator's pages.
 
+mod clock;
 mod create;
 mod credit;
 mod detail;
+mod jobs;
 mod keys;
 mod list;
 mod money;
@@ -43,6 +45,8 @@ pub(super) fn routes(table: &mut Table) {
     packages::routes(table);
     reports::routes(table);
     seller::routes(table);
+    jobs::routes(table);
+    clock::routes(table);
 }
 
 /// The page of an organization.

@@ -50,6 +50,10 @@ pub enum Section {
     Reports,
     /// Operator: who writes the invoices.
     Seller,
+    /// Operator: what is done from time to time.
+    Jobs,
+    /// Operator: the clock of test mode.
+    Clock,
 }
 
 /// The balance in the top bar.
@@ -195,17 +199,21 @@ impl Chrome {
             | Section::Payments
             | Section::Packages
             | Section::Reports
-            | Section::Seller => {
-                vec![NavGroup {
-                    label: "Operator",
-                    items: vec![
-                        item("Organizations", "/operator/organizations", Section::Organizations),
-                        item("Payments", "/operator/payments", Section::Payments),
-                        item("Packages", "/operator/packages", Section::Packages),
-                        item("Reports", "/operator/reports", Section::Reports),
-                        item("Seller", "/operator/seller", Section::Seller),
-                    ],
-                }]
+            | Section::Seller
+            | Section::Jobs
+            | Section::Clock => {
+                let mut items = vec![
+                    item("Organizations", "/operator/organizations", Section::Organizations),
+                    item("Payments", "/operator/payments", Section::Payments),
+                    item("Packages", "/operator/packages", Section::Packages),
+                    item("Reports", "/operator/reports", Section::Reports),
+                    item("Seller", "/operator/seller", Section::Seller),
+                    item("Jobs", "/operator/jobs", Section::Jobs),
+                ];
+                if self.test_clock.is_some() {
+                    items.push(item("Clock", "/operator/clock", Section::Clock));
+                }
+                vec![NavGroup { label: "Operator", items }]
             }
         }
     }

@@ -50,6 +50,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("packages-empty", html(&PackagesPage::sample_empty())),
         ("reports", html(&ReportsPage::sample())),
         ("reports-empty", html(&ReportsPage::sample_empty())),
+        ("jobs", html(&JobsPage::sample())),
         ("credit", html(&CreditPage::sample())),
         ("credit-preview", html(&CreditPage::sample_preview())),
         ("form", html(&FormPage::sample())),
