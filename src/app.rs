@@ -33,6 +33,7 @@ use crate::limits::Spending;
 use crate::metering::{IdRunSizes, Intake, Limits};
 use crate::notifications::mail::{Sender, SmtpTerms};
 use crate::notifications::{self, Courier, SmsTerms};
+use crate::numbers;
 use crate::onboarding::Welcome;
 use crate::outside::{self, Guarded};
 use crate::payments::gateway::Gateway;
@@ -399,7 +400,11 @@ fn state(
 /// What the jobs go by under this configuration.
 fn job_terms(config: &Config) -> scheduler::Terms {
     let notice_days = config.credits.expiry_notice_days.iter().map(|days| i64::from(*days)).collect();
-    scheduler::Terms { grace_ms: grace_ms(config), notice_days }
+    let numbers = numbers::Terms {
+        grace_days: i64::from(config.numbers.grace_days),
+        release_days: i64::from(config.numbers.release_days),
+    };
+    scheduler::Terms { grace_ms: grace_ms(config), notice_days, numbers }
 }
 
 /// How long after an expiry earlier usage may still draw on a grant.

@@ -1,6 +1,6 @@
 //! Rows that are due, each in an operation of its own: one that cannot be dealt with does not stop the others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures_util::stream::{self, StreamExt};
 use rusqlite::Connection;
@@ -19,6 +19,8 @@ pub type Due = (Timestamp, i64);
 const AT_ONCE: usize = 32;
 /// Rows read at once.
 const PAGE: u32 = 256;
+/// How often one run deals with a row that stays due since the same time, before that counts as a failure.
+const AGAIN: u32 = 16;
 /// The longest pause between two attempts.
 const LONGEST_PAUSE_MS: i64 = 6 * HOUR_MS;
 /// Characters kept of an error.
@@ -65,7 +67,7 @@ where
     O: Fn(&WriteTx<'_>, i64) -> Result<(), Error> + Clone + Send + 'static,
 {
     let mut tally = Tally::default();
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     loop {
         let failing = db.read_blocking(|tx| sql::failing(tx, job))?;
         let done = pass(db, job, &due, &one, &failing, &mut seen, &mut tally).await?;
@@ -82,7 +84,7 @@ async fn pass<D, O>(
     due: &D,
     one: &O,
     failing: &HashMap<i64, Timestamp>,
-    seen: &mut HashSet<Due>,
+    seen: &mut HashMap<Due, u32>,
     tally: &mut Tally,
 ) -> Result<u64, Error>
 where
@@ -96,15 +98,19 @@ where
         let Some(last) = page.last() else { return Ok(done) };
         after = Some(*last);
         let ready = |row: &&Due| failing.get(&row.1).is_none_or(|retry_at| *retry_at <= now);
-        let ready: Vec<(Due, bool)> =
-            page.iter().filter(ready).map(|row| (*row, !seen.insert(*row))).collect();
+        let mut stuck = |row: Due| {
+            let times = seen.entry(row).or_default();
+            *times += 1;
+            *times > AGAIN
+        };
+        let ready: Vec<(Due, bool)> = page.iter().filter(ready).map(|row| (*row, stuck(*row))).collect();
         if let Some(((at, _), _)) = ready.first() {
             let lag_ms = now.millis().saturating_sub(at.millis());
             tally.lag_ms = Some(tally.lag_ms.map_or(lag_ms, |most| most.max(lag_ms)));
         }
-        let all = ready.into_iter().map(|((_, subject), again)| {
+        let all = ready.into_iter().map(|((_, subject), stuck)| {
             let was_failing = failing.contains_key(&subject);
-            deal(db, job, subject, was_failing, again, one.clone())
+            deal(db, job, subject, was_failing, stuck, one.clone())
         });
         let mut all = stream::iter(all).buffer_unordered(AT_ONCE);
         while let Some(outcome) = all.next().await {
@@ -127,15 +133,15 @@ async fn deal<O>(
     job: Job,
     subject: i64,
     was_failing: bool,
-    again: bool,
+    stuck: bool,
     one: O,
 ) -> Result<One, Error>
 where
     O: Fn(&WriteTx<'_>, i64) -> Result<(), Error> + Send + 'static,
 {
-    let dealt = if again {
+    let dealt = if stuck {
         // it would go on for ever
-        Err(Error::Row("is due as before, though it was dealt with".into()))
+        Err(Error::Row("stays due, however often it is dealt with".into()))
     } else {
         let operation = move |tx: &WriteTx<'_>| {
             one(tx, subject)?;

@@ -48,6 +48,8 @@ jobs! {
     CreditsExpiring = "credits.expiring", "5 * * * * *", "Tells that credit will expire soon";
     /// Moves out credit that has expired.
     CreditsExpire = "credits.expire", "10 * * * * *", "Moves out credit that has expired";
+    /// Charges the rent of numbers.
+    NumbersRent = "numbers.rent", "*/10 * * * * *", "Charges the rent of numbers; suspends and releases those that are not paid";
     /// Posts what was earned.
     RevenuePost = "revenue.post", "20 * * * * *", "Posts what was earned and what expired, once a UTC day";
     /// Has the register asked about VAT ids again.

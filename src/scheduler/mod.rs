@@ -32,6 +32,7 @@ use crate::grants;
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
 use crate::notifications;
+use crate::numbers;
 use crate::outbox;
 use crate::payments;
 use crate::revenue;
@@ -60,6 +61,9 @@ pub enum Error {
     /// Payments.
     #[error(transparent)]
     Payments(#[from] payments::Error),
+    /// Rented numbers.
+    #[error(transparent)]
+    Numbers(#[from] numbers::Error),
     /// A row that cannot be dealt with.
     #[error("{0}")]
     Row(String),
@@ -69,8 +73,10 @@ impl Error {
     /// Nothing is wrong with what was being done: it may work the next time.
     fn is_temporary(&self) -> bool {
         match self {
-            Self::Db(error) | Self::Identity(identity::Error::Db(error)) => error.is_temporary(),
-            Self::Identity(_) | Self::Payments(_) | Self::Row(_) => false,
+            Self::Db(error)
+            | Self::Identity(identity::Error::Db(error))
+            | Self::Numbers(numbers::Error::Db(error)) => error.is_temporary(),
+            Self::Identity(_) | Self::Payments(_) | Self::Numbers(_) | Self::Row(_) => false,
         }
     }
 }
@@ -82,6 +88,8 @@ pub struct Terms {
     pub grace_ms: i64,
     /// So many days before credit expires that is told.
     pub notice_days: Vec<i64>,
+    /// What rented numbers are held to.
+    pub numbers: numbers::Terms,
 }
 
 /// Runs the jobs.
@@ -250,6 +258,11 @@ impl Scheduler {
                 };
                 each::each(db, job, due, |tx, grant| Ok(wallet::expire(tx, GrantId::new(grant))?)).await
             }
+            Job::NumbersRent => {
+                let terms = terms.numbers;
+                each::each(db, job, numbers::due, move |tx, rental| Ok(numbers::step(tx, rental, terms)?))
+                    .await
+            }
             Job::RevenuePost => steps(db, |tx| Ok(revenue::post_due(tx, STEP)?)).await,
             Job::VatRecheck => Ok(Tally::of(worker.enqueue_due().await?)),
             Job::KeysUsed => {
@@ -296,6 +309,7 @@ impl Scheduler {
             calls::next_due(conn, now)?,
             grants::next_expiry(conn, now)?,
             grants::next_notice(conn, &self.inner.terms.notice_days, now)?,
+            numbers::next_due(conn, now)?,
             outbox::next_due(conn, now)?,
             sql::next_retry(conn, now)?,
         ];

@@ -334,6 +334,11 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
             app.post(&path, over).bearer(&key).send().await.expect(200);
         }
     }
+    app.post("/api/v1/numbers", r#"{"number_id":"+34 910 000 117","kind":"toll_free"}"#)
+        .bearer(&key)
+        .send()
+        .await
+        .expect(201);
     person(app, "op@example.com", None).await;
     let reader = sign_in(app, "ana@example.com").await;
     let first = async |page: &str, link: &str| reader.get(page).await.expect(200).links(link).remove(0);
@@ -357,6 +362,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/billing-details".into(),
         "/auto-reload".into(),
         "/payment-methods".into(),
+        "/numbers".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),

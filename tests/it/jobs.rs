@@ -11,6 +11,7 @@ use tollbook::scheduler::Job;
 use tollbook::wallet::{self, NewCredit};
 
 use crate::helpers::{START, TestApp, at};
+use crate::pages::browsing::{person, sign_in};
 
 fn whole(credits: i64) -> Credits {
     Credits::from_whole(credits).unwrap()
@@ -103,6 +104,7 @@ async fn a_row_that_cannot_be_dealt_with_waits_and_the_others_do_not_wait_for_it
     }
     let spoil = |meters: &'static str| {
         app.db().write(move |tx| -> Result<_, DbError> {
+            tx.conn()?.execute("DROP TRIGGER grants_keep_their_terms", [])?;
             tx.conn()?.execute("UPDATE grants SET meters = ? WHERE account_id = ?", (meters, bad.1))?;
             Ok(())
         })
@@ -148,13 +150,21 @@ async fn a_year_goes_by_in_order_and_each_thing_happens_at_its_own_time() {
     grant(&app, id, 20, "2027-07-01T08:00:00Z", None).await;
     // given too late for the first notice, and used up before the others
     grant(&app, id, 30, "2026-12-11T09:00:00Z", None).await;
-    advance(&app, &key, "2027-11-21T09:00:00Z").await;
-    assert_eq!(app.db().now(), at("2027-11-21T09:00:00Z"));
-    let told = column::<String>(&app, "SELECT data FROM events WHERE type = 'credits.expiring' ORDER BY id");
-    let told: Vec<Value> = told.iter().map(|data| serde_json::from_str(data).unwrap()).collect();
-    let credits: Vec<i64> = told.iter().map(|data| data["credits"].as_i64().unwrap()).collect();
-    assert_eq!(credits, [30, 30, 10, 10, 10, 20, 20, 20], "{told:?}");
-    let when = column::<i64>(&app, "SELECT at FROM events WHERE type = 'credits.expiring' ORDER BY id");
+    // what was told is kept for three months
+    let (mut credits, mut when, mut seen) = (Vec::new(), Vec::new(), 0);
+    for to in ["2027-01-15T00:00:00Z", "2027-04-01T00:00:00Z", "2027-07-02T00:00:00Z", "2027-11-21T09:00:00Z"]
+    {
+        advance(&app, &key, to).await;
+        assert_eq!(app.db().now(), at(to));
+        let new = format!("FROM events WHERE type = 'credits.expiring' AND id > {seen} ORDER BY id");
+        for data in column::<String>(&app, &format!("SELECT data {new}")) {
+            let data: Value = serde_json::from_str(&data).unwrap();
+            credits.push(data["credits"].as_i64().unwrap());
+        }
+        when.extend(column::<i64>(&app, &format!("SELECT at {new}")));
+        seen = column::<i64>(&app, "SELECT ifnull(max(id), 0) FROM events").pop().unwrap();
+    }
+    assert_eq!(credits, [30, 30, 10, 10, 10, 20, 20, 20]);
     let wanted = [
         "2026-12-04T09:00:00Z",
         "2026-12-10T09:00:00Z",
@@ -223,4 +233,43 @@ async fn the_clock_of_test_mode_goes_forward_only() {
     let seconds = json!({ "advance_seconds": 3 }).to_string();
     let answer = app.post("/api/v1/admin/clock", &seconds).bearer(&key).send().await.expect(200).json;
     assert_eq!(answer["now"], "2026-11-21T09:00:03Z");
+}
+
+#[actix_web::test]
+async fn the_operator_moves_the_clock_and_runs_jobs_on_pages_of_their_own() {
+    let app = TestApp::start().await;
+    let id = app.organization("One").await;
+    grant(&app, id, 10, "2026-12-05T00:00:00Z", None).await;
+    person(&app, "op@example.com", None).await;
+    let op = sign_in(&app, "op@example.com").await;
+    let page = op.get("/operator/clock").await.expect(200);
+    for wrong in [
+        &[("by", ""), ("to", "")],
+        &[("by", "0"), ("to", "")],
+        &[("by", "two"), ("to", "")],
+        &[("by", "2"), ("to", "2027-01-01")],
+        &[("by", ""), ("to", "2026-11-20")],
+    ] {
+        op.fill(&page, "/operator/clock", wrong).await.expect(422);
+    }
+    assert_eq!(app.db().now(), at(START), "nothing was moved");
+    let moved = [("by", "1"), ("unit", "months"), ("to", "")];
+    let done = op.fill(&page, "/operator/clock", &moved).await.expect(303);
+    op.get(done.location()).await.expect(200).says("21 Dec 2026, 09:00");
+    assert_eq!(app.db().now(), at("2026-12-21T09:00:00Z"));
+    let expired = column::<i64>(&app, "SELECT posted_at FROM transactions WHERE type = 'expiry'");
+    assert_eq!(expired, [at("2026-12-05T00:00:00Z").millis()]);
+    let page = op.get("/operator/jobs").await.expect(200);
+    page.says("credits.expire");
+    let done = op.fill(&page, "/operator/jobs/credits.expire", &[]).await.expect(303);
+    op.get(done.location()).await.expect(200).says("credits.expire has run");
+    op.fill(&page, "/operator/jobs/credits.expire", &[]).await.expect(303);
+}
+
+#[actix_web::test]
+async fn live_there_is_no_clock_to_move() {
+    let app = TestApp::start_with(|config| config.server.mode = tollbook::base::Mode::Live).await;
+    person(&app, "op@example.com", None).await;
+    let op = sign_in(&app, "op@example.com").await;
+    op.get("/operator/jobs").await.expect(200).does_not_say("Clock");
 }

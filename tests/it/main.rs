@@ -20,6 +20,7 @@ mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;
 mod limit_rules;
+mod numbers;
 mod pages;
 mod payments;
 mod process;

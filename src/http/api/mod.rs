@@ -16,6 +16,7 @@ pub(super) mod jobs;
 mod keys;
 mod limits;
 mod number_guard;
+mod numbers;
 mod organization;
 mod organizations;
 mod packages;
@@ -77,6 +78,7 @@ pub fn routes(table: &mut Table) {
     limits::routes(table);
     agents::routes(table);
     number_guard::routes(table);
+    numbers::routes(table);
     webhook_endpoints::routes(table);
     deliveries::routes(table);
 }

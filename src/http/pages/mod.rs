@@ -17,6 +17,7 @@ pub mod format;
 pub mod forms;
 mod invoices;
 mod limits;
+mod numbers;
 mod operator;
 pub mod outlook;
 mod overview;
@@ -50,6 +51,7 @@ pub fn register(table: &mut Table) {
     transfer::register(table);
     auto_reload::register(table);
     payment_methods::register(table);
+    numbers::register(table);
     sandbox::register(table);
     entry::routes(table);
     setup::routes(table);

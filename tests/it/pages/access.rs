@@ -45,6 +45,8 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/limits/resume", Change),
     ("GET", "/limits/agent", Money),
     ("POST", "/limits/agent", Change),
+    ("GET", "/numbers", Money),
+    ("POST", "/numbers/release", Change),
     ("GET", "/invoices", Money),
     ("GET", "/invoices.csv", Money),
     ("GET", "/invoices/{id}", Money),

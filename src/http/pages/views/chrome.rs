@@ -30,6 +30,8 @@ pub enum Section {
     Transactions,
     /// Customer: limits and agents.
     Limits,
+    /// Customer: rented numbers.
+    Numbers,
     /// Customer: buying credit.
     TopUp,
     /// Customer: invoices.
@@ -174,6 +176,7 @@ impl Chrome {
             | Section::Calls
             | Section::Transactions
             | Section::Limits
+            | Section::Numbers
             | Section::TopUp
             | Section::Invoices
             | Section::BillingDetails
@@ -187,6 +190,7 @@ impl Chrome {
                         item("Calls", "/calls", Section::Calls),
                         item("Transactions", "/transactions", Section::Transactions),
                         item("Limits & agents", "/limits", Section::Limits),
+                        item("Numbers", "/numbers", Section::Numbers),
                         item("Top up", "/topup", Section::TopUp),
                         item("Invoices", "/invoices", Section::Invoices),
                         item("Billing details", "/billing-details", Section::BillingDetails),

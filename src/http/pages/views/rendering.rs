@@ -51,6 +51,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("reports", html(&ReportsPage::sample())),
         ("reports-empty", html(&ReportsPage::sample_empty())),
         ("jobs", html(&JobsPage::sample())),
+        ("numbers", html(&NumbersPage::sample())),
+        ("numbers-none", html(&NumbersPage::sample_none())),
         ("credit", html(&CreditPage::sample())),
         ("credit-preview", html(&CreditPage::sample_preview())),
         ("form", html(&FormPage::sample())),
