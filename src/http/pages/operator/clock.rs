@@ -60,7 +60,7 @@ fn show(state: &State, admitted: &Admitted, form: FormState, done: bool, status:
             title: "Clock".into(),
             lead: format!(
                 "It is {now} ({zone}). The clock goes forward only; what is due on the way is done in order and at its own \
-                 time, before this page answers."
+                 time, before this page answers. Sessions end on the way as well: you may have to sign in again."
             ),
             action: PATH.into(),
             fields: vec![
