@@ -52,6 +52,7 @@ CREATE TABLE number_guards (
     minutes_per_day INTEGER CHECK (minutes_per_day >= 0),
     calls_at_once   INTEGER CHECK (calls_at_once >= 0),
     suspended       INTEGER NOT NULL DEFAULT 0 CHECK (suspended IN (0, 1)),
+    unpaid          INTEGER NOT NULL DEFAULT 0 CHECK (unpaid IN (0, 1)), -- its rent is not paid: suspended as well
     updated_at      INTEGER NOT NULL
 ) STRICT;
 

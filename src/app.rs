@@ -6,7 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -33,13 +33,14 @@ use crate::limits::Spending;
 use crate::metering::{IdRunSizes, Intake, Limits};
 use crate::notifications::mail::{Sender, SmtpTerms};
 use crate::notifications::{self, Courier, SmsTerms};
+use crate::numbers;
 use crate::onboarding::Welcome;
 use crate::outside::{self, Guarded};
 use crate::payments::gateway::Gateway;
 use crate::payments::gateway::sandbox::Sandbox;
 use crate::payments::gateway::stripe::{self, Stripe};
 use crate::payments::{self, Desk};
-use crate::scheduler::{self, Worker};
+use crate::scheduler::{self, Cron, Scheduler, Worker};
 use crate::tax::{self, VatId};
 use crate::vies::{self, Register};
 use crate::wallet::Wallets;
@@ -48,16 +49,12 @@ use crate::wallet::Wallets;
 const BLOCKING_THREADS: usize = 8;
 /// How long Stripe is left alone before a call is made again.
 const STRIPE_PAUSE: Duration = Duration::from_millis(500);
-/// How often calls that are not heard of any more are ended.
-const CALL_TICK: Duration = Duration::from_secs(5);
 /// How long the register of VAT ids may take: it asks a member state's in turn.
 const VIES_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the service that sends text messages may take.
 const SMS_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is looked whether there is work to be done outside.
 const WORK_TICK: Duration = Duration::from_secs(2);
-/// How often, in those, everything else that is due is done: used keys noted, expired credit moved, old rows forgotten.
-const TICKS: u32 = 12;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +83,9 @@ pub enum StartError {
     /// How mail is sent.
     #[error("mail: {0}")]
     Mail(String),
+    /// The jobs' times.
+    #[error(transparent)]
+    Jobs(#[from] scheduler::CronError),
     /// The counters.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -103,7 +103,7 @@ pub struct RunningApp {
     pub setup_token: Option<String>,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
-    tickers: [JoinHandle<()>; 3],
+    workers: [JoinHandle<()>; 2],
     // last: the next server may have the data when everything else has gone
     _lock: DirLock,
 }
@@ -168,14 +168,13 @@ impl Opened {
             max_quantity: usage.max_quantity,
             upkeep: serving.then(IdRunSizes::default),
         };
-        let grace_ms = i64::from(usage.expiry_grace_hours) * crate::base::time::HOUR_MS;
         let generation = Generation::new();
         let parts = Parts::new()
             .with(Invalidate::new(generation.clone()))
             .with(CatalogPart::default())
             .with(Intake::new(limits))
             .with(Spending::new())
-            .with(Wallets::new(grace_ms))
+            .with(Wallets::new(grace_ms(config)))
             .with(Journal::new())
             .with(Calls::new(call_options(&config.calls)));
         let options = DbOptions {
@@ -261,10 +260,14 @@ pub async fn start(config: Config, clocks: Clocks) -> Result<RunningApp, StartEr
     let handle = server.handle();
     let server = actix_web::rt::spawn(server);
     let worker = actix_web::rt::spawn(work(state.worker.clone()));
-    let teller = actix_web::rt::spawn(tell(state.worker.clone()));
-    let tickers = [actix_web::rt::spawn(tick(state.clone())), worker, teller];
+    let workers = [worker, actix_web::rt::spawn(tell(state.worker.clone()))];
+    // nobody asks for the times of jobs before
+    let cron = Cron::start(&state.scheduler).await?;
+    if state.cron.set(cron).is_err() {
+        tracing::warn!("the jobs have their times already");
+    }
     let setup_token = setup_token.map(|secret| secret.expose().to_owned());
-    Ok(RunningApp { addr, state, table, setup_token, handle, server, tickers, _lock: lock })
+    Ok(RunningApp { addr, state, table, setup_token, handle, server, workers, _lock: lock })
 }
 
 impl RunningApp {
@@ -276,7 +279,8 @@ impl RunningApp {
 
     /// Stops at once; requests that run are cut off. For tests.
     pub fn kill(&self) {
-        self.tickers.iter().for_each(JoinHandle::abort);
+        self.workers.iter().for_each(JoinHandle::abort);
+        self.state.scheduler.stop();
         // the command is sent now; the answer to it may come when nobody waits any more
         drop(self.handle.stop(false));
     }
@@ -287,7 +291,11 @@ impl RunningApp {
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "server");
         }
-        self.tickers.iter().for_each(JoinHandle::abort);
+        self.workers.iter().for_each(JoinHandle::abort);
+        self.state.scheduler.stop();
+        if let Some(cron) = self.state.cron.get() {
+            cron.stop().await;
+        }
         if let Err(error) = self.state.door.flush_used().await {
             tracing::warn!(%error, "uses of keys not noted");
         }
@@ -362,15 +370,19 @@ fn state(
     let guard = guard(config)?;
     let (courier, terms) = courier(config, &opened.db, &guard, &settings)?;
     let document = openapi::document(table).to_json().unwrap_or_default();
+    let worker = Worker::new(opened.db.clone(), desk.clone())
+        .with_register(register.clone())
+        .with_courier(courier, terms.clone())
+        .with_thresholds(thresholds(config));
+    let door = Arc::new(opened.door(config));
     Ok(State {
         db: opened.db.clone(),
         clock: clocks.clock,
         test_clock: clocks.test,
-        door: opened.door(config),
-        worker: Worker::new(opened.db.clone(), desk.clone())
-            .with_register(register.clone())
-            .with_courier(courier, terms.clone())
-            .with_thresholds(thresholds(config)),
+        scheduler: Scheduler::new(opened.db.clone(), door.clone(), worker.clone(), job_terms(config)),
+        cron: OnceLock::new(),
+        door,
+        worker,
         thresholds: thresholds(config),
         guard,
         telling: terms,
@@ -391,6 +403,21 @@ fn state(
 fn thresholds(config: &Config) -> Vec<Credits> {
     let whole = config.alerts.default_thresholds.iter().filter(|whole| **whole > 0);
     whole.filter_map(|whole| Credits::from_whole(i64::from(*whole))).collect()
+}
+
+/// What the jobs go by under this configuration.
+fn job_terms(config: &Config) -> scheduler::Terms {
+    let notice_days = config.credits.expiry_notice_days.iter().map(|days| i64::from(*days)).collect();
+    let numbers = numbers::Terms {
+        grace_days: i64::from(config.numbers.grace_days),
+        release_days: i64::from(config.numbers.release_days),
+    };
+    scheduler::Terms { grace_ms: grace_ms(config), notice_days, numbers }
+}
+
+/// How long after an expiry earlier usage may still draw on a grant.
+fn grace_ms(config: &Config) -> i64 {
+    i64::from(config.usage.expiry_grace_hours) * crate::base::time::HOUR_MS
 }
 
 /// What may be bought under this configuration.
@@ -592,24 +619,6 @@ async fn seed_catalog(db: &Db, config: &Config) -> Result<(), StartError> {
     let (terms, currency) = (payment_terms(config), config.credits.currency);
     db.write(move |tx| payments::packages::seed(tx, &terms, currency)).await?;
     Ok(())
-}
-
-/// Calls are ended often, everything else in here now and then.
-async fn tick(state: web::Data<State>) {
-    for count in (0..TICKS).cycle() {
-        if let Err(error) = scheduler::end_calls(&state.db).await {
-            tracing::warn!(%error, "calls not ended");
-        }
-        if count == 0 {
-            if let Err(error) = scheduler::tidy(&state.db, &state.door).await {
-                tracing::warn!(%error, "scheduled work");
-            }
-            if let Err(error) = state.worker.enqueue_due().await {
-                tracing::warn!(%error, "work that is due was not written down");
-            }
-        }
-        tokio::time::sleep(CALL_TICK).await;
-    }
 }
 
 /// Apart from the rest: whoever is called outside may take its time.

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod limits;
 pub mod metering;
 pub mod notifications;
+pub mod numbers;
 pub mod onboarding;
 pub mod outbox;
 pub mod outside;

@@ -22,7 +22,7 @@ pub use end::{Captured, Closed, Unasked, capture, expire_due, release};
 pub use extend::{Extension, extend};
 pub use late::{record, void_event};
 pub use message::{DEFAULT_MESSAGE, MAX_MESSAGE, MessageError, message_of, set_message};
-pub use sql::{Filter, Message, Party, Place, legs, list, live_count};
+pub use sql::{Filter, Message, Party, Place, legs, list, live_count, next_due};
 
 use std::str::FromStr;
 

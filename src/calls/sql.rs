@@ -148,6 +148,15 @@ pub(super) fn by_call(
     Ok(all(conn, query, params![organization, external, meter])?.pop())
 }
 
+/// When the next live call ends by itself after `now`, unless it is heard of.
+///
+/// # Errors
+/// When the database fails.
+pub fn next_due(conn: &Connection, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
+    let query = "SELECT min(expires_at) FROM calls WHERE status = 'live' AND expires_at > ?";
+    Ok(conn.prepare_cached(query)?.query_row([now], |row| row.get(0))?)
+}
+
 /// How many of an organization's calls are live.
 ///
 /// # Errors

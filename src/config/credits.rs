@@ -14,6 +14,8 @@ pub struct CreditsConfig {
     pub welcome: Credits,
     /// After how many days what is left of it expires; 0 is never.
     pub welcome_expiry_days: u32,
+    /// So many days before credit expires that is told.
+    pub expiry_notice_days: Vec<u32>,
     /// Where customers buy credit.
     pub topup_url: Option<String>,
 }
@@ -30,9 +32,20 @@ impl CreditsConfig {
             per_unit: section.bounded("per_unit", 100, 1..=MOST),
             welcome: section.bounded("welcome", Credits::ZERO, Credits::ZERO..=most_welcome),
             welcome_expiry_days: section.bounded("welcome_expiry_days", 0, 0..=3_660),
+            expiry_notice_days: section.checked("expiry_notice_days", vec![30, 7, 1], check_days),
             topup_url: section.checked("topup_url", None, check_page),
         }
     }
+}
+
+// the signature of a rule of a setting
+#[allow(clippy::ptr_arg)]
+fn check_days(days: &Vec<u32>) -> Result<(), String> {
+    let repeats = days.iter().enumerate().any(|(place, day)| days.iter().take(place).any(|d| d == day));
+    if repeats || days.len() > 10 || !days.iter().all(|day| (1..=366).contains(day)) {
+        return Err("must be up to ten different numbers of days, each from 1 to 366".into());
+    }
+    Ok(())
 }
 
 /// A page of the platform's own, so with any path and query.

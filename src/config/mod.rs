@@ -14,6 +14,7 @@ mod invoices;
 mod limits;
 mod log;
 mod mail;
+mod numbers;
 mod payments;
 mod reader;
 mod secret;
@@ -37,6 +38,7 @@ pub use invoices::Invoices;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use mail::{Mail, MailSecurity};
+pub use numbers::Numbers;
 pub use payments::{Payments, Stripe};
 pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
@@ -63,6 +65,8 @@ pub struct Config {
     pub usage: Usage,
     /// What is set aside for calls, and how long they may last.
     pub calls: Calls,
+    /// What becomes of a rented number whose rent is not paid.
+    pub numbers: Numbers,
     /// What customers may buy.
     pub payments: Payments,
     /// Sign-in.
@@ -119,6 +123,7 @@ impl Config {
         let (database, brand) = (Database::read(reader), Brand::read(reader));
         let credits = CreditsConfig::read(reader);
         let (usage, calls) = (Usage::read(reader), Calls::read(reader));
+        let numbers = Numbers::read(reader);
         let payments = Payments::read(reader, mode);
         if payments.stripe.secret_key.is_some() && credits.currency.places() > 2 {
             let mut section = reader.section("credits");
@@ -133,6 +138,7 @@ impl Config {
             credits,
             usage,
             calls,
+            numbers,
             payments,
             auth: Auth::read(reader),
             limits: Limits::read(reader),
@@ -168,6 +174,7 @@ impl PartialEq for Config {
     fn eq(&self, other: &Self) -> bool {
         self.server == other.server
             && self.database == other.database
+            && self.numbers == other.numbers
             && self.brand == other.brand
             && self.credits == other.credits
             && self.usage == other.usage

@@ -132,6 +132,8 @@ events! {
     NumberPaymentDue(Number) = "number.payment_due";
     /// A number is to take no more calls: its rent was not paid.
     NumberSuspended(Number) = "number.suspended";
+    /// A number takes calls again: its rent was paid.
+    NumberReactivated(Number) = "number.reactivated";
     /// A number is not rented any more.
     NumberReleased(Number) = "number.released";
     /// An address is not told anything any more: it failed for days.

@@ -2,10 +2,12 @@
 
 use rusqlite::{Connection, Row, named_params, params};
 
+use super::notices::Span;
 use super::rules::{Class, DrawOrder, Terms};
 use crate::base::id::{GrantId, MeterId, OrganizationId, TransactionId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{self, DbError};
+use crate::events::payload::Credit;
 use crate::ledger::Canon;
 use crate::ledger::verify::VerifyError;
 
@@ -150,7 +152,7 @@ pub fn get(conn: &Connection, id: GrantId) -> Result<Option<GrantRow>, DbError> 
 }
 
 /// Up to `limit` open grants that have something to expire: a rest that no hold pins, or a grace period of
-/// `grace_ms` that is over. Soonest first.
+/// `grace_ms` that is over; since when, and which. Soonest first, after one.
 ///
 /// # Errors
 /// When the database fails.
@@ -158,18 +160,78 @@ pub fn expiring(
     conn: &Connection,
     now: Timestamp,
     grace_ms: i64,
+    after: Option<(Timestamp, i64)>,
     limit: u32,
-) -> Result<Vec<(OrganizationId, GrantId)>, DbError> {
+) -> Result<Vec<(Timestamp, i64)>, DbError> {
+    let (after, after_id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), 0));
     let mut statement = conn.prepare_cached(
-        "SELECT g.organization_id, g.account_id FROM grants g JOIN accounts a ON a.id = g.account_id
-         WHERE g.open = 1 AND g.expires_at IS NOT NULL AND g.expires_at <= ?1
-           AND (a.credits_posted - a.debits_posted > a.debits_pending
-                OR (g.expires_at <= ?2 AND a.debits_pending = 0))
-         ORDER BY g.expires_at, g.account_id LIMIT ?3",
+        "SELECT due, id FROM (
+             SELECT g.account_id AS id,
+                    CASE WHEN a.credits_posted - a.debits_posted > a.debits_pending THEN g.expires_at
+                         ELSE g.expires_at + ?2 END AS due
+             FROM grants g JOIN accounts a ON a.id = g.account_id
+             WHERE g.open = 1 AND g.expires_at IS NOT NULL AND g.expires_at <= ?1
+               AND (a.credits_posted - a.debits_posted > a.debits_pending
+                    OR (g.expires_at <= ?1 - ?2 AND a.debits_pending = 0)))
+         WHERE (due, id) > (?3, ?4) ORDER BY due, id LIMIT ?5",
     )?;
     let rows = statement
-        .query_map(params![now, now.plus_ms(-grace_ms), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_map(params![now, grace_ms, after, after_id, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When the next open grant expires after `now`.
+///
+/// # Errors
+/// When the database fails.
+pub fn next_expiry(conn: &Connection, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
+    let select =
+        "SELECT min(expires_at) FROM grants WHERE open = 1 AND expires_at IS NOT NULL AND expires_at > ?";
+    Ok(conn.prepare_cached(select)?.query_row([now], |row| row.get(0))?)
+}
+
+/// Up to when it was told that grants expire in so many days.
+pub(super) fn notice_reached(conn: &Connection, days: i64) -> Result<Timestamp, DbError> {
+    let select = "SELECT ifnull(max(reached), 0) FROM expiry_notices WHERE days = ?";
+    Ok(conn.prepare_cached(select)?.query_row([days], |row| row.get(0))?)
+}
+
+pub(super) fn set_notice_reached(conn: &Connection, days: i64, reached: Timestamp) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO expiry_notices (days, reached) VALUES (?1, ?2) ON CONFLICT (days) DO UPDATE SET reached = ?2",
+    )?
+    .execute(params![days, reached])?;
+    Ok(())
+}
+
+/// What is told of: something is left, and it was given before it would have been told of.
+const TO_TELL: &str = "
+    FROM grants g JOIN accounts a ON a.id = g.account_id
+    WHERE g.open = 1 AND g.expires_at IS NOT NULL AND g.expires_at > ? AND g.expires_at <= ?
+      AND g.created_at < g.expires_at - ? AND a.credits_posted > a.debits_posted";
+
+/// When the `limit`th of the grants to tell of expires; none where there are fewer.
+pub(super) fn nth_to_tell(conn: &Connection, span: &Span, limit: u32) -> Result<Option<Timestamp>, DbError> {
+    let select = format!("SELECT g.expires_at {TO_TELL} ORDER BY g.expires_at LIMIT 1 OFFSET ?");
+    let params = params![span.after, span.until, span.before_ms, limit.saturating_sub(1)];
+    Ok(db::collect(conn, &select, params, |row| Ok(row.get(0)?))?.pop())
+}
+
+/// The grants to tell of, with what is left of them.
+pub(super) fn to_tell(conn: &Connection, span: &Span) -> Result<Vec<(OrganizationId, Credit)>, DbError> {
+    let select = format!(
+        "SELECT g.organization_id, g.account_id, g.class, a.credits_posted - a.debits_posted, g.expires_at {TO_TELL}
+         ORDER BY g.expires_at, g.account_id"
+    );
+    db::collect(conn, &select, params![span.after, span.until, span.before_ms], |row| {
+        let credit = Credit {
+            grant_id: row.get(1)?,
+            class: row.get(2)?,
+            credits: row.get(3)?,
+            expires_at: row.get(4)?,
+        };
+        Ok((row.get(0)?, credit))
+    })
 }
 
 /// Calls `f` with every grant, oldest first.

@@ -10,6 +10,7 @@ use crate::invoices::Error as InvoiceError;
 use crate::invoices::pdf::Error as PdfError;
 use crate::limits::Error as LimitsError;
 use crate::metering::{TermsError, VoidError};
+use crate::numbers;
 use crate::onboarding::Error as OnboardingError;
 use crate::payments::Error as PaymentError;
 use crate::payments::gateway::Trouble;
@@ -251,12 +252,41 @@ impl From<PdfError> for ApiError {
     }
 }
 
+impl From<numbers::Error> for ApiError {
+    fn from(error: numbers::Error) -> Self {
+        #[derive(serde::Serialize)]
+        struct Shortage {
+            available: Credits,
+            required: Credits,
+        }
+        match error {
+            numbers::Error::Db(error) => error.into(),
+            numbers::Error::Invalid(errors) => errors.into(),
+            numbers::Error::Taken(kind) => Self::new(Code::Conflict)
+                .param("kind")
+                .message(format!("The number is rented already, as {}.", kind.name())),
+            numbers::Error::NotFound => Self::new(Code::NotFound).message("There is no such number."),
+            numbers::Error::NoRate => {
+                Self::field("number_id", "no_rate", "has no price: no rate card prices numbers")
+            }
+            numbers::Error::InsufficientCredits { available, required } => {
+                Self::new(Code::InsufficientCredits).details(&Shortage { available, required })
+            }
+            numbers::Error::Refused(refusal) => {
+                Self::new(Code::Conflict).message(format!("The rent was not charged: {refusal}."))
+            }
+        }
+    }
+}
+
 impl From<scheduler::Error> for ApiError {
     fn from(error: scheduler::Error) -> Self {
         match error {
             scheduler::Error::Db(error) => error.into(),
             scheduler::Error::Identity(error) => error.into(),
             scheduler::Error::Payments(error) => error.into(),
+            scheduler::Error::Numbers(error) => error.into(),
+            scheduler::Error::Row(error) => Self::internal(error),
         }
     }
 }

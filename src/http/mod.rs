@@ -31,7 +31,7 @@ pub mod route;
 pub mod schemas;
 mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, Bytes};
@@ -46,7 +46,7 @@ use crate::notifications;
 use crate::onboarding::Welcome;
 use crate::outside::Guarded;
 use crate::payments::Desk;
-use crate::scheduler::Worker;
+use crate::scheduler::{Cron, Scheduler, Worker};
 use crate::vies::Register;
 use assets::Looks;
 use error::ApiError;
@@ -106,13 +106,17 @@ pub struct State {
     /// The same clock, where it can be moved.
     pub test_clock: Option<Arc<TestClock>>,
     /// Lets people and keys in.
-    pub door: Authenticator,
+    pub door: Arc<Authenticator>,
     /// Takes payments.
     pub desk: Desk,
     /// Asks about VAT ids.
     pub register: Register,
     /// Who carries out what is done outside.
     pub worker: Worker,
+    /// What is done from time to time.
+    pub scheduler: Scheduler,
+    /// When; there once the server answers.
+    pub cron: OnceLock<Cron>,
     /// Looks at addresses that customers give.
     pub guard: Guarded,
     /// How people are told.

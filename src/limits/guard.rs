@@ -11,8 +11,10 @@ pub struct Guard {
     pub minutes_per_day: Option<i64>,
     /// Calls in progress at once.
     pub calls_at_once: Option<i64>,
-    /// No call may begin on it, either way.
+    /// Somebody decided that no call may begin on it, either way.
     pub suspended: bool,
+    /// Its rent was not paid: no call may begin on it either.
+    pub unpaid: bool,
 }
 
 const SECONDS_PER_MINUTE: i64 = 60;
@@ -24,6 +26,12 @@ impl Guard {
         let most = i128::from(self.minutes_per_day?) * i128::from(SECONDS_PER_MINUTE) * i128::from(MICROS);
         let left = (most - i128::from(used.micros())).max(0);
         Some(Quantity::from_micros(i64::try_from(left).unwrap_or(i64::MAX)))
+    }
+
+    /// No call may begin on it, either way.
+    #[must_use]
+    pub const fn blocks(&self) -> bool {
+        self.suspended || self.unpaid
     }
 
     /// Whether one more call may come in while `live` are in progress.
@@ -40,7 +48,7 @@ mod tests {
     #[test]
     fn minutes_and_calls_are_counted_down() {
         let seconds = |whole| Quantity::from_whole(whole).expect("quantity");
-        let guard = Guard { minutes_per_day: Some(10), calls_at_once: Some(2), suspended: false };
+        let guard = Guard { minutes_per_day: Some(10), calls_at_once: Some(2), ..Guard::default() };
         assert_eq!(guard.seconds_left(Quantity::ZERO), Some(seconds(600)));
         assert_eq!(guard.seconds_left(seconds(599)), Some(seconds(1)));
         assert_eq!(guard.seconds_left(seconds(700)), Some(Quantity::ZERO));

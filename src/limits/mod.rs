@@ -20,7 +20,7 @@ pub use agents::{AgentChange, is_external_id, set_agent};
 pub use guard::Guard;
 pub use live::{Live, Of, Sums, nobody};
 pub use news::{RESET, window_ended};
-pub use numbers::{GuardChange, NumberGuard, guard_of, number_guard, set_guard};
+pub use numbers::{GuardChange, NumberGuard, guard_of, number_guard, set_guard, set_unpaid};
 pub use rules::{
     Action, AgentPolicy, AgentTerms, Cap, Choice, Headroom, LimitKey, LimitKind, Notice, OrganizationLimits,
     Status,

@@ -90,6 +90,7 @@ pub fn set_guard(
         minutes_per_day: change.minutes_per_day.unwrap_or(before.minutes_per_day),
         calls_at_once: change.calls_at_once.unwrap_or(before.calls_at_once),
         suspended: change.suspended.unwrap_or(before.suspended),
+        unpaid: before.unpaid,
     };
     if after != before {
         sql::set_guard(conn, organization, number, after, tx.now())?;
@@ -100,6 +101,24 @@ pub fn set_guard(
         audit::record(tx, by, "number.guard_changed", external_id, Some(organization), &difference)?;
     }
     number_guard(conn, organization, external_id, today)?.ok_or(Error::NotFound("number"))
+}
+
+/// Blocks a number because its rent is not paid, or lets it be used again.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_unpaid(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    number: NumberId,
+    unpaid: bool,
+) -> Result<(), DbError> {
+    let conn = tx.conn()?;
+    let before = sql::guard(conn, number)?;
+    if before.unpaid == unpaid {
+        return Ok(());
+    }
+    sql::set_guard(conn, organization, number, Guard { unpaid, ..before }, tx.now())
 }
 
 fn bound(field: &'static str, value: Option<i64>, most: i64) -> Result<(), FieldError> {

@@ -424,10 +424,15 @@ pub(super) fn insert_number(
 pub(super) fn guard(conn: &Connection, number: NumberId) -> Result<Guard, DbError> {
     Ok(conn
         .prepare_cached(
-            "SELECT minutes_per_day, calls_at_once, suspended FROM number_guards WHERE number_id = ?",
+            "SELECT minutes_per_day, calls_at_once, suspended, unpaid FROM number_guards WHERE number_id = ?",
         )?
         .query_row([number], |row| {
-            Ok(Guard { minutes_per_day: row.get(0)?, calls_at_once: row.get(1)?, suspended: row.get(2)? })
+            Ok(Guard {
+                minutes_per_day: row.get(0)?,
+                calls_at_once: row.get(1)?,
+                suspended: row.get(2)?,
+                unpaid: row.get(3)?,
+            })
         })
         .optional()?
         .unwrap_or_default())
@@ -445,11 +450,12 @@ pub(super) fn set_guard(
         return Ok(());
     }
     conn.prepare_cached(
-        "INSERT INTO number_guards (number_id, organization_id, minutes_per_day, calls_at_once, suspended, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?)
+        "INSERT INTO number_guards (number_id, organization_id, minutes_per_day, calls_at_once, suspended, unpaid,
+                                     updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (number_id) DO UPDATE
          SET minutes_per_day = excluded.minutes_per_day, calls_at_once = excluded.calls_at_once,
-             suspended = excluded.suspended, updated_at = excluded.updated_at",
+             suspended = excluded.suspended, unpaid = excluded.unpaid, updated_at = excluded.updated_at",
     )?
     .execute(params![
         number,
@@ -457,6 +463,7 @@ pub(super) fn set_guard(
         guard.minutes_per_day,
         guard.calls_at_once,
         guard.suspended,
+        guard.unpaid,
         now
     ])?;
     Ok(())

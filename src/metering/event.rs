@@ -198,8 +198,8 @@ pub enum Refusal {
     /// Further ahead than clocks may differ.
     #[error("is more than {0} seconds in the future")]
     InTheFuture(i64),
-    /// The id is of the form of those that Tollbook gives to what it charges for calls.
-    #[error("must not begin with auth_")]
+    /// The id is of the form of those that Tollbook gives to what it charges for calls and numbers.
+    #[error("must not begin with auth_ or rent_")]
     ReservedId,
     /// The id was used for an event that says something else.
     #[error("this id was used for an event with other content")]

@@ -9,7 +9,9 @@ use crate::ledger::Canon;
 pub const MAX_EXTERNAL_ID: usize = 255;
 
 /// How the ids begin that Tollbook gives to what it charges for calls.
-const RESERVED: &str = "auth_";
+const CALL: &str = "auth_";
+/// How the ids begin that Tollbook gives to the rent of numbers.
+pub const RENT: &str = "rent_";
 
 /// An id as sent. A UUID in its usual spelling (lower case, hyphens) is kept in 16 bytes instead of 36.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,10 +38,16 @@ impl ExternalId {
         Some(Self::Text(text.into()))
     }
 
-    /// Only Tollbook gives such ids: to what it charges for a call.
+    /// Only Tollbook gives such ids: to what it charges for a call or a number.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        matches!(self, Self::Text(text) if text.starts_with(RESERVED))
+        self.is_rent() || matches!(self, Self::Text(text) if text.starts_with(CALL))
+    }
+
+    /// The rent of a number.
+    #[must_use]
+    pub fn is_rent(&self) -> bool {
+        matches!(self, Self::Text(text) if text.starts_with(RENT))
     }
 
     /// The bytes that the hash chain covers: a UUID's are not those of a text.

@@ -22,7 +22,7 @@ pub use estimate::estimate;
 pub use event::{
     Digests, Direction, Mode, OrganizationRef, Outcome, Receipt, ReceiptItem, Refusal, UsageEvent,
 };
-pub use external::{ExternalId, MAX_EXTERNAL_ID};
+pub use external::{ExternalId, MAX_EXTERNAL_ID, RENT};
 pub use extra::Extra;
 pub use ids::Sizes as IdRunSizes;
 pub use intake::{EventIn, Intake, Limits, record, record_beside};

@@ -120,7 +120,11 @@ fn usage_line(id: i64, meter: MeterId, event: EventRow) -> Line {
     let amount = event.total.checked_neg().unwrap_or(Credits::ZERO);
     Line {
         id: TransactionId::new(id),
-        kind: if event.corrects.is_some() { TransactionType::Reversal } else { TransactionType::Usage },
+        kind: match event.corrects {
+            Some(_) => TransactionType::Reversal,
+            None if event.id.is_rent() => TransactionType::NumberRental,
+            None => TransactionType::Usage,
+        },
         amount,
         balance_after: event.balance_after,
         description: String::new(),

@@ -336,7 +336,7 @@ impl<'t> Till<'t> {
     /// # Errors
     /// When the database fails.
     pub fn is_suspended(&self, number: NumberId) -> Result<bool, DbError> {
-        Ok(limits::guard_of(self.conn, number)?.suspended)
+        Ok(limits::guard_of(self.conn, number)?.blocks())
     }
 
     fn wallet(&mut self, organization: OrganizationId) -> Result<&mut crate::wallet::Wallet, DbError> {

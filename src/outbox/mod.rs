@@ -20,7 +20,7 @@ use crate::base::id::WorkId;
 use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::db::{Db, DbError, WriteTx};
 
-pub use sql::{State, Work, dead, get};
+pub use sql::{State, Work, dead, get, next_due};
 
 /// Work of one lane does not wait for that of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -110,6 +110,15 @@ pub(super) fn due(conn: &Connection, lane: Lane, now: Timestamp, limit: u32) -> 
     db::collect(conn, &text, params![lane.number(), now, LOOKED_AT, OF_QUEUE, limit], from_row)
 }
 
+/// When the next work that waits is due after `now`.
+///
+/// # Errors
+/// When the database fails.
+pub fn next_due(conn: &Connection, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
+    let select = "SELECT min(due_at) FROM outbox WHERE state = 'waiting' AND due_at > ?";
+    Ok(conn.prepare_cached(select)?.query_row([now], |row| row.get(0))?)
+}
+
 pub(super) fn is_due(conn: &Connection, lane: Lane, now: Timestamp) -> Result<bool, DbError> {
     let mut statement = conn.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'waiting' AND lane = ? AND due_at <= ?)",

@@ -50,15 +50,15 @@ impl Worker {
         Self { thresholds, ..self }
     }
 
-    /// Writes down the work that is due because time has passed.
+    /// Has the register asked about VAT ids that it said nothing about for long. Answers how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn enqueue_due(&self) -> Result<(), DbError> {
-        if let Some(register) = &self.register {
-            register.enqueue_due().await?;
+    pub async fn enqueue_due(&self) -> Result<usize, DbError> {
+        match &self.register {
+            Some(register) => register.enqueue_due().await,
+            None => Ok(0),
         }
-        Ok(())
     }
 
     async fn carry_out(&self, work: Work) -> Result<(), Failure> {

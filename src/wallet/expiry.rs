@@ -1,6 +1,7 @@
 //! Credit whose time is over.
 
 use super::book::Wallets;
+use crate::base::id::{GrantId, OrganizationId};
 use crate::db::{DbError, WriteTx};
 use crate::grants;
 use crate::ledger::Journal;
@@ -11,16 +12,35 @@ use crate::ledger::Journal;
 /// # Errors
 /// When the database fails.
 pub fn expire_due(tx: &WriteTx<'_>, limit: u32) -> Result<usize, DbError> {
-    let conn = tx.conn()?;
-    let mut wallets = tx.part::<Wallets>()?;
-    let due = grants::expiring(conn, tx.now(), wallets.grace_ms(), limit)?;
-    let mut journal = tx.part::<Journal>()?;
-    for (organization, _) in &due {
-        wallets.settle(conn, &mut journal, *organization, tx.now())?;
-        // writes it, and closes what is done
-        if wallets.get(conn, *organization)?.is_some() {
-            wallets.mark(*organization);
-        }
+    let grace_ms = tx.part::<Wallets>()?.grace_ms();
+    let due = grants::expiring(tx.conn()?, tx.now(), grace_ms, None, limit)?;
+    for (_, grant) in &due {
+        expire(tx, GrantId::new(*grant))?;
     }
     Ok(due.len())
+}
+
+/// Moves what has expired of a grant out of its wallet, and closes it where its grace period is over. Other grants of the
+/// wallet that have expired go with it.
+///
+/// # Errors
+/// When the database fails.
+pub fn expire(tx: &WriteTx<'_>, grant: GrantId) -> Result<(), DbError> {
+    let conn = tx.conn()?;
+    match grants::get(conn, grant)? {
+        Some(grant) => settle(tx, grant.organization),
+        None => Err(DbError::bad_row("grants", grant.number(), "does not exist")),
+    }
+}
+
+fn settle(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), DbError> {
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    wallets.settle(conn, &mut journal, organization, tx.now())?;
+    // writes it, and closes what is done
+    if wallets.get(conn, organization)?.is_some() {
+        wallets.mark(organization);
+    }
+    Ok(())
 }

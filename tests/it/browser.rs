@@ -334,6 +334,11 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
             app.post(&path, over).bearer(&key).send().await.expect(200);
         }
     }
+    app.post("/api/v1/numbers", r#"{"number_id":"+34 910 000 117","kind":"toll_free"}"#)
+        .bearer(&key)
+        .send()
+        .await
+        .expect(201);
     person(app, "op@example.com", None).await;
     let reader = sign_in(app, "ana@example.com").await;
     let first = async |page: &str, link: &str| reader.get(page).await.expect(200).links(link).remove(0);
@@ -359,6 +364,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/payment-methods".into(),
         "/alerts".into(),
         "/webhooks".into(),
+        "/numbers".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),
@@ -368,6 +374,8 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/operator/organizations",
         "/operator/organizations/new",
         "/operator/deliveries",
+        "/operator/jobs",
+        "/operator/clock",
         "/operator/packages",
         "/operator/packages/growth",
         "/operator/packages/new",

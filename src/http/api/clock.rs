@@ -5,20 +5,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::base::Timestamp;
-use crate::base::time::SECOND_MS;
-use crate::db::DbError;
+use crate::base::time::{DAY_MS, SECOND_MS};
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::body::Json;
 use crate::http::error::{ApiError, Code};
 use crate::http::reply::{Answer, Reply};
 use crate::http::route::Table;
-use crate::identity::audit::{self, Difference};
-use crate::identity::{Scope, settings};
-use crate::scheduler;
+use crate::identity::Scope;
 
-/// The clock moves at most this far at once: ten years.
-const MOST_SECONDS: i64 = 10 * 366 * 86_400;
+/// The clock moves at most this far at once: ten years, in milliseconds.
+pub const MOST_MS: i64 = 10 * 366 * DAY_MS;
 
 pub(super) fn routes(table: &mut Table) {
     table.api(__path_get, Access::operator(Scope::Admin), get);
@@ -52,6 +49,9 @@ async fn get(state: web::Data<State>) -> Answer<Time> {
 }
 
 /// Move the clock forward, in test mode, and do everything that is due by then
+///
+/// What is due on the way happens in order and at its own time: the clock stops wherever something is due, and at least once a
+/// day. What is due within the same minute is done together.
 #[utoipa::path(post, path = "/admin/clock", tag = "admin", request_body = Advance,
     responses((status = 200, description = "The new time.", body = Time),
         (status = 409, description = "`not_test_mode`")))]
@@ -69,7 +69,7 @@ async fn advance(state: web::Data<State>, admitted: Admitted, Json(input): Json<
             return Err(ApiError::field("advance_seconds", "required", "or to is required"));
         }
     };
-    if by_ms <= 0 || by_ms > MOST_SECONDS * SECOND_MS {
+    if by_ms <= 0 || by_ms > MOST_MS {
         let field = if input.to.is_some() { "to" } else { "advance_seconds" };
         return Err(ApiError::field(
             field,
@@ -77,19 +77,6 @@ async fn advance(state: web::Data<State>, admitted: Admitted, Json(input): Json<
             "must move the clock forward, by at most ten years",
         ));
     }
-    let after = before.plus_ms(by_ms);
-    // written first: whatever happens next has happened at a time that a restart knows
-    let noted = state.db.write(move |tx| -> Result<_, ApiError> {
-        let offset = settings::get::<i64>(tx.conn()?, settings::CLOCK_OFFSET)?.unwrap_or(0);
-        settings::set(tx, settings::CLOCK_OFFSET, &offset.saturating_add(by_ms))?;
-        let difference = Difference::new().changed("now", before.to_string(), after.to_string());
-        audit::record(tx, &by, "clock.advanced", "clock", None, &difference)?;
-        Ok(())
-    });
-    noted.await?;
-    clock.advance(by_ms);
-    // a commit that began before has the time of before: it ends first
-    state.db.write(|_| Ok::<_, DbError>(())).await?;
-    scheduler::tick(&state.db, &state.door, &state.worker).await?;
+    state.scheduler.advance(&clock, by, before.plus_ms(by_ms)).await?;
     Ok(Reply::ok(Time { now: state.clock.now(), mode: state.settings.mode.name() }))
 }

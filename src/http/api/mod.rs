@@ -7,15 +7,17 @@ mod auto_reload;
 mod calls;
 mod catalog;
 mod checkout;
-mod clock;
+pub(super) mod clock;
 pub(super) mod credit;
 mod deliveries;
 mod details;
 mod grants;
 pub(super) mod invoices;
+pub(super) mod jobs;
 mod keys;
 mod limits;
 mod number_guard;
+mod numbers;
 mod organization;
 mod organizations;
 mod packages;
@@ -55,6 +57,7 @@ pub fn routes(table: &mut Table) {
     audit::routes(table);
     reports::routes(table);
     clock::routes(table);
+    jobs::routes(table);
     usage_events::routes(table);
     calls::routes(table);
     usage_log::routes(table);
@@ -77,6 +80,7 @@ pub fn routes(table: &mut Table) {
     agents::routes(table);
     alerts::routes(table);
     number_guard::routes(table);
+    numbers::routes(table);
     webhook_endpoints::routes(table);
     deliveries::routes(table);
 }

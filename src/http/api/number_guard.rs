@@ -44,7 +44,7 @@ impl From<limits::NumberGuard> for NumberGuard {
             number_id: number.external_id,
             inbound_minutes_per_day: number.guard.minutes_per_day,
             calls_at_once: number.guard.calls_at_once,
-            suspended: number.guard.suspended,
+            suspended: number.guard.blocks(),
             inbound_minutes_today: Quantity::from_micros(minutes),
         }
     }

@@ -19,6 +19,7 @@ pub mod format;
 pub mod forms;
 mod invoices;
 mod limits;
+mod numbers;
 mod operator;
 pub mod outlook;
 mod overview;
@@ -55,6 +56,7 @@ pub fn register(table: &mut Table) {
     payment_methods::register(table);
     alerts::register(table);
     webhooks::register(table);
+    numbers::register(table);
     sandbox::register(table);
     entry::routes(table);
     setup::routes(table);

@@ -87,7 +87,7 @@ impl Intake {
         let Some(id) = charge.event.number.as_deref() else { return Ok(false) };
         let number = self.find_known(context.conn, Known::Number, charge.organization, id)?;
         let guard = number.map(|number| limits::guard_of(context.conn, NumberId::new(number))).transpose()?;
-        Ok(guard.is_some_and(|guard| guard.suspended))
+        Ok(guard.is_some_and(|guard| guard.blocks()))
     }
 
     /// Whether the guard of a toll-free number refuses an event.

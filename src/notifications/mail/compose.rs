@@ -48,6 +48,7 @@ pub fn compose(payload: &Payload, about: &About<'_>) -> Option<(Audience, Mail)>
         | Payload::CallRejected(_)
         | Payload::CallCutOff(_)
         | Payload::RefundSucceeded(_)
+        | Payload::NumberReactivated(_)
         | Payload::WebhookTest(_) => None,
     }
 }

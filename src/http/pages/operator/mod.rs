@@ -1,9 +1,11 @@
 //! The operator's pages.
 
+mod clock;
 mod create;
 mod credit;
 mod deliveries;
 mod detail;
+mod jobs;
 mod keys;
 mod list;
 mod money;
@@ -45,6 +47,8 @@ pub(super) fn routes(table: &mut Table) {
     reports::routes(table);
     seller::routes(table);
     deliveries::routes(table);
+    jobs::routes(table);
+    clock::routes(table);
 }
 
 /// The page of an organization.

@@ -30,6 +30,8 @@ pub enum Section {
     Transactions,
     /// Customer: limits and agents.
     Limits,
+    /// Customer: rented numbers.
+    Numbers,
     /// Customer: buying credit.
     TopUp,
     /// Customer: invoices.
@@ -56,6 +58,10 @@ pub enum Section {
     Deliveries,
     /// Operator: who writes the invoices.
     Seller,
+    /// Operator: what is done from time to time.
+    Jobs,
+    /// Operator: the clock of test mode.
+    Clock,
 }
 
 /// The balance in the top bar.
@@ -176,6 +182,7 @@ impl Chrome {
             | Section::Calls
             | Section::Transactions
             | Section::Limits
+            | Section::Numbers
             | Section::TopUp
             | Section::Invoices
             | Section::BillingDetails
@@ -191,6 +198,7 @@ impl Chrome {
                         item("Calls", "/calls", Section::Calls),
                         item("Transactions", "/transactions", Section::Transactions),
                         item("Limits & agents", "/limits", Section::Limits),
+                        item("Numbers", "/numbers", Section::Numbers),
                         item("Top up", "/topup", Section::TopUp),
                         item("Invoices", "/invoices", Section::Invoices),
                         item("Billing details", "/billing-details", Section::BillingDetails),
@@ -206,18 +214,22 @@ impl Chrome {
             | Section::Packages
             | Section::Reports
             | Section::Deliveries
-            | Section::Seller => {
-                vec![NavGroup {
-                    label: "Operator",
-                    items: vec![
-                        item("Organizations", "/operator/organizations", Section::Organizations),
-                        item("Payments", "/operator/payments", Section::Payments),
-                        item("Packages", "/operator/packages", Section::Packages),
-                        item("Reports", "/operator/reports", Section::Reports),
-                        item("Deliveries", "/operator/deliveries", Section::Deliveries),
-                        item("Seller", "/operator/seller", Section::Seller),
-                    ],
-                }]
+            | Section::Seller
+            | Section::Jobs
+            | Section::Clock => {
+                let mut items = vec![
+                    item("Organizations", "/operator/organizations", Section::Organizations),
+                    item("Payments", "/operator/payments", Section::Payments),
+                    item("Packages", "/operator/packages", Section::Packages),
+                    item("Reports", "/operator/reports", Section::Reports),
+                    item("Deliveries", "/operator/deliveries", Section::Deliveries),
+                    item("Jobs", "/operator/jobs", Section::Jobs),
+                    item("Seller", "/operator/seller", Section::Seller),
+                ];
+                if self.test_clock.is_some() {
+                    items.push(item("Clock", "/operator/clock", Section::Clock));
+                }
+                vec![NavGroup { label: "Operator", items }]
             }
         }
     }
