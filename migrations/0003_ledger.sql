@@ -100,7 +100,9 @@ CREATE TABLE wallets (
     line_count           INTEGER NOT NULL,
     updated_at           INTEGER NOT NULL,
     watch_below          INTEGER,               -- a fall below is told, once, until it has recovered
-    watch_armed          INTEGER NOT NULL DEFAULT 1 CHECK (watch_armed IN (0, 1))
+    watch_armed          INTEGER NOT NULL DEFAULT 1 CHECK (watch_armed IN (0, 1)),
+    alert_below          INTEGER,               -- a balance below, or of this or more, crosses something that is told: then
+    alert_above          INTEGER                -- work is written, and both are none until it has looked
 ) STRICT;
 
 -- The balance at the end of each day (in the organization's timezone) on which it moved, and the day's last line. The

@@ -186,17 +186,6 @@ CREATE TABLE auto_reloads (
     CHECK (enabled = 1 OR retry_work IS NULL)
 ) STRICT;
 
--- What happened to cards and by auto-reload, for whoever tells the customer.
-CREATE TABLE payment_notices (
-    id              INTEGER PRIMARY KEY,
-    organization_id INTEGER NOT NULL,
-    at              INTEGER NOT NULL,
-    type            TEXT    NOT NULL,           -- as the webhook is called
-    subject         TEXT    NOT NULL,           -- a payment's or a card's id
-    detail          TEXT    NOT NULL
-) STRICT;
-CREATE INDEX payment_notices_of ON payment_notices (organization_id, id);
-
 -- The other side of the sandbox: what a payment provider would keep. Nothing else reads it.
 CREATE TABLE sandbox_checkouts (
     reference     TEXT    PRIMARY KEY,

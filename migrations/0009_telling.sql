@@ -80,3 +80,22 @@ CREATE TABLE delivery_attempts (
     answer      TEXT    NOT NULL,               -- its beginning, or what went wrong
     PRIMARY KEY (delivery_id, attempt)
 ) STRICT, WITHOUT ROWID;
+
+-- Alerts of balances. What belongs to all thresholds of an organization.
+CREATE TABLE alert_settings (
+    organization_id INTEGER PRIMARY KEY REFERENCES organizations (id),
+    chosen          INTEGER NOT NULL CHECK (chosen IN (0, 1)), -- it has set its thresholds itself
+    slack_url       TEXT,
+    sms_to          TEXT,
+    snoozed_until   INTEGER,
+    empty           TEXT    NOT NULL CHECK (empty IN ('new', 'armed', 'below', 'fired'))
+) STRICT;
+
+CREATE TABLE alerts (
+    organization_id INTEGER NOT NULL REFERENCES organizations (id),
+    threshold       INTEGER NOT NULL CHECK (threshold > 0),
+    channels        TEXT    NOT NULL,           -- JSON array
+    state           TEXT    NOT NULL CHECK (state IN ('new', 'armed', 'below', 'fired')),
+    last_fired_at   INTEGER,
+    PRIMARY KEY (organization_id, threshold)
+) STRICT, WITHOUT ROWID;

@@ -14,7 +14,7 @@ use actix_web::web::Bytes;
 use actix_web::{App as Actix, HttpServer, web};
 use tokio::task::JoinHandle;
 
-use crate::base::{Clock, Mode, Quantity, SystemClock, TestClock};
+use crate::base::{Clock, Credits, Mode, Quantity, SystemClock, TestClock};
 use crate::calls::{self, Calls};
 use crate::catalog::{CatalogError, CatalogPart, seed};
 use crate::config::{self, Config};
@@ -369,7 +369,9 @@ fn state(
         door: opened.door(config),
         worker: Worker::new(opened.db.clone(), desk.clone())
             .with_register(register.clone())
-            .with_courier(courier, terms.clone()),
+            .with_courier(courier, terms.clone())
+            .with_thresholds(thresholds(config)),
+        thresholds: thresholds(config),
         guard,
         telling: terms,
         register,
@@ -383,6 +385,12 @@ fn state(
         https,
         settings,
     })
+}
+
+/// Below which balances those are told who have chosen none.
+fn thresholds(config: &Config) -> Vec<Credits> {
+    let whole = config.alerts.default_thresholds.iter().filter(|whole| **whole > 0);
+    whole.filter_map(|whole| Credits::from_whole(i64::from(*whole))).collect()
 }
 
 /// What may be bought under this configuration.
@@ -490,6 +498,7 @@ fn courier(
         brand: settings.looks.name.clone(),
         public_url: settings.public_url.clone(),
         mail: mail.is_some(),
+        sms: sms.is_some(),
     };
     let courier = Courier {
         db: db.clone(),

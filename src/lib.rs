@@ -3,6 +3,7 @@
 //! One package, one process, one database file. `docs/architecture.md` has the map; modules import only from
 //! modules of a lower rank.
 
+pub mod alerts;
 pub mod app;
 pub mod base;
 pub mod bench;

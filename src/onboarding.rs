@@ -68,6 +68,7 @@ pub fn create(
     let new = NewOrganization { rate_card_id: rate_card, ..new.clone() };
     let organization = organizations::create(tx, by, &new)?;
     wallet::open(tx, organization.id)?;
+    wallet::await_alerts(tx, organization.id)?;
     if plan_version.is_some() || rate_card.is_some() {
         let terms = PriceTerms { starts_at: tx.now(), plan_version, rate_card };
         metering::set_price_terms(tx, organization.id, terms)?;

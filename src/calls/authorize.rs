@@ -121,6 +121,9 @@ pub fn authorize(
     let mut call = new_call(&mut till, id, &key, request)?;
     call.tariff = Some(tariff);
     call.state = decide(&mut calls, &mut till, &call, tariff, standing.suspended)?;
+    if let State::Rejected(rejection) = &call.state {
+        calls.tell_rejected(&call, rejection.reason, now);
+    }
     calls.put(call.clone());
     Ok(Ok(Answer { call, again: false }))
 }

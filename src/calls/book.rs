@@ -1,15 +1,18 @@
 //! Calls in the writer's memory: all that are live, and those that ended lately.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::Connection;
 
 use super::Options;
-use super::call::{Call, Hold, State};
+use super::call::{Call, Hold, Reason, State};
 use super::sql;
-use crate::base::id::{AuthorizationId, MeterId, OrganizationId};
+use crate::base::id::{AgentId, AuthorizationId, MeterId, OrganizationId};
+use crate::base::time::MINUTE_MS;
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::db::{DbError, Part};
+use crate::events::payload::CallState;
+use crate::events::{self, Payload};
 use crate::limits::{Of, Sums};
 use crate::metering::ExternalId;
 
@@ -21,6 +24,8 @@ pub(super) type Key = (OrganizationId, ExternalId, MeterId);
 
 /// Where local days may begin, whatever the timezone: at quarters of an hour. Calls are added up by that in which they began.
 const QUARTER_MS: i64 = 15 * 60 * 1_000;
+/// As many are told of in a minute that their calls are not let in.
+const MOST_TURNED_AWAY: usize = 1_000;
 
 /// Whose calls are added up; of a toll-free number by meter.
 type Whose = (Of, Option<MeterId>);
@@ -57,6 +62,10 @@ pub struct Calls {
     changed: BTreeSet<i64>,
     /// Something changed since the operation in progress began.
     touched: bool,
+    /// What is to be told with this commit.
+    told: Vec<(OrganizationId, Payload)>,
+    /// Of whom it was told in a minute that a call was not let in.
+    turned_away: (i64, HashSet<(OrganizationId, Option<AgentId>)>),
 }
 
 impl Calls {
@@ -74,7 +83,28 @@ impl Calls {
             made: BTreeSet::new(),
             changed: BTreeSet::new(),
             touched: false,
+            told: Vec::new(),
+            turned_away: (0, HashSet::new()),
         }
+    }
+
+    /// Tells that a call was not let in: of each agent at most once a minute, since whoever has no credit is called on.
+    pub(super) fn tell_rejected(&mut self, call: &Call, reason: Reason, now: Timestamp) {
+        let minute = now.millis().div_euclid(MINUTE_MS);
+        if self.turned_away.0 != minute {
+            self.turned_away = (minute, HashSet::new());
+        }
+        let agent = call.parties.agent.as_ref().map(|agent| agent.id);
+        if self.turned_away.1.len() < MOST_TURNED_AWAY
+            && self.turned_away.1.insert((call.organization, agent))
+        {
+            self.told.push((call.organization, Payload::CallRejected(state_of(call, reason.name()))));
+        }
+    }
+
+    /// Tells that a call has to end.
+    pub(super) fn tell_cut_off(&mut self, call: &Call, why: &str) {
+        self.told.push((call.organization, Payload::CallCutOff(state_of(call, why))));
     }
 
     /// What calls are held to.
@@ -234,6 +264,15 @@ impl Calls {
     }
 }
 
+fn state_of(call: &Call, reason: &str) -> CallState {
+    CallState {
+        call_id: call.external.to_string(),
+        agent_id: call.parties.agent.as_ref().map(|agent| agent.name.to_string()),
+        direction: call.direction.name().to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
 fn added_up_for(call: &Call) -> impl Iterator<Item = Whose> {
     let agent = call.parties.agent.as_ref().map(|agent| (Of::Agent(agent.id), None));
     let number = call.parties.number.as_ref().filter(|_| call.is_toll_free_inbound());
@@ -242,7 +281,10 @@ fn added_up_for(call: &Call) -> impl Iterator<Item = Whose> {
 }
 
 impl Part for Calls {
-    fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
+    fn flush(&mut self, conn: &Connection, now: Timestamp) -> Result<(), DbError> {
+        for (organization, told) in self.told.drain(..) {
+            events::emit_now(conn, Some(organization), &told, now)?;
+        }
         let made = std::mem::take(&mut self.made);
         let changed = std::mem::take(&mut self.changed);
         for call in made.iter().filter_map(|id| self.remembered.get(id)) {

@@ -2,7 +2,7 @@
 
 use super::authorize::{Stop, cover, find, most};
 use super::book::Calls;
-use super::call::{Call, Hold, State};
+use super::call::{Call, Hold, Reason, State};
 use super::room::room;
 use super::{CallRef, end, rules};
 use crate::base::id::OrganizationId;
@@ -58,8 +58,13 @@ pub fn extend(
         State::Completed(_) | State::Rejected(_) => return Ok(Err(Stop::Ended(Box::new(call)))),
     };
     let elapsed = elapsed.max(hold.elapsed);
-    let hold = grow(&calls, &mut till, &call, hold, elapsed)?;
+    let had_left = hold.left().is_positive();
+    let (hold, short) = grow(&calls, &mut till, &call, hold, elapsed)?;
     let left = hold.left();
+    if had_left && !left.is_positive() {
+        let longest = hold.most >= calls.options().longest;
+        calls.tell_cut_off(&call, if longest { "max_duration" } else { short.name() });
+    }
     let extension = Extension {
         goes_on: left.is_positive(),
         most: hold.most,
@@ -72,14 +77,14 @@ pub fn extend(
     Ok(Ok(extension))
 }
 
-/// The hold that reaches a stretch beyond `elapsed`, as far as there is credit.
+/// The hold that reaches a stretch beyond `elapsed`, as far as there is credit, and what keeps it from reaching further.
 fn grow(
     calls: &Calls,
     till: &mut Till<'_>,
     call: &Call,
     hold: Hold,
     elapsed: Quantity,
-) -> Result<Hold, DbError> {
+) -> Result<(Hold, Reason), DbError> {
     let options = *calls.options();
     let tariff =
         call.tariff.ok_or_else(|| DbError::bad_row("calls", call.id.number(), "is live without a price"))?;
@@ -89,7 +94,7 @@ fn grow(
     let room = room(calls, till, call, &leg)?;
     let least = billable_quantity(&rate, options.shortest).unwrap_or(options.longest);
     let longest = options.longest.max(least);
-    let (most, _) = most(&rate, &input, &room, hold.pins.credits(), longest, hold.covered);
+    let (most, short) = most(&rate, &input, &room, hold.pins.credits(), longest, hold.covered);
     // what is set aside already stays so
     let most = most.max(hold.covered);
     let wanted = Quantity::from_micros(elapsed.micros().saturating_add(options.stretch.micros()));
@@ -98,5 +103,6 @@ fn grow(
     cover(till, &leg, &rate, &input, covered, &mut pins, &room)?;
     let lasts_ms = rules::millis(rules::left(covered, elapsed)).saturating_add(options.grace_ms);
     let now = till.now();
-    Ok(Hold { pins, covered, most, elapsed, extended_at: now, expires_at: now.plus_ms(lasts_ms) })
+    let hold = Hold { pins, covered, most, elapsed, extended_at: now, expires_at: now.plus_ms(lasts_ms) };
+    Ok((hold, short))
 }

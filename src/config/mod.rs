@@ -4,6 +4,7 @@
 //! An empty environment variable counts as absent. Secrets can also be given as the name of a file that holds them, by
 //! `…_FILE` in the environment or `…_file` in the file. Everything wrong is reported at once.
 
+mod alerts;
 mod auth;
 mod brand;
 mod calls;
@@ -26,6 +27,7 @@ mod webhooks;
 use std::path::Path;
 
 pub use crate::base::Mode;
+pub use alerts::Alerts;
 pub use auth::Auth;
 pub use brand::Brand;
 pub use calls::Calls;
@@ -77,6 +79,8 @@ pub struct Config {
     pub mail: Mail,
     /// Which addresses customers may have told of what happens.
     pub webhooks: Webhooks,
+    /// Below which balances people are told.
+    pub alerts: Alerts,
     /// Through whom text messages are sent.
     pub sms: Sms,
     /// How its documents are numbered.
@@ -137,6 +141,7 @@ impl Config {
             tax: Tax::read(reader),
             mail: Mail::read(reader),
             webhooks: Webhooks::read(reader),
+            alerts: Alerts::read(reader),
             sms: Sms::read(reader),
             invoices: Invoices::read(reader),
             settings: Vec::new(),
@@ -175,6 +180,7 @@ impl PartialEq for Config {
             && self.tax == other.tax
             && self.mail == other.mail
             && self.webhooks == other.webhooks
+            && self.alerts == other.alerts
             && self.sms == other.sms
             && self.invoices == other.invoices
     }

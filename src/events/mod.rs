@@ -92,6 +92,19 @@ pub fn newest(conn: &Connection, organization: OrganizationId, limit: u32) -> Re
     sql::newest(conn, organization, limit)
 }
 
+/// Whether something of a kind was written down about an organization with this text in a field.
+///
+/// # Errors
+/// When the database fails.
+pub fn was_told_of(
+    conn: &Connection,
+    organization: OrganizationId,
+    kind: Kind,
+    (field, text): (&str, &str),
+) -> Result<bool, DbError> {
+    sql::exists(conn, organization, kind, field, text)
+}
+
 /// One step of tidying up: forgets at most `limit` events that are older than [`KEPT_MS`] and were told. Answers how many.
 ///
 /// # Errors

@@ -86,6 +86,8 @@ events! {
     AutoReloadDisabled(Reload) = "auto_reload.disabled";
     /// The bank wants the customer to confirm.
     AutoReloadActionRequired(Reload) = "auto_reload.action_required";
+    /// What auto-reload bought did not lift the balance above its threshold.
+    AutoReloadTooSmall(Reload) = "auto_reload.too_small";
     /// A saved card will not work for long.
     PaymentMethodExpiring(CardEnds) = "payment_method.expiring";
     /// Credit was given.
@@ -184,6 +186,9 @@ pub struct Reload {
     /// Why it came to nothing, in one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it is tried again, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
 }
 
 /// A card whose end is near.
@@ -215,7 +220,7 @@ pub struct Credit {
 /// How much of a limit is spent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitState {
-    /// `daily`, `monthly` or `agent_monthly`.
+    /// `daily`, `monthly` or `per_agent`.
     pub limit: String,
     /// The platform's own id of the agent, of an agent's limit.
     pub agent_id: Option<String>,

@@ -61,6 +61,19 @@ pub(super) fn newest(
     collect(conn, "WHERE organization_id = ? ORDER BY id DESC LIMIT ?", params![organization, limit])
 }
 
+pub(super) fn exists(
+    conn: &Connection,
+    organization: OrganizationId,
+    kind: Kind,
+    field: &str,
+    text: &str,
+) -> Result<bool, DbError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM events WHERE organization_id = ? AND type = ? AND json_extract(data, '$.' || ?) = ?)",
+    )?;
+    Ok(statement.query_row(params![organization, kind.name(), field, text], |row| row.get(0))?)
+}
+
 pub(super) fn delete_before(
     conn: &Connection,
     than: Timestamp,

@@ -117,6 +117,8 @@ pub struct State {
     pub guard: Guarded,
     /// How people are told.
     pub telling: notifications::Terms,
+    /// Below which balances those are told who have chosen none.
+    pub thresholds: Vec<crate::base::Credits>,
     /// The catalog as readers see it.
     pub catalog: SnapshotCache,
     /// The edge's settings.

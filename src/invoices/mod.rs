@@ -17,6 +17,8 @@ pub use quote::Quote;
 use crate::base::id::{InvoiceId, OrganizationId};
 use crate::base::{Currency, Day, Money, MoneyError, Page, Quantity, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
+use crate::events::payload::Document;
+use crate::events::{self, Payload};
 use crate::identity::audit::{self, Difference};
 use crate::identity::{self, BillingDetails, By};
 use crate::tax::{Amounts, Country, Kind as TaxKind, Rate};
@@ -370,6 +372,12 @@ fn number_and_store(tx: &WriteTx<'_>, by: &By, draft: Invoice, action: &str) -> 
         .with("reference", issued.reference.as_str())
         .with("total", issued.amounts.total.to_string());
     audit::record(tx, by, action, issued.id, Some(issued.organization), &difference)?;
+    let told = Document { invoice_id: issued.id, number: issued.label(), total: issued.amounts.total };
+    let told = match issued.kind {
+        Kind::Invoice => Payload::InvoiceCreated(told),
+        Kind::CreditNote => Payload::CreditNoteCreated(told),
+    };
+    events::emit(tx, Some(issued.organization), &told)?;
     Ok(issued)
 }
 

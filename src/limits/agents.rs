@@ -3,7 +3,7 @@
 use super::rules::{AgentPolicy, Choice, LimitKey};
 use super::spending::Spending;
 use super::standing::{AgentStanding, agent_standing};
-use super::{Error, amount, sql, text, today};
+use super::{Error, amount, news, sql, text, today};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, FieldErrors};
 use crate::db::WriteTx;
@@ -55,6 +55,7 @@ pub fn set_agent(
         on_limit: change.on_limit.unwrap_or(before.on_limit),
     };
     if after != before {
+        let spent = news::spent(conn, organization, today)?;
         sql::set_agent_policy(conn, organization, agent, after, tx.now())?;
         if after.monthly_limit != before.monthly_limit || after.on_limit != before.on_limit {
             sql::delete_resume(conn, organization, LimitKey::agent(agent))?;
@@ -66,6 +67,7 @@ pub fn set_agent(
             .changed("on_limit", choice(before.on_limit), choice(after.on_limit));
         audit::record(tx, by, "agent.changed", external_id, Some(organization), &difference)?;
         tx.part::<Spending>()?.changed(conn, organization, today, tx.now())?;
+        news::lifted(tx, organization, &spent, today)?;
     }
     agent_standing(conn, organization, external_id, today)?.ok_or(Error::NotFound("agent"))
 }

@@ -7,6 +7,7 @@
 mod agents;
 mod guard;
 mod live;
+mod news;
 mod numbers;
 mod policy;
 pub mod rules;
@@ -18,6 +19,7 @@ pub mod verify;
 pub use agents::{AgentChange, is_external_id, set_agent};
 pub use guard::Guard;
 pub use live::{Live, Of, Sums, nobody};
+pub use news::{RESET, window_ended};
 pub use numbers::{GuardChange, NumberGuard, guard_of, number_guard, set_guard};
 pub use rules::{
     Action, AgentPolicy, AgentTerms, Cap, Choice, Headroom, LimitKey, LimitKind, Notice, OrganizationLimits,
@@ -113,6 +115,7 @@ pub fn set(
     if after == before {
         return Ok(after);
     }
+    let spent = news::spent(conn, organization, today)?;
     sql::set_limits(conn, organization, &after, tx.now())?;
     let acts = before.action != after.action;
     if acts || before.daily != after.daily {
@@ -131,6 +134,7 @@ pub fn set(
         .changed("action_on_limit", before.action.name(), after.action.name());
     audit::record(tx, by, "limits.changed", organization, Some(organization), &difference)?;
     tx.part::<Spending>()?.changed(conn, organization, today, tx.now())?;
+    news::lifted(tx, organization, &spent, today)?;
     Ok(after)
 }
 

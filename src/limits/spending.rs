@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::live::{Live, Of, span};
+use super::news;
 use super::policy::Policy;
 use super::rules::{self, Cap, Choice, Headroom, LimitKey, LimitKind, Notice};
 use super::sql::{self, LimitEvent};
@@ -361,7 +362,7 @@ fn told(
 impl Part for Spending {
     fn flush(&mut self, conn: &Connection, _now: Timestamp) -> Result<(), DbError> {
         for event in self.events.drain(..) {
-            sql::insert_event(conn, &event)?;
+            news::write(conn, &event)?;
         }
         let mut toll_free: Vec<((NumberId, Day), i64)> = self.toll_free.drain().collect();
         toll_free.sort_unstable_by_key(|(key, _)| *key);

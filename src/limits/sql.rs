@@ -271,8 +271,9 @@ pub struct LimitEvent {
     pub at: Timestamp,
 }
 
-pub(super) fn insert_event(conn: &Connection, event: &LimitEvent) -> Result<(), DbError> {
-    conn.prepare_cached(
+/// Answers false when that was told before.
+pub(super) fn insert_event(conn: &Connection, event: &LimitEvent) -> Result<bool, DbError> {
+    let added = conn.prepare_cached(
         "INSERT INTO limit_events (organization_id, kind, agent_id, window_start, notice, amount, spent, pauses, at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING",
@@ -288,7 +289,7 @@ pub(super) fn insert_event(conn: &Connection, event: &LimitEvent) -> Result<(), 
         event.pauses,
         event.at
     ])?;
-    Ok(())
+    Ok(added == 1)
 }
 
 /// The newest events of an organization, newest first.

@@ -23,7 +23,7 @@ use crate::{events, identity};
 
 pub use courier::{Courier, SmsTerms};
 pub use sql::Filter;
-pub use telling::{Terms, tell, untold};
+pub use telling::{Terms, tell, test_alerts, untold};
 
 /// Work: send a delivery. The subject is its number.
 pub const SEND: &str = "delivery.send";

@@ -37,7 +37,7 @@ impl Lane {
     /// The lane of this kind of work.
     fn of(kind: &str) -> Self {
         match kind.split_once('.') {
-            Some(("delivery", _)) => Self::Telling,
+            Some(("delivery" | "limit" | "alert", _)) => Self::Telling,
             Some(("mail", _)) => Self::Mail,
             _ => Self::Money,
         }
@@ -110,6 +110,20 @@ pub fn enqueue_in(
 /// When the database fails.
 pub fn enqueue_now(conn: &Connection, kind: &str, subject: &str, now: Timestamp) -> Result<WorkId, DbError> {
     sql::insert(conn, kind, subject, (now, 0), now)
+}
+
+/// The same, to be done not before `due_at`.
+///
+/// # Errors
+/// When the database fails.
+pub fn enqueue_at(
+    conn: &Connection,
+    kind: &str,
+    subject: &str,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> Result<WorkId, DbError> {
+    sql::insert(conn, kind, subject, (due_at, 0), now)
 }
 
 /// Takes up to `limit` of a lane's work that is due, oldest first, for [`LEASE_MS`].

@@ -20,6 +20,7 @@ pub mod refunds;
 pub mod reload;
 pub mod rules;
 mod sql;
+mod telling;
 pub mod transfers;
 pub mod verify;
 mod webhooks;
@@ -168,27 +169,6 @@ pub struct Extras {
     pub embedded: bool,
 }
 
-/// Something that happened to a card or by auto-reload, for whoever tells the customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// When.
-    pub at: Timestamp,
-    /// As its webhook is called: `auto_reload.failed`.
-    pub kind: String,
-    /// A payment's, a card's or an organization's id.
-    pub subject: String,
-    /// Why, in one word, or until when a card is good.
-    pub detail: String,
-}
-
-/// What happened to an organization's cards and by auto-reload, the newest first.
-///
-/// # Errors
-/// When the database fails.
-pub fn notices(conn: &Connection, organization: OrganizationId, limit: u32) -> Result<Vec<Notice>, DbError> {
-    sql::notices(conn, organization, limit)
-}
-
 /// Writes a payment down, and the work of having the provider make a checkout, or finds the one that was made under the
 /// same intent.
 ///
@@ -299,6 +279,7 @@ pub fn refused(tx: &WriteTx<'_>, id: PaymentId) -> Result<(), Error> {
     let conn = tx.conn()?;
     if let Step::Become(state) = get(conn, id)?.state.refused(tx.now()) {
         sql::set_state(conn, id, &state, None)?;
+        telling::ended(tx, &get(conn, id)?)?;
     }
     reload::after(tx, &get(conn, id)?)
 }
@@ -363,7 +344,11 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
         }
         Step::Settle => settle(tx, &payment, reference, seen)?,
     }
+    let before = payment.state;
     let payment = get(conn, payment.id)?;
+    if payment.state != before {
+        telling::ended(tx, &payment)?;
+    }
     reload::after(tx, &payment)?;
     Ok(Recorded::Payment(Box::new(payment)))
 }

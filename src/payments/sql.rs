@@ -8,7 +8,7 @@ use super::gateway::sandbox::{Complaint, Session, Standing};
 use super::gateway::{Checkout, Decline, DisputeStatus, Form, Order, RefundSeen, RefundStatus};
 use super::packages::{Kept, Package};
 use super::rules::{Progress, Purchase, Reason, Settled, State};
-use super::{Extras, NewPayment, Notice, Payment};
+use super::{Extras, NewPayment, Payment};
 use crate::base::id::{GrantId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Currency, Money, Timestamp};
 use crate::db::{self, DbError};
@@ -772,44 +772,4 @@ pub(super) fn set_customer(
     )?
     .execute(params![reference, organization, gateway])?;
     Ok(())
-}
-
-/// Notes something for whoever tells the customer.
-pub(super) fn insert_notice(
-    conn: &Connection,
-    organization: OrganizationId,
-    now: Timestamp,
-    kind: &str,
-    (subject, detail): (&str, &str),
-) -> Result<(), DbError> {
-    conn.prepare_cached(
-        "INSERT INTO payment_notices (organization_id, at, type, subject, detail) VALUES (?, ?, ?, ?, ?)",
-    )?
-    .execute(params![organization, now, kind, subject, detail])?;
-    Ok(())
-}
-
-/// What was noted, newest first: kind, subject, detail.
-pub(super) fn notices(
-    conn: &Connection,
-    organization: OrganizationId,
-    limit: u32,
-) -> Result<Vec<Notice>, DbError> {
-    let statement = "SELECT at, type, subject, detail FROM payment_notices WHERE organization_id = ? ORDER BY id DESC LIMIT ?";
-    db::collect(conn, statement, params![organization, limit], |row| {
-        Ok(Notice { at: row.get(0)?, kind: row.get(1)?, subject: row.get(2)?, detail: row.get(3)? })
-    })
-}
-
-pub(super) fn was_noticed(
-    conn: &Connection,
-    organization: OrganizationId,
-    kind: &str,
-    subject: &str,
-) -> Result<bool, DbError> {
-    Ok(conn
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM payment_notices WHERE organization_id = ? AND type = ? AND subject = ?)",
-        )?
-        .query_row(params![organization, kind, subject], |row| row.get(0))?)
 }

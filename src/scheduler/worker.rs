@@ -1,10 +1,14 @@
 //! Who carries out the work that is done outside: each kind of work names the one that does it before its first dot.
 
+use crate::base::Credits;
+use crate::base::id::OrganizationId;
 use crate::db::{Db, DbError};
+use crate::limits;
 use crate::notifications::{self, Courier};
 use crate::outbox::{self, Failure, Lane, Work};
 use crate::payments::{Desk, Error};
 use crate::vies::Register;
+use crate::wallet;
 
 /// Work taken in one step.
 const STEP: u32 = 64;
@@ -18,13 +22,14 @@ pub struct Worker {
     desk: Desk,
     register: Option<Register>,
     courier: Option<(Courier, notifications::Terms)>,
+    thresholds: Vec<Credits>,
 }
 
 impl Worker {
     /// One that hands work about money to `desk`.
     #[must_use]
     pub const fn new(db: Db, desk: Desk) -> Self {
-        Self { db, desk, register: None, courier: None }
+        Self { db, desk, register: None, courier: None, thresholds: Vec::new() }
     }
 
     /// The same, that hands work about VAT ids to `register`.
@@ -37,6 +42,12 @@ impl Worker {
     #[must_use]
     pub fn with_courier(self, courier: Courier, terms: notifications::Terms) -> Self {
         Self { courier: Some((courier, terms)), ..self }
+    }
+
+    /// The same, with the thresholds of organizations that have chosen none.
+    #[must_use]
+    pub fn with_thresholds(self, thresholds: Vec<Credits>) -> Self {
+        Self { thresholds, ..self }
     }
 
     /// Writes down the work that is due because time has passed.
@@ -54,9 +65,26 @@ impl Worker {
         match work.kind.split_once('.').map_or("", |(whose, _)| whose) {
             "payment" | "sandbox" => self.desk.carry_out(work).await,
             "delivery" | "mail" if let Some((courier, _)) = &self.courier => courier.carry_out(work).await,
+            "alert" => self.alert(&work.subject).await,
+            "limit" => {
+                let done = self.db.write(move |tx| limits::window_ended(tx, &work.subject));
+                Ok(done.await?)
+            }
             "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
+    }
+
+    /// A balance has crossed something.
+    async fn alert(&self, subject: &str) -> Result<(), Failure> {
+        let number: i64 = subject.parse().map_err(|_| Failure::Never("no such organization".into()))?;
+        let thresholds = self.thresholds.clone();
+        let looked =
+            self.db.write(move |tx| wallet::look_at_alerts(tx, OrganizationId::new(number), &thresholds));
+        looked.await.map_err(|error| match error {
+            wallet::Error::Db(error) => error.into(),
+            other => Failure::Never(other.to_string()),
+        })
     }
 
     /// Carries out all work that is due, and asks about payments that are due to be asked about; then tells what has

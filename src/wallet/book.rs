@@ -7,9 +7,13 @@ use rusqlite::Connection;
 
 use super::pocket::{self, Draw, Pocket, Work};
 use super::{CAUGHT, sql};
+use crate::alerts;
+use crate::alerts::rules::Levels;
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId};
 use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{DbError, Part};
+use crate::events::payload::Credit;
+use crate::events::{self, Payload};
 use crate::grants::{self, Class, GrantRow};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
 use crate::outbox;
@@ -36,6 +40,8 @@ pub struct Wallet {
     stored: Option<DayEnd>,
     /// A fall that is told. Of most wallets nothing is.
     watch: Option<Watch>,
+    /// Between which balances nothing is crossed that is to be told.
+    levels: Option<Levels>,
     /// What is wanted of grants beyond what is set aside of them: it is set aside as soon as it is free.
     claims: Vec<Draw>,
     /// What became free of that, and is set aside, but not written yet.
@@ -312,6 +318,8 @@ impl Wallet {
             new.grant = Some(GrantId::new(account.number()));
             let transaction = journal.post(conn, now, self.last_line, new, &moves)?;
             if let Some(p) = self.pockets.get_mut(index) {
+                let told = told(GrantId::new(account.number()), &p.terms.order, rest);
+                events::emit_now(conn, Some(self.organization), &Payload::CreditsExpired(told), now)?;
                 p.remaining = pocket::sub(p.remaining, rest);
                 p.expired = pocket::add(p.expired, rest);
                 p.expired_changed = true;
@@ -407,6 +415,11 @@ impl Wallets {
     }
 }
 
+/// What is told of a grant.
+pub(super) fn told(grant_id: GrantId, order: &grants::DrawOrder, credits: Credits) -> Credit {
+    Credit { grant_id, class: order.class.to_string(), credits, expires_at: order.expires_at }
+}
+
 pub(super) fn load(conn: &Connection, organization: OrganizationId) -> Result<Option<Wallet>, DbError> {
     let Some(row) = sql::wallet(conn, organization)? else { return Ok(None) };
     let pockets = grants::open_of(conn, organization)?.iter().map(Pocket::of).collect();
@@ -424,6 +437,7 @@ pub(super) fn load(conn: &Connection, organization: OrganizationId) -> Result<Op
         moved: false,
         stored,
         watch: row.watch,
+        levels: row.levels,
         claims: sql::claims(conn, organization)?,
         caught: Vec::new(),
     }))
@@ -471,6 +485,11 @@ impl Part for Wallets {
                     sql::delete_wallet_day(conn, end.day, organization)?;
                 }
                 update(organization, balance, last_line, wallet.line_count)?;
+            }
+            if wallet.levels.is_some_and(|levels| levels.is_crossed(wallet.balance)) {
+                wallet.levels = None;
+                sql::set_levels(conn, organization, Levels::default())?;
+                outbox::enqueue_now(conn, alerts::CROSSED, &organization.number().to_string(), now)?;
             }
             if let Some(watch) = &mut wallet.watch
                 && watch.armed == (wallet.balance < watch.below)

@@ -24,9 +24,12 @@ pub use sql::{
 pub use summary::{Parts as BalanceParts, Summary, summary};
 pub use transfer::to_send;
 
+use crate::alerts::rules::{ANYTHING, Levels};
+use crate::alerts::{self, Standing};
 use crate::base::id::{AccountId, GrantId, MeterId, OrganizationId, TransactionId};
 use crate::base::{Credits, Day, Money, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
+use crate::events::{self, Payload};
 use crate::grants::{self, Class, DrawOrder, GrantRow, Terms};
 use crate::ledger::{self, AccountKind, Book, Journal, Move, NewTransaction, Transaction, TransactionType};
 
@@ -167,6 +170,8 @@ pub fn credit(
         &moves,
     )?;
     grants::insert(conn, &grant)?;
+    let told = book::told(id, &grant.terms.order, new.amount);
+    events::emit_now(conn, Some(organization), &Payload::CreditsGranted(told), tx.now())?;
     wallet.receive(&grant, repaid, &transaction);
     wallets.mark(organization);
     Ok((transaction, grant))
@@ -303,6 +308,39 @@ pub fn watch(tx: &WriteTx<'_>, organization: OrganizationId, watch: Option<Watch
     wallets.get(conn, organization)?.ok_or(Error::NoWallet)?;
     // looked at with this commit
     wallets.mark(organization);
+    Ok(())
+}
+
+/// The alerts of a balance are looked at when anything is there for the first time.
+///
+/// # Errors
+/// When the database fails.
+pub fn await_alerts(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), Error> {
+    set_levels(tx, organization, Levels { below: None, above: Some(ANYTHING) })
+}
+
+/// Looks at all alerts of an organization at its balance, tells what was crossed, and notes what would be crossed next. `defaults`
+/// are the thresholds of those who have chosen none.
+///
+/// # Errors
+/// When the database fails.
+pub fn look_at_alerts(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    defaults: &[Credits],
+) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    let balance = sql::wallet(conn, organization)?.ok_or(Error::NoWallet)?.balance;
+    let available = summary(conn, organization, tx.now())?.available;
+    let levels = alerts::look(tx, organization, defaults, Standing { balance, available })?;
+    set_levels(tx, organization, levels)
+}
+
+fn set_levels(tx: &WriteTx<'_>, organization: OrganizationId, levels: Levels) -> Result<(), Error> {
+    let conn = tx.conn()?;
+    sql::set_levels(conn, organization, levels)?;
+    // read anew, with what was just written
+    tx.part::<Wallets>()?.forget(organization);
     Ok(())
 }
 

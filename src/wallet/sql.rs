@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Draw;
 use super::book::{DayEnd, Watch};
+use crate::alerts::rules::Levels;
 use crate::base::id::{AccountId, OrganizationId};
 use crate::base::{Credits, Day, Timestamp, Zone};
 use crate::db::{self, DbError};
@@ -21,6 +22,7 @@ pub(super) struct WalletRow {
     pub line_count: i64,
     pub updated_at: Timestamp,
     pub watch: Option<Watch>,
+    pub levels: Option<Levels>,
 }
 
 pub(super) fn insert_wallet(
@@ -50,13 +52,17 @@ pub(super) fn wallet(conn: &Connection, organization: OrganizationId) -> Result<
                 Some(below) => Some(Watch { below, armed: row.get(7)? }),
                 None => None,
             },
+            levels: match (row.get(8)?, row.get(9)?) {
+                (None, None) => None,
+                (below, above) => Some(Levels { below, above }),
+            },
         };
         Ok((row.get(5)?, found))
     };
     let found = conn
         .prepare_cached(
             "SELECT w.overdraft_account_id, w.balance, w.last_line, w.line_count, w.updated_at, o.timezone,
-                    w.watch_below, w.watch_armed
+                    w.watch_below, w.watch_armed, w.alert_below, w.alert_above
              FROM wallets w JOIN organizations o ON o.id = w.organization_id WHERE w.organization_id = ?",
         )?
         .query_row([organization], row)
@@ -84,6 +90,17 @@ pub(super) fn set_watch(
 ) -> Result<(), DbError> {
     conn.prepare_cached("UPDATE wallets SET watch_below = ?, watch_armed = ? WHERE organization_id = ?")?
         .execute(params![watch.map(|w| w.below), watch.is_none_or(|w| w.armed), organization])?;
+    Ok(())
+}
+
+/// Between which balances nothing is crossed from now on.
+pub(super) fn set_levels(
+    conn: &Connection,
+    organization: OrganizationId,
+    levels: Levels,
+) -> Result<(), DbError> {
+    conn.prepare_cached("UPDATE wallets SET alert_below = ?, alert_above = ? WHERE organization_id = ?")?
+        .execute(params![levels.below, levels.above, organization])?;
     Ok(())
 }
 

@@ -357,6 +357,8 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/billing-details".into(),
         "/auto-reload".into(),
         "/payment-methods".into(),
+        "/alerts".into(),
+        "/webhooks".into(),
         "/calls".into(),
         "/calls?status=completed&from=yesterday".into(),
         "/calls/ext:a-call-in-progress".into(),
@@ -365,6 +367,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let operators = [
         "/operator/organizations",
         "/operator/organizations/new",
+        "/operator/deliveries",
         "/operator/packages",
         "/operator/packages/growth",
         "/operator/packages/new",

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tollbook::base::id::{OrganizationId, PaymentMethodId};
 use tollbook::base::{Currency, Money};
 use tollbook::db::DbError;
+use tollbook::events;
 use tollbook::grants::Class;
 use tollbook::identity::BillingDetails;
 use tollbook::identity::audit::{self, Actor, By};
@@ -124,8 +125,9 @@ impl Shop {
 
     /// What was noted, the oldest first.
     fn told(&self) -> Vec<String> {
-        let told = self.kit.db().read_blocking(|tx| payments::notices(tx, self.customer, 100)).unwrap();
-        told.into_iter().rev().map(|notice| notice.kind).collect()
+        let told = self.kit.db().read_blocking(|tx| events::newest(tx, self.customer, 100)).unwrap();
+        let kinds = told.into_iter().rev().map(|event| event.kind.name().to_owned());
+        kinds.filter(|kind| kind.starts_with("auto_reload.") || kind.starts_with("payment_method.")).collect()
     }
 
     fn charges(&self) -> u8 {

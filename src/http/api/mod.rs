@@ -1,6 +1,7 @@
 //! The JSON API: one file per resource.
 
 mod agents;
+pub(super) mod alerts;
 mod audit;
 mod auto_reload;
 mod calls;
@@ -74,6 +75,7 @@ pub fn routes(table: &mut Table) {
     subscription::routes(table);
     limits::routes(table);
     agents::routes(table);
+    alerts::routes(table);
     number_guard::routes(table);
     webhook_endpoints::routes(table);
     deliveries::routes(table);

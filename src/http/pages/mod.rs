@@ -1,5 +1,6 @@
 //! The pages: templates, the view models they are filled from, and how amounts and times are written.
 
+mod alerts;
 mod auto_reload;
 mod billing_details;
 pub mod brand;
@@ -10,6 +11,7 @@ pub mod chrome;
 pub mod components;
 mod csv;
 mod customer;
+mod deliveries;
 mod entry;
 pub mod failure;
 mod filter;
@@ -31,6 +33,7 @@ mod usage;
 mod usage_day;
 mod usage_item;
 pub mod views;
+mod webhooks;
 
 use super::route::Table;
 
@@ -50,6 +53,8 @@ pub fn register(table: &mut Table) {
     transfer::register(table);
     auto_reload::register(table);
     payment_methods::register(table);
+    alerts::register(table);
+    webhooks::register(table);
     sandbox::register(table);
     entry::routes(table);
     setup::routes(table);

@@ -16,7 +16,9 @@ pub fn compose(payload: &Payload, about: &About<'_>) -> Option<(Audience, Mail)>
         Payload::WalletLowBalance(level) => to_customer(low_balance(level, about)),
         Payload::WalletDepleted(level) => to_customer(depleted(level, about)),
         Payload::AutoReloadSucceeded(_) => to_customer(reloaded(about)),
-        Payload::AutoReloadFailed(reload) => to_customer(reload_failed(reload, about)),
+        // one that is not tried again is told of as switched off
+        Payload::AutoReloadFailed(reload) => to_customer(reload_failed(reload, reload.retry_at?, about)),
+        Payload::AutoReloadTooSmall(_) => to_customer(reload_too_small(about)),
         Payload::AutoReloadDisabled(reload) => to_customer(reload_off(reload, about)),
         Payload::AutoReloadActionRequired(_) => to_customer(reload_waits(about)),
         Payload::PaymentMethodExpiring(card) => to_customer(card_ends(card, about)),
@@ -123,16 +125,28 @@ fn reason(word: Option<&String>) -> String {
         Some("authentication_required" | "action_required") => {
             "The bank wants you to confirm the payment.".into()
         }
-        Some("card_gone" | "no_card") => "The card is not there any more.".into(),
+        Some("card_gone" | "no_card" | "card_removed") => "The card is not there any more.".into(),
         Some(word) if !word.is_empty() => format!("Reason: {}.", word.replace('_', " ")),
         _ => "The charge did not go through.".into(),
     }
 }
 
-fn reload_failed(reload: &Reload, about: &About<'_>) -> Mail {
+fn reload_failed(reload: &Reload, retry_at: Timestamp, about: &About<'_>) -> Mail {
     let why = reason(reload.reason.as_ref());
-    let text = "Nothing was charged. It is tried again in a few hours; you can also top up yourself.";
-    mail("Auto-reload did not work", &[&why, text], ("Top up", "/topup"), about)
+    let text = format!(
+        "Nothing was charged. It is tried again on {}; you can also top up yourself.",
+        when(retry_at, about)
+    );
+    mail("Auto-reload did not work", &[&why, &text], ("Top up", "/topup"), about)
+}
+
+fn reload_too_small(about: &About<'_>) -> Mail {
+    let text = format!(
+        "Credit was bought, but the balance of {} is still below the threshold of auto-reload, so nothing more is bought by \
+         itself. Top up, or have more bought each time.",
+        name(about)
+    );
+    mail("Auto-reload buys too little", &[&text], ("See auto-reload", "/auto-reload"), about)
 }
 
 fn reload_off(reload: &Reload, about: &About<'_>) -> Mail {
@@ -326,6 +340,13 @@ pub fn password_reset(about: &About<'_>, link: &str) -> Mail {
         action: Some(("Choose another password", link.to_owned())),
         ..mail("Choose another password", &[text, "The link works once, for an hour."], ("", ""), about)
     }
+}
+
+/// The mail by which a customer sees that alerts arrive.
+#[must_use]
+pub fn alert_test(about: &About<'_>) -> Mail {
+    let text = format!("This is a test: alerts of {} arrive here.", name(about));
+    mail("Alerts arrive here", &[&text], ("See your alerts", "/alerts"), about)
 }
 
 /// The mail by which an operator sees that mail arrives.

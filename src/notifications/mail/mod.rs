@@ -11,7 +11,7 @@ use super::{Channel, NewDelivery, Terms};
 use crate::base::id::InvoiceId;
 use crate::identity::Organization;
 
-pub use compose::{compose, invitation, password_reset, test};
+pub use compose::{alert_test, compose, invitation, password_reset, test};
 pub(super) use smtp::Outgoing;
 pub use smtp::{Sender, SmtpTerms};
 

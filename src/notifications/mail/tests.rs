@@ -3,7 +3,7 @@ use crate::events::Payload;
 use crate::events::payload::Level;
 
 fn terms() -> Terms {
-    Terms { brand: "Vozia".into(), public_url: "https://billing.example.com".into(), mail: true }
+    Terms { brand: "Vozia".into(), public_url: "https://billing.example.com".into(), mail: true, sms: false }
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::base::Timestamp;
 use crate::base::id::{CardSetupId, OrganizationId, PaymentMethodId};
 use crate::base::time::MINUTE_MS;
 use crate::db::{DbError, WriteTx};
+use crate::events::payload::CardEnds;
+use crate::events::{self, Payload};
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::outbox;
 
@@ -275,14 +277,13 @@ fn announce(tx: &WriteTx<'_>, id: PaymentMethodId) -> Result<(), Error> {
     let what = Difference::new().with("card", method.label()).with("ends", method.ends());
     let by = By::actor(Actor::System);
     audit::record(tx, &by, "payment_method.expiring", id, Some(method.organization), &what)?;
-    let told = (id.to_string(), method.ends());
-    super::sql::insert_notice(
-        conn,
-        method.organization,
-        tx.now(),
-        "payment_method.expiring",
-        (&told.0, &told.1),
-    )?;
+    let told = CardEnds {
+        payment_method_id: id,
+        brand: method.brand,
+        last4: method.last4,
+        expires: format!("{}-{:02}", method.exp_year, method.exp_month),
+    };
+    events::emit(tx, Some(method.organization), &Payload::PaymentMethodExpiring(told))?;
     Ok(())
 }
 

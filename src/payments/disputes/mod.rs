@@ -13,6 +13,8 @@ use super::{State as Standing, concerns, next_ask, sql as payments_sql};
 use crate::base::id::{DisputeId, InvoiceId, OrganizationId, PaymentId};
 use crate::base::{Credits, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
+use crate::events::payload::Dispute as Told;
+use crate::events::{self, Payload};
 use crate::grants;
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::invoices::{self, Kind, NewCreditNote};
@@ -182,6 +184,7 @@ fn open(tx: &WriteTx<'_>, payment: &super::Payment, seen: &DisputeSeen) -> Resul
     lay_claim(tx, &dispute, payment)?;
     let dispute = get(conn, dispute.id)?;
     note(tx, "dispute.opened", &dispute)?;
+    events::emit(tx, Some(dispute.organization), &Payload::DisputeOpened(told(&dispute, "open")))?;
     Ok(dispute)
 }
 
@@ -237,13 +240,20 @@ fn win(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
         move_money(tx, &dispute, "Dispute won: the money came back", vec![back])?;
     }
     sql::close(tx.conn()?, dispute.id, State::Won { at: tx.now() }, dispute.frozen)?;
+    events::emit(tx, Some(dispute.organization), &Payload::DisputeClosed(told(&dispute, "won")))?;
     note(tx, "dispute.won", &dispute)
+}
+
+fn told(dispute: &Dispute, status: &str) -> Told {
+    let (dispute_id, payment_id) = (dispute.id, dispute.payment);
+    Told { dispute_id, payment_id, amount: dispute.amount, status: status.to_owned() }
 }
 
 /// The money is gone: so is the credit that is left of it, and the sale as far as it went back.
 fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     let credit_note = take_loss(tx, dispute, (dispute.id.to_string(), dispute.amount.minor), true)?;
     sql::close(tx.conn()?, dispute.id, State::Lost { at: tx.now(), credit_note }, dispute.frozen)?;
+    events::emit(tx, Some(dispute.organization), &Payload::DisputeClosed(told(dispute, "lost")))?;
     note(tx, "dispute.lost", dispute)
 }
 

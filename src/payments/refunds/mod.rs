@@ -19,6 +19,8 @@ use crate::base::id::{GrantId, OrganizationId, PaymentId, RefundId};
 use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Money, MoneyError, Timestamp};
 use crate::db::{DbError, WriteTx};
+use crate::events::payload::Refund as Told;
+use crate::events::{self, Payload};
 use crate::grants;
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::invoices::{self, Invoice, NewCreditNote, Paid};
@@ -624,7 +626,13 @@ pub(super) fn fail(tx: &WriteTx<'_>, id: RefundId, why: &str) -> Result<(), Erro
     wallet::thaw(tx, refund.organization, &refund.freeze_reason())?;
     let state = State::Failed { at: tx.now(), why: why.to_owned() };
     sql::set_state(tx.conn()?, id, &state, None)?;
-    note(tx, &By::actor(Actor::System), "refund.failed", &get(tx.conn()?, id)?)
+    let refund = get(tx.conn()?, id)?;
+    events::emit(tx, Some(refund.organization), &Payload::RefundFailed(told(&refund)))?;
+    note(tx, &By::actor(Actor::System), "refund.failed", &refund)
+}
+
+const fn told(refund: &Refund) -> Told {
+    Told { refund_id: refund.id, payment_id: refund.payment, amount: refund.total }
 }
 
 /// The money went back: credit, credit note and both ledgers, together.
@@ -666,6 +674,7 @@ fn succeed(tx: &WriteTx<'_>, refund: &Refund, reference: &str) -> Result<(), Err
     wallet::withdraw_frozen(tx, refund.organization, withdrawal)?;
     let state = State::Succeeded { reference: reference.to_owned(), at: tx.now(), credit_note };
     sql::set_state(conn, refund.id, &state, None)?;
+    events::emit(tx, Some(refund.organization), &Payload::RefundSucceeded(told(refund)))?;
     note(tx, &by, "refund.succeeded", refund)
 }
 

@@ -14,9 +14,11 @@ pub(super) use sql::MISFITS;
 
 use super::rules::Terms;
 use super::{Desk, Error, Extras, NewPayment, Payment, cards, concerns, create_with, quote};
-use crate::base::id::{OrganizationId, PaymentMethodId, WorkId};
+use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId, WorkId};
 use crate::base::{Credits, Currency, FieldError, Money, Timestamp};
 use crate::db::{DbError, WriteTx};
+use crate::events::payload::Reload as Told;
+use crate::events::{self, Kind as EventKind, Payload};
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::identity::{SellerTerms, organizations};
 use crate::outbox;
@@ -245,7 +247,7 @@ pub(super) fn card_removed(
 ) -> Result<(), Error> {
     match sql::get(tx.conn()?, organization)? {
         Some(reload) if reload.standing.enabled && reload.settings.card == card => {
-            switch_off(tx, organization, reload, Problem::CardRemoved, &card.to_string())
+            switch_off(tx, organization, reload, Problem::CardRemoved, None)
         }
         _ => Ok(()),
     }
@@ -263,7 +265,7 @@ pub(super) fn unanswered(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Erro
     match sql::get(tx.conn()?, organization)? {
         Some(mut reload) if reload.standing.in_flight == Some(payment.id) => {
             reload.standing.in_flight = None;
-            switch_off(tx, organization, reload, Problem::Unanswered, &payment.id.to_string())
+            switch_off(tx, organization, reload, Problem::Unanswered, Some(payment.id))
         }
         _ => Ok(()),
     }
@@ -274,7 +276,7 @@ fn switch_off(
     organization: OrganizationId,
     mut reload: AutoReload,
     problem: Problem,
-    subject: &str,
+    payment: Option<PaymentId>,
 ) -> Result<(), Error> {
     reload.standing.enabled = false;
     reload.standing.retry = None;
@@ -290,17 +292,17 @@ fn switch_off(
         Some(organization),
         &what,
     )?;
-    notice(tx, organization, "auto_reload.disabled", subject, problem.name())
+    let told = Told { reason: Some(problem.name().to_owned()), ..of_payment(payment) };
+    tell(tx, organization, Payload::AutoReloadDisabled(told))
 }
 
-fn notice(
-    tx: &WriteTx<'_>,
-    organization: OrganizationId,
-    kind: &str,
-    subject: &str,
-    detail: &str,
-) -> Result<(), Error> {
-    Ok(super::sql::insert_notice(tx.conn()?, organization, tx.now(), kind, (subject, detail))?)
+const fn of_payment(payment_id: Option<PaymentId>) -> Told {
+    Told { payment_id, reason: None, retry_at: None }
+}
+
+fn tell(tx: &WriteTx<'_>, organization: OrganizationId, what: Payload) -> Result<(), Error> {
+    events::emit(tx, Some(organization), &what)?;
+    Ok(())
 }
 
 /// Looks whether to charge, and if so writes the payment down, whose work then charges the card.
@@ -326,7 +328,7 @@ fn run(
     }
     let Ok(purchase) = terms.for_credits(reload.settings.credits, found.currency) else {
         return if reload.standing.enabled {
-            switch_off(tx, organization, reload, Problem::Price, &organization.to_string())
+            switch_off(tx, organization, reload, Problem::Price, None)
         } else {
             Ok(())
         };
@@ -349,10 +351,12 @@ fn run(
         Decision::Recovered => reload.standing.problem = None,
         Decision::NextMonth => {
             let next = found.zone.day_of(tx.now()).first_of_next_month();
-            reload.standing.retry = Some(again(tx, organization, found.zone.start_of(next))?);
+            let retry = again(tx, organization, found.zone.start_of(next))?;
+            reload.standing.retry = Some(retry);
             reload.standing.problem = Some((Problem::MonthlyCap, tx.now()));
-            let subject = organization.to_string();
-            notice(tx, organization, "auto_reload.failed", &subject, Problem::MonthlyCap.name())?;
+            let reason = Some(Problem::MonthlyCap.name().to_owned());
+            let told = Told { payment_id: None, reason, retry_at: Some(retry.at) };
+            tell(tx, organization, Payload::AutoReloadFailed(told))?;
         }
         Decision::Charge => {
             let new = NewPayment {
@@ -392,7 +396,11 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
     if ours {
         reload.standing.in_flight = None;
     }
-    let subject = payment.id.to_string();
+    let because = |problem: Problem, retry_at: Option<Timestamp>| Told {
+        reason: Some(problem.name().to_owned()),
+        retry_at,
+        ..of_payment(Some(payment.id))
+    };
     let told = |problem: Problem, reload: &mut AutoReload| {
         reload.standing.failures = reload.standing.failures.saturating_add(1);
         // what a removed card comes to says nothing new
@@ -407,12 +415,13 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
             if reload.standing.enabled {
                 reload.standing.problem = None;
             }
-            notice(tx, organization, "auto_reload.succeeded", &subject, "")?;
+            tell(tx, organization, Payload::AutoReloadSucceeded(of_payment(Some(payment.id))))?;
             let balance = wallet::summary(tx.conn()?, organization, tx.now())?.balance;
             if reload.standing.enabled && balance < reload.settings.threshold {
                 // it does not fall below it again before it was above: nothing more is charged by itself
                 reload.standing.problem = Some((Problem::TooSmall, tx.now()));
-                notice(tx, organization, "auto_reload.too_small", &subject, Problem::TooSmall.name())?;
+                let small = because(Problem::TooSmall, None);
+                tell(tx, organization, Payload::AutoReloadTooSmall(small))?;
             }
         }
         Outcome::Failed(problem, at) => {
@@ -420,17 +429,18 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
             if reload.standing.enabled {
                 reload.standing.retry = Some(again(tx, organization, at)?);
             }
-            notice(tx, organization, "auto_reload.failed", &subject, problem.name())?;
+            let retry_at = reload.standing.retry.map(|retry| retry.at);
+            tell(tx, organization, Payload::AutoReloadFailed(because(problem, retry_at)))?;
         }
         Outcome::ActionRequired(problem) => {
             told(problem, &mut reload);
-            notice(tx, organization, "auto_reload.action_required", &subject, problem.name())?;
+            tell(tx, organization, Payload::AutoReloadActionRequired(because(problem, None)))?;
         }
         Outcome::Disabled(problem) => {
             told(problem, &mut reload);
-            notice(tx, organization, "auto_reload.failed", &subject, problem.name())?;
+            tell(tx, organization, Payload::AutoReloadFailed(because(problem, None)))?;
             if reload.standing.enabled {
-                return switch_off(tx, organization, reload, problem, &subject);
+                return switch_off(tx, organization, reload, problem, Some(payment.id));
             }
         }
     }
@@ -439,7 +449,12 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
 
 /// That the payment succeeded was noted before.
 fn was_told(conn: &Connection, payment: &Payment) -> Result<bool, DbError> {
-    super::sql::was_noticed(conn, payment.organization, "auto_reload.succeeded", &payment.id.to_string())
+    events::was_told_of(
+        conn,
+        payment.organization,
+        EventKind::AutoReloadSucceeded,
+        ("payment_id", &payment.id.to_string()),
+    )
 }
 
 impl Desk {

@@ -15,9 +15,11 @@ enum Who {
     Usage,
     /// Changes something of the customer's.
     Change,
+    /// Connects other servers, which owners alone may.
+    Connect,
     Operator,
 }
-use Who::{Anyone, Change, Money, Operator, Person, Usage};
+use Who::{Anyone, Change, Connect, Money, Operator, Person, Usage};
 
 const PAGES: &[(&str, &str, Who)] = &[
     ("GET", "/", Anyone),
@@ -66,6 +68,25 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/payment-methods/default", Change),
     ("POST", "/payment-methods/remove", Change),
     ("GET", "/payment-methods/{id}", Money),
+    ("GET", "/alerts", Money),
+    ("POST", "/alerts", Change),
+    ("POST", "/alerts/remove", Change),
+    ("POST", "/alerts/targets", Change),
+    ("POST", "/alerts/snooze", Change),
+    ("POST", "/alerts/test", Change),
+    ("GET", "/webhooks", Money),
+    ("POST", "/webhooks", Connect),
+    ("GET", "/webhooks/{id}", Money),
+    ("POST", "/webhooks/{id}/test", Connect),
+    ("POST", "/webhooks/{id}/rotate", Connect),
+    ("POST", "/webhooks/{id}/switch", Connect),
+    ("POST", "/webhooks/{id}/remove", Connect),
+    ("POST", "/webhooks/{id}/replay", Connect),
+    ("GET", "/webhooks/deliveries/{id}", Money),
+    ("POST", "/webhooks/deliveries/{id}/replay", Connect),
+    ("GET", "/operator/deliveries", Operator),
+    ("GET", "/operator/deliveries/{id}", Operator),
+    ("POST", "/operator/deliveries/{id}/replay", Operator),
     ("GET", "/sandbox/setup/{id}", Anyone),
     ("POST", "/sandbox/setup/{id}", Anyone),
     ("GET", "/sandbox/checkout/{id}", Anyone),
@@ -142,11 +163,12 @@ fn refusal(path: &str, who: Who, visitor: Visitor) -> Option<u16> {
         // to choose an organization first
         (Money | Usage, Visitor::Operator | Visitor::Nowhere) => Some(302),
         (Money | Change, Visitor::Of(Role::Member)) => Some(403),
+        (Connect, Visitor::Of(Role::Member | Role::Billing)) => Some(403),
         // nothing is chosen that could be changed
-        (Change, Visitor::Operator | Visitor::Nowhere) => Some(400),
+        (Change | Connect, Visitor::Operator | Visitor::Nowhere) => Some(400),
         // may look, and no more
-        (Change, Visitor::OperatorSeeing | Visitor::Suspended) => Some(403),
-        (Money | Usage | Change, _) => None,
+        (Change | Connect, Visitor::OperatorSeeing | Visitor::Suspended) => Some(403),
+        (Money | Usage | Change | Connect, _) => None,
     }
 }
 

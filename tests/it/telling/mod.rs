@@ -1,5 +1,7 @@
 //! Telling people what has happened.
 
+mod alerts;
+mod happenings;
 mod receiver;
 mod webhooks;
 

@@ -2,6 +2,7 @@
 
 mod create;
 mod credit;
+mod deliveries;
 mod detail;
 mod keys;
 mod list;
@@ -43,6 +44,7 @@ pub(super) fn routes(table: &mut Table) {
     packages::routes(table);
     reports::routes(table);
     seller::routes(table);
+    deliveries::routes(table);
 }
 
 /// The page of an organization.

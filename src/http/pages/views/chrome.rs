@@ -40,6 +40,10 @@ pub enum Section {
     AutoReload,
     /// Customer: saved cards.
     PaymentMethods,
+    /// Customer: below which balances people are told.
+    Alerts,
+    /// Customer: servers that are told.
+    Webhooks,
     /// Operator: organizations.
     Organizations,
     /// Operator: payments, refunds and disputes.
@@ -48,6 +52,8 @@ pub enum Section {
     Packages,
     /// Operator: reports.
     Reports,
+    /// Operator: what was sent to whom.
+    Deliveries,
     /// Operator: who writes the invoices.
     Seller,
 }
@@ -174,7 +180,9 @@ impl Chrome {
             | Section::Invoices
             | Section::BillingDetails
             | Section::AutoReload
-            | Section::PaymentMethods => {
+            | Section::PaymentMethods
+            | Section::Alerts
+            | Section::Webhooks => {
                 vec![NavGroup {
                     label: "My Credit",
                     items: vec![
@@ -188,6 +196,8 @@ impl Chrome {
                         item("Billing details", "/billing-details", Section::BillingDetails),
                         item("Auto-reload", "/auto-reload", Section::AutoReload),
                         item("Payment methods", "/payment-methods", Section::PaymentMethods),
+                        item("Alerts", "/alerts", Section::Alerts),
+                        item("Webhooks", "/webhooks", Section::Webhooks),
                     ],
                 }]
             }
@@ -195,6 +205,7 @@ impl Chrome {
             | Section::Payments
             | Section::Packages
             | Section::Reports
+            | Section::Deliveries
             | Section::Seller => {
                 vec![NavGroup {
                     label: "Operator",
@@ -203,6 +214,7 @@ impl Chrome {
                         item("Payments", "/operator/payments", Section::Payments),
                         item("Packages", "/operator/packages", Section::Packages),
                         item("Reports", "/operator/reports", Section::Reports),
+                        item("Deliveries", "/operator/deliveries", Section::Deliveries),
                         item("Seller", "/operator/seller", Section::Seller),
                     ],
                 }]

@@ -25,6 +25,7 @@ pub mod samples;
 pub mod sandbox;
 pub mod setup;
 pub mod sign_in;
+pub mod telling;
 pub mod topup;
 pub mod transactions;
 pub mod transfer;

@@ -2,6 +2,9 @@
 
 use askama::Template;
 
+use super::telling::{
+    AlertsPage, DeliveriesPage, DeliveryPage, WebhookPage, WebhookSecretPage, WebhooksPage,
+};
 use super::*;
 
 fn pages() -> Vec<(&'static str, String)> {
@@ -54,6 +57,12 @@ fn pages() -> Vec<(&'static str, String)> {
         ("credit-preview", html(&CreditPage::sample_preview())),
         ("form", html(&FormPage::sample())),
         ("key-issued", html(&KeyIssuedPage::sample())),
+        ("alerts", html(&AlertsPage::sample())),
+        ("webhooks", html(&WebhooksPage::sample())),
+        ("webhook", html(&WebhookPage::sample())),
+        ("webhook-secret", html(&WebhookSecretPage::sample())),
+        ("deliveries", html(&DeliveriesPage::sample())),
+        ("delivery", html(&DeliveryPage::sample())),
         ("failure", html(&FailurePage::sample())),
     ]
 }
