@@ -1,5 +1,7 @@
 //! A server of one's own, and shorthand for talking to it.
 
+pub mod python;
+
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;

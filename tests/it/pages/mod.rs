@@ -13,5 +13,6 @@ mod operator;
 mod packages;
 mod refunds;
 mod reload;
+mod telling;
 mod topup;
 mod transfer;

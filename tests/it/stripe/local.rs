@@ -7,8 +7,8 @@ use tollbook::payments::gateway::stripe::Stripe;
 use tollbook::payments::gateway::{Decline, Form, Gateway, RefundStatus, Status, Trouble};
 
 use super::fake::KEY;
-use super::python::Python;
 use super::{charge, customer, euro, gateway, gateway_with, give_back, order, setup};
+use crate::helpers::python::Python;
 
 /// The one that Stripe documents to be paid with, and some that are not.
 const PAYS: &str = "4242424242424242";

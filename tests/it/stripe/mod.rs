@@ -7,7 +7,6 @@ mod fake;
 mod front_door;
 mod local;
 mod mishaps;
-mod python;
 mod signatures;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tollbook::base::{Clock, SystemClock, Timestamp};
 use tollbook::payments::gateway::signature::{self, SignatureError};
 
-use super::python::Python;
+use crate::helpers::python::Python;
 
 const TOLERANCE_MS: i64 = 300_000;
 const BODIES: [&str; 4] = [

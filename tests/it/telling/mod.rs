@@ -2,6 +2,7 @@
 
 mod alerts;
 mod happenings;
+mod mails;
 mod receiver;
 mod webhooks;
 

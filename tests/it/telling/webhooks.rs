@@ -1,5 +1,7 @@
 //! Webhooks: who is told, how often, and what becomes of those who do not answer.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,6 +17,7 @@ use tollbook::identity::Scope;
 use super::Receiver;
 use super::receiver::Told;
 use crate::helpers::TestApp;
+use crate::helpers::python::Python;
 
 struct Site {
     app: TestApp,
@@ -234,4 +237,34 @@ async fn the_operators_endpoint_is_told_of_everybody() {
     let told = site.receiver.told();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].json()["type"], "webhook.test");
+}
+
+#[actix_web::test]
+async fn the_library_of_standard_webhooks_believes_what_we_sign_and_nothing_else() {
+    let site = Site::new().await;
+    let endpoint = site.endpoint(&[]).await;
+    let (id, old) = (endpoint["id"].as_str().unwrap(), endpoint["secret"].as_str().unwrap());
+    let path = format!("/api/v1/webhook-endpoints/{id}/rotate");
+    let rotated = site.app.post(&path, "{\"overlap_hours\":2}").bearer(&site.key).send().await.expect(200);
+    let new = rotated.json["secret"].as_str().unwrap();
+    site.happens(level(&["webhook"])).await;
+    let told = site.receiver.told().remove(0);
+    let mut judge = Python::run("webhook_judge.py");
+    let mut believes = |secret: &str, body: &str, headers: &HashMap<String, String>, later: i64| {
+        let now = site.app.db().now().millis() / 1_000 + later;
+        let asked = json!({ "secret": secret, "body": body, "headers": headers, "now": now });
+        judge.say(&asked.to_string());
+        let said = judge.hear();
+        assert!(said == "good" || said.starts_with("bad: "), "{said}");
+        said == "good"
+    };
+    assert!(believes(new, &told.body, &told.headers, 0));
+    assert!(believes(old, &told.body, &told.headers, 0), "while it is being replaced");
+    let other = format!("whsec_{}", STANDARD.encode([7; 24]));
+    assert!(!believes(&other, &told.body, &told.headers, 0));
+    assert!(!believes(new, &told.body.replace("480", "481"), &told.headers, 0), "a changed body");
+    let mut headers = told.headers.clone();
+    headers.insert("webhook-id".into(), "evt_other".into());
+    assert!(!believes(new, &told.body, &headers, 0), "another id");
+    assert!(!believes(new, &told.body, &told.headers, 3_600), "an old one, sent again by somebody else");
 }
