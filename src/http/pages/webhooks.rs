@@ -36,12 +36,12 @@ const LIST: &str = "webhook_deliveries";
 pub fn register(table: &mut Table) {
     table.page(Method::GET, "/webhooks", READ, list);
     table.page(Method::POST, "/webhooks", WRITE, create);
-    table.page(Method::GET, "/webhooks/{id}", READ, show);
-    table.page(Method::POST, "/webhooks/{id}/test", WRITE, test);
-    table.page(Method::POST, "/webhooks/{id}/rotate", WRITE, rotate);
-    table.page(Method::POST, "/webhooks/{id}/switch", WRITE, switch);
-    table.page(Method::POST, "/webhooks/{id}/remove", WRITE, remove);
-    table.page(Method::POST, "/webhooks/{id}/replay", WRITE, replay_range);
+    table.page(Method::GET, "/webhooks/endpoints/{id}", READ, show);
+    table.page(Method::POST, "/webhooks/endpoints/{id}/test", WRITE, test);
+    table.page(Method::POST, "/webhooks/endpoints/{id}/rotate", WRITE, rotate);
+    table.page(Method::POST, "/webhooks/endpoints/{id}/switch", WRITE, switch);
+    table.page(Method::POST, "/webhooks/endpoints/{id}/remove", WRITE, remove);
+    table.page(Method::POST, "/webhooks/endpoints/{id}/replay", WRITE, replay_range);
     table.page(Method::GET, "/webhooks/deliveries/{id}", READ, delivery);
     table.page(Method::POST, "/webhooks/deliveries/{id}/replay", WRITE, replay);
 }
@@ -75,7 +75,7 @@ fn read(
     for endpoint in endpoints::list(tx, Some(organization))? {
         let (arrived, of) = endpoints::success(tx, endpoint.id)?;
         rows.push(EndpointRow {
-            href: format!("/webhooks/{}", endpoint.id),
+            href: format!("/webhooks/endpoints/{}", endpoint.id),
             chip: chip(&endpoint),
             success: if of == 0 { "–".to_owned() } else { format!("{arrived} of {of}") },
             last_error: endpoint.last_error.unwrap_or_default(),
@@ -165,7 +165,7 @@ fn secret_page(
             chrome: around(state, admitted, tx, Some("Secret".into()))?,
             secret: secret.map(|text| CodeBlock { label: "The secret".into(), text }),
             advice: Notice { tone, text: text.into(), link: None },
-            back: format!("/webhooks/{id}"),
+            back: format!("/webhooks/endpoints/{id}"),
         })
     })?;
     html(StatusCode::OK, &page)
@@ -215,7 +215,7 @@ fn endpoint_page(
     let chrome = around(state, admitted, tx, Some(endpoint.url.clone()))?;
     let filter = Filter { endpoint: Some(id), ..own(organization) };
     let found = notifications::list(tx, &filter, window.before(), window.limit)?;
-    let href = format!("/webhooks/{id}");
+    let href = format!("/webhooks/endpoints/{id}");
     let table =
         deliveries::table(&chrome.show, &found.items, |one| format!("/webhooks/deliveries/{}", one.id));
     let rest = List::from_page(LIST, found, |_| ());
@@ -274,7 +274,7 @@ async fn test(
 ) -> Result<HttpResponse, ApiError> {
     let organization = admitted.organization()?;
     state.db.write(move |tx| endpoints::test(tx, Some(organization), id)).await?;
-    Ok(redirect(&format!("/webhooks/{id}?done=tested")))
+    Ok(redirect(&format!("/webhooks/endpoints/{id}?done=tested")))
 }
 
 async fn rotate(
@@ -309,7 +309,7 @@ async fn switch(
     let done =
         state.db.write(move |tx| endpoints::update(tx, &by, &guard, Some(organization), (id, &change)));
     done.await?;
-    Ok(redirect(&format!("/webhooks/{id}?done=saved")))
+    Ok(redirect(&format!("/webhooks/endpoints/{id}?done=saved")))
 }
 
 async fn remove(
@@ -351,7 +351,7 @@ async fn replay_range(
         Ok(notifications::replay_range(tx, &by, &filter, range)?)
     });
     done.await?;
-    Ok(redirect(&format!("/webhooks/{id}?done=replayed")))
+    Ok(redirect(&format!("/webhooks/endpoints/{id}?done=replayed")))
 }
 
 async fn delivery(
@@ -379,5 +379,5 @@ async fn replay(
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let found = state.db.write(move |tx| notifications::replay(tx, &by, &own(organization), id)).await?;
     let endpoint = found.endpoint.ok_or_else(|| ApiError::new(Code::NotFound))?;
-    Ok(redirect(&format!("/webhooks/{endpoint}?done=replayed")))
+    Ok(redirect(&format!("/webhooks/endpoints/{endpoint}?done=replayed")))
 }

@@ -103,8 +103,8 @@ async fn a_customer_connects_a_server_and_sees_what_it_was_sent() {
     let again = browser.fill(&page, "/webhooks", &right).await.expect(200);
     again.does_not_say("whsec_");
     let list = browser.get("/webhooks").await.expect(200);
-    let one = list.links("/webhooks/we").remove(0);
-    assert_eq!(list.links("/webhooks/we").len(), 1, "sent twice, made once");
+    let one = list.links("/webhooks/endpoints/we").remove(0);
+    assert_eq!(list.links("/webhooks/endpoints/we").len(), 1, "sent twice, made once");
     receiver.will(&[500]);
     credit(&app, acme, 100, Class::Free, None).await;
     work(&app).await;

@@ -1,7 +1,9 @@
 //! Alerts: one fall is told once, over the channels that belong to it.
 
 use serde_json::{Value, json};
+use tollbook::base::Credits;
 use tollbook::base::time::HOUR_MS;
+use tollbook::wallet;
 
 use super::Receiver;
 use super::happenings::Scene;
@@ -162,4 +164,20 @@ async fn what_is_wrong_with_alerts_is_said_by_its_field() {
     let twice = json!({ "threshold": 5, "channels": ["email"] });
     let refused = scene.own("POST", "/billing/alerts", json!({ "alerts": [twice, twice] })).await.expect(422);
     assert_eq!(refused.wrong()[0].0, "alerts[1].threshold");
+}
+
+#[actix_web::test]
+async fn work_that_is_done_twice_tells_once() {
+    let scene = Scene::new().await;
+    scene.give(600).await;
+    scene.work().await;
+    scene.burn(200).await;
+    // as when whoever did it was killed before that was noted: it is taken up again
+    let (acme, defaults) = (scene.acme, [Credits::from_whole(500).unwrap()]);
+    for _ in 0..3 {
+        scene.app.db().write(move |tx| wallet::look_at_alerts(tx, acme, &defaults)).await.unwrap();
+    }
+    scene.work().await;
+    assert_eq!(scene.of("wallet.low_balance").len(), 1);
+    assert_eq!(scene.subjects("email").await.len(), 1);
 }
