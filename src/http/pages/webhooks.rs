@@ -342,15 +342,16 @@ async fn replay_range(
         let page = state.db.read_blocking(|tx| endpoint_page(tx, &state, &admitted, id, (window, typed)))?;
         return html(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
-    let done = state.db.write(move |tx| -> Result<_, ApiError> {
-        let conn = tx.conn()?;
-        endpoints::get(conn, Some(organization), id)?;
-        let zone = organizations::get(conn, organization)?.zone;
-        let filter = Filter { endpoint: Some(id), ..own(organization) };
+    let filter = Filter { endpoint: Some(id), ..own(organization) };
+    // looked for where nobody waits: there may be many
+    let found = state.db.read(move |tx| -> Result<_, ApiError> {
+        endpoints::get(tx, Some(organization), id)?;
+        let zone = organizations::get(tx, organization)?.zone;
         let range = (zone.start_of(from), zone.start_of(to.plus_days(1)));
-        Ok(notifications::replay_range(tx, &by, &filter, range)?)
+        Ok((range, notifications::between(tx, &filter, range)?))
     });
-    done.await?;
+    let (range, found) = found.await?;
+    state.db.write(move |tx| notifications::replay_all(tx, &by, &filter, (range, &found))).await?;
     Ok(redirect(&format!("/webhooks/endpoints/{id}?done=replayed")))
 }
 
