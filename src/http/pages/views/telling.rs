@@ -186,7 +186,7 @@ pub struct WebhookPage {
     /// Success rate, last success.
     pub tiles: Vec<Tile>,
     /// What it is told; empty for all.
-    pub types: Vec<&'static str>,
+    pub types: Vec<String>,
     /// The reader may change it.
     pub may_edit: bool,
     /// What was sent, the newest first.
@@ -355,7 +355,7 @@ mod tests {
                 problem: Some(Notice { tone: Tone::Bad, text: "500: no".into(), link: None }),
                 enabled: true,
                 tiles: vec![Tile::new("Arrived", "98", "%", "of the newest 100")],
-                types: vec!["wallet.low_balance"],
+                types: vec!["wallet.low_balance".into()],
                 may_edit: true,
                 deliveries: table(),
                 pager: Pager::default(),
