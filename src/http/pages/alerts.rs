@@ -145,16 +145,13 @@ async fn save(
     mut typed: FormState,
     wanted: Result<Change, ()>,
 ) -> Result<HttpResponse, ApiError> {
-    let error = match wanted {
-        Ok(wanted) => match change(state, admitted, admitted.organization()?, wanted).await {
-            Ok(()) => return Ok(redirect("/alerts?done=saved")),
-            Err(error) => error,
-        },
-        // said beside its field already
-        Err(()) => {
-            let page = state.db.read_blocking(|tx| read(tx, state, admitted, Some(typed)))?;
-            return html(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
+    // what is none is said beside its field already
+    let Ok(wanted) = wanted else {
+        let page = state.db.read_blocking(|tx| read(tx, state, admitted, Some(typed)))?;
+        return html(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    };
+    let Err(error) = change(state, admitted, admitted.organization()?, wanted).await else {
+        return Ok(redirect("/alerts?done=saved"));
     };
     // the last threshold is the one that was typed
     for wrong in error.wrong_fields() {

@@ -228,7 +228,7 @@ fn endpoint_page(
             Tile::new("Arrived", rate, "%", format!("{arrived} of the newest {of}")),
             Tile::new("Last success", last, "", ""),
         ],
-        types: endpoint.types.clone(),
+        types: endpoint.types,
         may_edit: may_edit(admitted, organization)?,
         deliveries: table,
         pager: Pager {

@@ -293,15 +293,15 @@ fn switch_off(
         &what,
     )?;
     let told = Told { reason: Some(problem.name().to_owned()), ..of_payment(payment) };
-    tell(tx, organization, Payload::AutoReloadDisabled(told))
+    tell(tx, organization, &Payload::AutoReloadDisabled(told))
 }
 
 const fn of_payment(payment_id: Option<PaymentId>) -> Told {
     Told { payment_id, reason: None, retry_at: None }
 }
 
-fn tell(tx: &WriteTx<'_>, organization: OrganizationId, what: Payload) -> Result<(), Error> {
-    events::emit(tx, Some(organization), &what)?;
+fn tell(tx: &WriteTx<'_>, organization: OrganizationId, what: &Payload) -> Result<(), Error> {
+    events::emit(tx, Some(organization), what)?;
     Ok(())
 }
 
@@ -356,7 +356,7 @@ fn run(
             reload.standing.problem = Some((Problem::MonthlyCap, tx.now()));
             let reason = Some(Problem::MonthlyCap.name().to_owned());
             let told = Told { payment_id: None, reason, retry_at: Some(retry.at) };
-            tell(tx, organization, Payload::AutoReloadFailed(told))?;
+            tell(tx, organization, &Payload::AutoReloadFailed(told))?;
         }
         Decision::Charge => {
             let new = NewPayment {
@@ -415,13 +415,13 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
             if reload.standing.enabled {
                 reload.standing.problem = None;
             }
-            tell(tx, organization, Payload::AutoReloadSucceeded(of_payment(Some(payment.id))))?;
+            tell(tx, organization, &Payload::AutoReloadSucceeded(of_payment(Some(payment.id))))?;
             let balance = wallet::summary(tx.conn()?, organization, tx.now())?.balance;
             if reload.standing.enabled && balance < reload.settings.threshold {
                 // it does not fall below it again before it was above: nothing more is charged by itself
                 reload.standing.problem = Some((Problem::TooSmall, tx.now()));
                 let small = because(Problem::TooSmall, None);
-                tell(tx, organization, Payload::AutoReloadTooSmall(small))?;
+                tell(tx, organization, &Payload::AutoReloadTooSmall(small))?;
             }
         }
         Outcome::Failed(problem, at) => {
@@ -430,15 +430,15 @@ pub(super) fn after(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
                 reload.standing.retry = Some(again(tx, organization, at)?);
             }
             let retry_at = reload.standing.retry.map(|retry| retry.at);
-            tell(tx, organization, Payload::AutoReloadFailed(because(problem, retry_at)))?;
+            tell(tx, organization, &Payload::AutoReloadFailed(because(problem, retry_at)))?;
         }
         Outcome::ActionRequired(problem) => {
             told(problem, &mut reload);
-            tell(tx, organization, Payload::AutoReloadActionRequired(because(problem, None)))?;
+            tell(tx, organization, &Payload::AutoReloadActionRequired(because(problem, None)))?;
         }
         Outcome::Disabled(problem) => {
             told(problem, &mut reload);
-            tell(tx, organization, Payload::AutoReloadFailed(because(problem, None)))?;
+            tell(tx, organization, &Payload::AutoReloadFailed(because(problem, None)))?;
             if reload.standing.enabled {
                 return switch_off(tx, organization, reload, problem, Some(payment.id));
             }
