@@ -18,6 +18,7 @@ mod reader;
 mod secret;
 mod seller;
 mod server;
+mod subscriptions;
 mod tax;
 mod usage;
 mod value;
@@ -40,6 +41,7 @@ pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
 pub use server::{Network, Server};
+pub use subscriptions::Subscriptions;
 pub use tax::{Tax, VIES};
 pub use usage::Usage;
 pub use webhooks::{Sms, Webhooks};
@@ -77,6 +79,8 @@ pub struct Config {
     pub mail: Mail,
     /// Which addresses customers may have told of what happens.
     pub webhooks: Webhooks,
+    /// Unpaid periods, and new prices.
+    pub subscriptions: Subscriptions,
     /// Through whom text messages are sent.
     pub sms: Sms,
     /// How its documents are numbered.
@@ -137,6 +141,7 @@ impl Config {
             tax: Tax::read(reader),
             mail: Mail::read(reader),
             webhooks: Webhooks::read(reader),
+            subscriptions: Subscriptions::read(reader),
             sms: Sms::read(reader),
             invoices: Invoices::read(reader),
             settings: Vec::new(),
@@ -175,6 +180,7 @@ impl PartialEq for Config {
             && self.tax == other.tax
             && self.mail == other.mail
             && self.webhooks == other.webhooks
+            && self.subscriptions == other.subscriptions
             && self.sms == other.sms
             && self.invoices == other.invoices
     }

@@ -229,9 +229,19 @@ fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
             .iter()
             .map(|item| item.get_ref().as_str().map(str::to_owned))
             .collect::<Option<Vec<String>>>()
-            .map_or(Raw::Other("a mixed list"), Raw::List),
+            .map(Raw::List)
+            .or_else(|| numbers(items.iter().map(Spanned::get_ref)).map(Raw::Numbers))
+            .unwrap_or(Raw::Other("a mixed list")),
         other => Raw::Other(other.type_str()),
     }
+}
+
+fn numbers<'v>(items: impl Iterator<Item = &'v DeValue<'v>>) -> Option<Vec<String>> {
+    let digits = |item: &DeValue<'_>| match item {
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        _ => None,
+    };
+    items.map(digits).collect()
 }
 
 /// One section of the configuration while it is read.

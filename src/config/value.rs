@@ -19,6 +19,8 @@ pub(super) enum Raw {
     Flag(bool),
     /// A TOML array of strings.
     List(Vec<String>),
+    /// A TOML array of whole numbers, their digits.
+    Numbers(Vec<String>),
     /// A section inside of a section: what its keys say, and on which lines.
     Table(BTreeMap<String, (Raw, usize)>),
     /// Something that no setting takes: a deeper table, a date, a mixed array.
@@ -201,6 +203,7 @@ impl<T: Value> Value for Vec<T> {
     fn read(raw: &Raw) -> Result<Self, Misfit> {
         match raw {
             Raw::List(items) => items.iter().map(|item| T::read(&Raw::Text(item.clone()))).collect(),
+            Raw::Numbers(items) => items.iter().map(|item| T::read(&Raw::Number(item.clone()))).collect(),
             Raw::Untyped(text) => {
                 text.split(',').map(|item| T::read(&Raw::Untyped(item.trim().to_owned()))).collect()
             }

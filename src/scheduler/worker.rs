@@ -4,6 +4,7 @@ use crate::db::{Db, DbError};
 use crate::notifications::{self, Courier};
 use crate::outbox::{self, Failure, Lane, Work};
 use crate::payments::{Desk, Error};
+use crate::subscriptions::{self, Office};
 use crate::vies::Register;
 
 /// Work taken in one step.
@@ -18,13 +19,14 @@ pub struct Worker {
     desk: Desk,
     register: Option<Register>,
     courier: Option<(Courier, notifications::Terms)>,
+    office: Option<Office>,
 }
 
 impl Worker {
     /// One that hands work about money to `desk`.
     #[must_use]
     pub const fn new(db: Db, desk: Desk) -> Self {
-        Self { db, desk, register: None, courier: None }
+        Self { db, desk, register: None, courier: None, office: None }
     }
 
     /// The same, that hands work about VAT ids to `register`.
@@ -37,6 +39,12 @@ impl Worker {
     #[must_use]
     pub fn with_courier(self, courier: Courier, terms: notifications::Terms) -> Self {
         Self { courier: Some((courier, terms)), ..self }
+    }
+
+    /// The same, that has plans renewed by `office`.
+    #[must_use]
+    pub fn with_office(self, office: Office) -> Self {
+        Self { office: Some(office), ..self }
     }
 
     /// Writes down the work that is due because time has passed.
@@ -54,6 +62,7 @@ impl Worker {
         match work.kind.split_once('.').map_or("", |(whose, _)| whose) {
             "payment" | "sandbox" => self.desk.carry_out(work).await,
             "delivery" | "mail" if let Some((courier, _)) = &self.courier => courier.carry_out(work).await,
+            "subscription" if let Some(office) = &self.office => office.carry_out(work).await,
             "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
@@ -84,10 +93,14 @@ impl Worker {
         loop {
             let count = outbox::step(&self.db, Lane::Money, STEP, |work| self.carry_out(work)).await?;
             let asked = self.desk.reconcile().await?;
-            if count + asked == 0 {
+            let renewed = match &self.office {
+                Some(office) => office.run_due().await.map_err(subscriptions_failed)?,
+                None => 0,
+            };
+            if count + asked + renewed == 0 {
                 return Ok(done);
             }
-            done += count + asked;
+            done += count + asked + renewed;
         }
     }
 
@@ -117,6 +130,15 @@ impl Worker {
             }
             done += told + sent;
         }
+    }
+}
+
+/// The same of plans.
+fn subscriptions_failed(error: subscriptions::Error) -> Error {
+    match error {
+        subscriptions::Error::Db(error) => Error::Db(error),
+        subscriptions::Error::Payment(error) => error,
+        other => Error::Db(DbError::bad_row("subscriptions", 0, other)),
     }
 }
 
