@@ -27,6 +27,7 @@ mod reload;
 mod revenue;
 mod settings;
 mod stripe;
+mod subscriptions;
 mod telling;
 mod tidy;
 mod transfers;

@@ -128,7 +128,7 @@ impl Shop {
         told.into_iter().rev().map(|notice| notice.kind).collect()
     }
 
-    fn charges(&self) -> u8 {
+    pub(crate) fn charges(&self) -> u8 {
         self.line.charges.load(Ordering::SeqCst)
     }
 
