@@ -225,19 +225,23 @@ fn raw(value: &Spanned<DeValue<'_>>) -> Raw {
         DeValue::Integer(number) if number.radix() == 10 => Raw::Number(number.as_str().to_owned()),
         DeValue::Float(number) => Raw::Number(number.as_str().to_owned()),
         DeValue::Boolean(flag) => Raw::Flag(*flag),
-        DeValue::Array(items) => {
-            let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
-            let numbers = items.iter().map(|item| match item.get_ref() {
-                DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
-                _ => None,
-            });
-            match texts.collect::<Option<Vec<String>>>() {
-                Some(texts) => Raw::List(texts),
-                None => numbers.collect::<Option<_>>().map_or(Raw::Other("a mixed list"), Raw::Numbers),
-            }
-        }
+        DeValue::Array(items) => items
+            .iter()
+            .map(|item| item.get_ref().as_str().map(str::to_owned))
+            .collect::<Option<Vec<String>>>()
+            .map(Raw::List)
+            .or_else(|| numbers(items.iter().map(Spanned::get_ref)).map(Raw::Numbers))
+            .unwrap_or(Raw::Other("a mixed list")),
         other => Raw::Other(other.type_str()),
     }
+}
+
+fn numbers<'v>(items: impl Iterator<Item = &'v DeValue<'v>>) -> Option<Vec<String>> {
+    let digits = |item: &DeValue<'_>| match item {
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        _ => None,
+    };
+    items.map(digits).collect()
 }
 
 /// One section of the configuration while it is read.

@@ -19,7 +19,7 @@ pub(super) enum Raw {
     Flag(bool),
     /// A TOML array of strings.
     List(Vec<String>),
-    /// A TOML array of whole numbers, the digits of each.
+    /// A TOML array of whole numbers, their digits.
     Numbers(Vec<String>),
     /// A section inside of a section: what its keys say, and on which lines.
     Table(BTreeMap<String, (Raw, usize)>),

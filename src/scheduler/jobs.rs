@@ -50,6 +50,8 @@ jobs! {
     CreditsExpire = "credits.expire", "10 * * * * *", "Moves out credit that has expired";
     /// Charges the rent of numbers.
     NumbersRent = "numbers.rent", "*/10 * * * * *", "Charges the rent of numbers; suspends and releases those that are not paid";
+    /// Renews plans.
+    SubscriptionsRenew = "subscriptions.renew", "*/15 * * * * *", "Renews plans, grants their credit, and tries unpaid ones again";
     /// Posts what was earned.
     RevenuePost = "revenue.post", "20 * * * * *", "Posts what was earned and what expired, once a UTC day";
     /// Has the register asked about VAT ids again.

@@ -36,6 +36,7 @@ use crate::numbers;
 use crate::outbox;
 use crate::payments;
 use crate::revenue;
+use crate::subscriptions;
 use crate::wallet;
 
 /// Rows handled in one transaction.
@@ -263,6 +264,7 @@ impl Scheduler {
                 each::each(db, job, numbers::due, move |tx, rental| Ok(numbers::step(tx, rental, terms)?))
                     .await
             }
+            Job::SubscriptionsRenew => Ok(Tally::of(worker.renew().await?)),
             Job::RevenuePost => steps(db, |tx| Ok(revenue::post_due(tx, STEP)?)).await,
             Job::VatRecheck => Ok(Tally::of(worker.enqueue_due().await?)),
             Job::KeysUsed => {
@@ -310,6 +312,7 @@ impl Scheduler {
             grants::next_expiry(conn, now)?,
             grants::next_notice(conn, &self.inner.terms.notice_days, now)?,
             numbers::next_due(conn, now)?,
+            subscriptions::next_due(conn, now)?,
             outbox::next_due(conn, now)?,
             sql::next_retry(conn, now)?,
         ];
