@@ -135,8 +135,11 @@ CREATE TRIGGER usage_draws_are_final_d BEFORE DELETE ON usage_draws BEGIN SELECT
 -- How an organization's usage is priced, from when on. Before the first row, and where both are NULL: the default card.
 CREATE TABLE price_terms (
     organization_id INTEGER NOT NULL,
-    starts_at       INTEGER NOT NULL,           -- also the anchor of the plan's cycles
+    starts_at       INTEGER NOT NULL,
     plan_version_id INTEGER,
     rate_card_id    INTEGER,
+    anchor          INTEGER NOT NULL,           -- from which the plan's cycles are counted
+    first_cycle     TEXT,                       -- JSON object, micro-units by meter: what is included in the cycle in which it begins,
+                                                -- where that is not what the plan says
     PRIMARY KEY (organization_id, starts_at)
 ) STRICT, WITHOUT ROWID;

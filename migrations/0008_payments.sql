@@ -40,9 +40,10 @@ CREATE TABLE payments (
     tax_minor       INTEGER NOT NULL CHECK (tax_minor >= 0),
     quote           TEXT    NOT NULL,           -- JSON: what was agreed on, for the invoice
     currency        TEXT    NOT NULL,
-    credits         INTEGER NOT NULL CHECK (credits > 0),
+    credits         INTEGER NOT NULL CHECK (credits >= 0),
     bonus           INTEGER NOT NULL DEFAULT 0 CHECK (bonus >= 0),
     package         TEXT,
+    plan            TEXT,                       -- of a plan's fee, which is no credit: what it is for, in words
     actor           TEXT    NOT NULL,
     intent_key      TEXT,                       -- the client's key and its owner
     intent          BLOB,                       -- fingerprint of what was asked for under that key
@@ -63,8 +64,11 @@ CREATE TABLE payments (
     success_url     TEXT,                       -- where the customer comes back to, where that is no page of ours
     cancel_url      TEXT,
     embedded        INTEGER NOT NULL CHECK (embedded IN (0, 1)), -- paid on a page of the platform's own
+    keep_card       INTEGER NOT NULL CHECK (keep_card IN (0, 1)), -- what it is paid with is saved
     nonce           TEXT    NOT NULL DEFAULT (lower(hex(randomblob(8)))), -- told outside with its id, which may mean another elsewhere
-    CHECK ((state = 'settled') = (grant_id IS NOT NULL AND charge IS NOT NULL AND invoice_id IS NOT NULL)),
+    CHECK ((state = 'settled') = (charge IS NOT NULL AND invoice_id IS NOT NULL)),
+    CHECK ((state = 'settled' AND plan IS NULL) = (grant_id IS NOT NULL)),
+    CHECK ((plan IS NULL) = (credits > 0)),
     CHECK ((state = 'failed') = (reason IS NOT NULL))
 ) STRICT;
 CREATE INDEX payments_by_organization ON payments (organization_id, id);
@@ -76,7 +80,7 @@ CREATE UNIQUE INDEX payments_by_charge ON payments (gateway, charge) WHERE charg
 CREATE INDEX payments_by_card ON payments (organization_id, created_at) WHERE method_id IS NOT NULL;
 CREATE INDEX payments_to_ask ON payments (ask_at) WHERE ask_at IS NOT NULL;
 CREATE TRIGGER payments_keep_their_terms BEFORE UPDATE OF id, organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus,
-    package, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded, nonce
+    package, plan, actor, intent_key, intent, created_at, method_id, success_url, cancel_url, embedded, keep_card, nonce
     ON payments
     BEGIN SELECT raise(ABORT, 'payments keep their terms'); END;
 CREATE TRIGGER settled_payments_are_final BEFORE UPDATE ON payments WHEN old.state = 'settled'
@@ -198,6 +202,8 @@ CREATE TABLE sandbox_checkouts (
     return_url    TEXT    NOT NULL,
     cancel_url    TEXT    NOT NULL,
     customer      TEXT,
+    keep_card     INTEGER NOT NULL CHECK (keep_card IN (0, 1)),
+    card          TEXT,                        -- that was kept
     status        TEXT    NOT NULL CHECK (status IN ('open', 'confirming', 'processing', 'paid')),
     decline       TEXT,
     last4         TEXT,                         -- of the card that was given

@@ -41,6 +41,7 @@ use crate::payments::gateway::sandbox::Sandbox;
 use crate::payments::gateway::stripe::{self, Stripe};
 use crate::payments::{self, Desk};
 use crate::scheduler::{self, Cron, Scheduler, Worker};
+use crate::subscriptions::{self, Office};
 use crate::tax::{self, VatId};
 use crate::vies::{self, Register};
 use crate::wallet::Wallets;
@@ -345,6 +346,7 @@ fn state(
     let public_url = server.public_url.clone().unwrap_or_else(|| format!("http://{addr}"));
     let https = public_url.starts_with("https://");
     let desk = desk(config, &opened.db, &public_url)?;
+    let office = office(config, &opened.db, &desk);
     let register = register(config, &opened.db)?;
     let topup_url = config.credits.topup_url.clone();
     let topup_url = topup_url.or_else(|| desk.is_open().then(|| format!("{public_url}/topup")));
@@ -373,7 +375,8 @@ fn state(
     let worker = Worker::new(opened.db.clone(), desk.clone())
         .with_register(register.clone())
         .with_courier(courier, terms.clone())
-        .with_thresholds(thresholds(config));
+        .with_thresholds(thresholds(config))
+        .with_office(office.clone());
     let door = Arc::new(opened.door(config));
     Ok(State {
         db: opened.db.clone(),
@@ -389,6 +392,7 @@ fn state(
         register,
         page_policy: http::headers::page_policy(desk.checkout_origin()),
         desk,
+        office,
         catalog: crate::catalog::SnapshotCache::default(),
         limits: RateLimits::new(&settings.rates),
         metrics: Metrics::new()?,
@@ -441,6 +445,15 @@ fn desk(config: &Config, db: &Db, public_url: &str) -> Result<Desk, StartError> 
         public_url.to_owned(),
         tolerance_seconds,
     ))
+}
+
+/// Where plans are sold.
+fn office(config: &Config, db: &Db, desk: &Desk) -> Office {
+    let terms = subscriptions::Terms {
+        dunning_days: config.subscriptions.dunning_days.clone(),
+        notice_days: config.subscriptions.notice_days,
+    };
+    Office::new(db.clone(), desk.clone(), terms)
 }
 
 /// Through whom payments are taken: through Stripe where there is a key. The sandbox gives credit for nothing, so it is

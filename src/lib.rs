@@ -29,6 +29,7 @@ pub mod outside;
 pub mod payments;
 pub mod revenue;
 pub mod scheduler;
+pub mod subscriptions;
 pub mod tax;
 pub mod vies;
 pub mod wallet;

@@ -325,17 +325,20 @@ pub struct PlanTerms {
     pub price: Money,
     /// How often it is due.
     pub interval: Interval,
-    /// Credit granted at the beginning of each interval.
+    /// Credit granted at the beginning of each month, also where a year is paid at once.
     #[serde(default)]
     pub plan_credits: Credits,
-    /// Units included in each interval, by meter, in the meter's unit. Used before any credit.
+    /// Units included in each month, by meter, in the meter's unit. Used before any credit.
     #[serde(default)]
     pub allowances: BTreeMap<Code, Quantity>,
     /// The rate card that prices everything else; what it does not price, the default card does.
     pub rate_card: Code,
-    /// Whether what is left of the plan credits stays when the interval ends.
+    /// Whether what is left of the plan credits stays when the month ends.
     #[serde(default)]
     pub rollover: bool,
+    /// At most so much of it stays; all of it, if none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollover_cap: Option<Credits>,
     /// Whether credit may be moved to another organization.
     #[serde(default)]
     pub credit_transfer: bool,
@@ -363,6 +366,12 @@ pub fn check_terms(
         problems.add("price", "must not be negative");
     }
     check_price(terms.plan_credits, "plan_credits", &mut problems);
+    if let Some(cap) = terms.rollover_cap {
+        check_price(cap, "rollover_cap", &mut problems);
+        if !terms.rollover {
+            problems.add("rollover_cap", "goes only with rollover");
+        }
+    }
     if !knows_card(&terms.rate_card) {
         problems.add("rate_card", format!("is not a known rate card: {}", terms.rate_card));
     }

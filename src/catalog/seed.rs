@@ -200,6 +200,7 @@ fn terms(plan: &PlanFigures, options: &SeedOptions) -> Result<PlanTerms, Catalog
         allowances: allowances.into(),
         rate_card: known(plan.code)?,
         rollover: false,
+        rollover_cap: None,
         credit_transfer: plan.credit_transfer,
         listed: true,
     })

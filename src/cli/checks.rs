@@ -57,7 +57,11 @@ pub(super) fn verify(common: &Common) -> Outcome {
     let (_, opened) = common.open()?;
     let (calls::verify::Summary { usage: summary, calls, invoices }, payments) =
         opened.db.read_blocking(|tx| -> Result<_, crate::ledger::verify::VerifyError> {
-            Ok((calls::verify::run(tx.conn())?, payments::verify::run(tx.conn())?))
+            Ok((calls::verify::run(tx.conn())?, {
+                let payments = payments::verify::run(tx.conn())?;
+                crate::subscriptions::verify(tx.conn())?;
+                payments
+            }))
         })?;
     println!(
         "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls, \

@@ -20,6 +20,7 @@ mod reader;
 mod secret;
 mod seller;
 mod server;
+mod subscriptions;
 mod tax;
 mod usage;
 mod value;
@@ -44,6 +45,7 @@ pub use reader::{Argument, ConfigError, ConfigErrors, Setting, Source};
 pub use secret::Secret;
 pub use seller::Seller;
 pub use server::{Network, Server};
+pub use subscriptions::Subscriptions;
 pub use tax::{Tax, VIES};
 pub use usage::Usage;
 pub use webhooks::{Sms, Webhooks};
@@ -85,6 +87,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Below which balances people are told.
     pub alerts: Alerts,
+    /// Unpaid periods, and new prices.
+    pub subscriptions: Subscriptions,
     /// Through whom text messages are sent.
     pub sms: Sms,
     /// How its documents are numbered.
@@ -148,6 +152,7 @@ impl Config {
             mail: Mail::read(reader),
             webhooks: Webhooks::read(reader),
             alerts: Alerts::read(reader),
+            subscriptions: Subscriptions::read(reader),
             sms: Sms::read(reader),
             invoices: Invoices::read(reader),
             settings: Vec::new(),
@@ -188,6 +193,7 @@ impl PartialEq for Config {
             && self.mail == other.mail
             && self.webhooks == other.webhooks
             && self.alerts == other.alerts
+            && self.subscriptions == other.subscriptions
             && self.sms == other.sms
             && self.invoices == other.invoices
     }

@@ -15,6 +15,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0007_invoices.sql")),
     M::up(include_str!("../../migrations/0008_payments.sql")),
     M::up(include_str!("../../migrations/0009_telling.sql")),
+    M::up(include_str!("../../migrations/0010_subscriptions.sql")),
     M::up(include_str!("../../migrations/0012_jobs.sql")),
     M::up(include_str!("../../migrations/0013_numbers.sql")),
 ];

@@ -18,6 +18,7 @@ use crate::payments::packages::Error as PackageError;
 use crate::payments::refunds::Error as RefundError;
 use crate::payments::transfers::Error as TransferError;
 use crate::scheduler;
+use crate::subscriptions::Error as SubscriptionError;
 use crate::wallet::Error as WalletError;
 
 use super::error::{ApiError, Code, FieldError};
@@ -224,6 +225,29 @@ impl From<PaymentError> for ApiError {
                 Self::new(Code::Unavailable)
                     .message("The payment provider does not answer, and nothing was charged. Try again in a moment.")
                     .retry_after(5)
+            }
+        }
+    }
+}
+
+impl From<SubscriptionError> for ApiError {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::Db(error) => error.into(),
+            SubscriptionError::Payment(PaymentError::CardRequired) => Self::new(Code::PaymentMethodRequired)
+                .message("Save a card first: this is charged to a saved card."),
+            SubscriptionError::Payment(error) => error.into(),
+            SubscriptionError::Identity(error) => error.into(),
+            SubscriptionError::Wallet(error) => error.into(),
+            SubscriptionError::Terms(error) => error.into(),
+            SubscriptionError::Invoice(error) => error.into(),
+            SubscriptionError::Invalid(errors) => errors.into(),
+            SubscriptionError::NotFound => {
+                Self::new(Code::NotFound).message("There is no such plan or subscription.")
+            }
+            SubscriptionError::Conflict(why) => Self::new(Code::Conflict).message(why),
+            SubscriptionError::PriceChanged(total) => {
+                Self::new(Code::PriceChanged).message(format!("It costs {total} now: look at it again."))
             }
         }
     }

@@ -91,6 +91,8 @@ codes! {
         "The plan does not allow credit to be sent to another organization.";
     RefundTooLate = "refund_too_late", CONFLICT,
         "The time for asking for this money back is over: write to the operator.";
+    PriceChanged = "price_changed", CONFLICT, "It costs something else now: look at it again.";
+    PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The card was declined, and nothing was charged.";
     PaymentProvider = "payment_provider", BAD_GATEWAY,
         "The payment provider did not take the payment, and nothing was charged.";
     NotTestMode = "not_test_mode", CONFLICT, "This works only in test mode.";

@@ -47,6 +47,7 @@ use crate::onboarding::Welcome;
 use crate::outside::Guarded;
 use crate::payments::Desk;
 use crate::scheduler::{Cron, Scheduler, Worker};
+use crate::subscriptions::Office;
 use crate::vies::Register;
 use assets::Looks;
 use error::ApiError;
@@ -109,6 +110,8 @@ pub struct State {
     pub door: Arc<Authenticator>,
     /// Takes payments.
     pub desk: Desk,
+    /// Sells plans.
+    pub office: Office,
     /// Asks about VAT ids.
     pub register: Register,
     /// Who carries out what is done outside.

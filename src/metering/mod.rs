@@ -31,10 +31,12 @@ pub use row::{EventRow, ItemRow};
 pub use till::{Age, Leg, Pins, Prepared, Standing, Tariff, Till};
 pub use void::{VoidError, void_event};
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
-use crate::base::Timestamp;
-use crate::base::id::{OrganizationId, PlanVersionId, RateCardId};
+use crate::base::id::{MeterId, OrganizationId, PlanVersionId, RateCardId};
+use crate::base::{Quantity, Timestamp};
 use crate::db::{DbError, WriteTx};
 
 /// What prices an organization's usage from a time on.
@@ -76,8 +78,32 @@ pub fn set_price_terms(
         starts_at: terms.starts_at,
         plan_version: terms.plan_version,
         rate_card: terms.rate_card,
+        anchor: terms.starts_at,
+        first_cycle: BTreeMap::new(),
     };
-    Ok(sql::set_price_terms(conn, organization, row)?)
+    Ok(sql::set_price_terms(conn, organization, &row)?)
+}
+
+/// Puts an organization on a plan from now on. `anchor`: from when on its cycles are counted. `first_cycle`: what is included, by meter,
+/// in the cycle that is running now, where that is not what the plan says.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_plan(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    plan_version: PlanVersionId,
+    anchor: Timestamp,
+    first_cycle: BTreeMap<MeterId, Quantity>,
+) -> Result<(), DbError> {
+    let row = sql::TermsRow {
+        starts_at: tx.now(),
+        plan_version: Some(plan_version),
+        rate_card: None,
+        anchor,
+        first_cycle,
+    };
+    sql::set_price_terms(tx.conn()?, organization, &row)
 }
 
 /// Whether an organization has any usage.

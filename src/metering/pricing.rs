@@ -50,10 +50,11 @@ pub(super) fn pricing<'c>(
     let plan = plan_at(catalog, terms, at);
     let card = card_of(catalog, in_force, plan.map(|(_, terms)| terms))?;
     let (rate_version, rate) = catalog.rate(card, meter, at)?;
-    let allowance = plan.and_then(|(_, terms)| terms.allowances.get(&rate.meter).copied());
+    let allowance = included(terms, zone, plan, (meter, rate), at);
     // the plan's cycle, else the calendar month
     let cycle_start = (allowance.is_some() || rate.price.is_tiered()).then(|| match plan {
-        Some((anchor, terms)) => cycle_start(zone, anchor, terms.interval, at),
+        // what is included is included each month, also where a year is paid at once
+        Some((anchor, _)) => cycle_start(zone, anchor, Interval::Month, at),
         None => zone.start_of(zone.day_of(at).first_of_month()),
     });
     Some(Pricing { rate_version, rate, allowance, cycle_start })
@@ -115,7 +116,22 @@ fn plan_at<'c>(
 ) -> Option<(Timestamp, &'c PlanTerms)> {
     let in_force = terms.iter().find(|t| t.starts_at <= at)?;
     let (_, version) = catalog.plan_version(in_force.plan_version?)?;
-    Some((in_force.starts_at, &version.terms))
+    Some((in_force.anchor, &version.terms))
+}
+
+/// What the plan includes of a meter in the cycle that `at` falls in.
+fn included(
+    terms: &[TermsRow],
+    zone: &Zone,
+    plan: Option<(Timestamp, &PlanTerms)>,
+    (meter, rate): (MeterId, &Rate),
+    at: Timestamp,
+) -> Option<Quantity> {
+    let (anchor, plan) = plan?;
+    let in_force = terms.iter().find(|t| t.starts_at <= at)?;
+    let start = |at| cycle_start(zone, anchor, Interval::Month, at);
+    let first = in_force.first_cycle.get(&meter).filter(|_| start(at) == start(in_force.starts_at));
+    first.or_else(|| plan.allowances.get(&rate.meter)).copied()
 }
 
 fn card_of(catalog: &Snapshot, terms: Option<&TermsRow>, plan: Option<&PlanTerms>) -> Option<RateCardId> {

@@ -1,5 +1,7 @@
 //! Statements of usage.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::cycle::CycleHold;
@@ -36,36 +38,67 @@ pub(super) fn organization(
 }
 
 /// How usage is priced from a time on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct TermsRow {
     pub starts_at: Timestamp,
     pub plan_version: Option<PlanVersionId>,
     pub rate_card: Option<RateCardId>,
+    /// From which the plan's cycles are counted.
+    pub anchor: Timestamp,
+    /// What is included in the cycle in which it begins, where that is not what the plan says.
+    pub first_cycle: BTreeMap<MeterId, Quantity>,
 }
 
 /// All terms of an organization, newest first.
 pub(super) fn price_terms(conn: &Connection, organization: OrganizationId) -> Result<Vec<TermsRow>, DbError> {
     let mut statement = conn.prepare_cached(
-        "SELECT starts_at, plan_version_id, rate_card_id FROM price_terms
+        "SELECT starts_at, plan_version_id, rate_card_id, anchor, first_cycle FROM price_terms
          WHERE organization_id = ? ORDER BY starts_at DESC",
     )?;
-    let rows = statement.query_map([organization], |row| {
-        Ok(TermsRow { starts_at: row.get(0)?, plan_version: row.get(1)?, rate_card: row.get(2)? })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = statement.query([organization])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let first: BTreeMap<i64, i64> = match row.get::<_, Option<String>>(4)? {
+            Some(json) => serde_json::from_str(&json)
+                .map_err(|e| DbError::bad_row("price_terms", organization.number(), e))?,
+            None => BTreeMap::new(),
+        };
+        let included = |(meter, micros)| (MeterId::new(meter), Quantity::from_micros(micros));
+        all.push(TermsRow {
+            starts_at: row.get(0)?,
+            plan_version: row.get(1)?,
+            rate_card: row.get(2)?,
+            anchor: row.get(3)?,
+            first_cycle: first.into_iter().map(included).collect(),
+        });
+    }
+    Ok(all)
 }
 
 pub(super) fn set_price_terms(
     conn: &Connection,
     organization: OrganizationId,
-    terms: TermsRow,
+    terms: &TermsRow,
 ) -> Result<(), DbError> {
+    let first: BTreeMap<i64, i64> =
+        terms.first_cycle.iter().map(|(meter, units)| (meter.number(), units.micros())).collect();
+    let first = (!first.is_empty()).then(|| serde_json::to_string(&first)).transpose();
+    let first = first.map_err(|e| DbError::bad_row("price_terms", organization.number(), e))?;
     conn.prepare_cached(
-        "INSERT INTO price_terms (organization_id, starts_at, plan_version_id, rate_card_id) VALUES (?, ?, ?, ?)
+        "INSERT INTO price_terms (organization_id, starts_at, plan_version_id, rate_card_id, anchor, first_cycle)
+         VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (organization_id, starts_at)
-         DO UPDATE SET plan_version_id = excluded.plan_version_id, rate_card_id = excluded.rate_card_id",
+         DO UPDATE SET plan_version_id = excluded.plan_version_id, rate_card_id = excluded.rate_card_id,
+                       anchor = excluded.anchor, first_cycle = excluded.first_cycle",
     )?
-    .execute(params![organization, terms.starts_at, terms.plan_version, terms.rate_card])?;
+    .execute(params![
+        organization,
+        terms.starts_at,
+        terms.plan_version,
+        terms.rate_card,
+        terms.anchor,
+        first
+    ])?;
     Ok(())
 }
 

@@ -138,7 +138,12 @@ impl Desk {
             id: told,
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
-            customer: self.customer_if_taken(payment.organization).await?,
+            customer: match payment.extras.keep_card {
+                // a card is kept for somebody
+                true => Some(self.customer(payment.organization).await?),
+                false => self.customer_if_taken(payment.organization).await?,
+            },
+            keep_card: payment.extras.keep_card,
             form: if payment.extras.embedded { Form::Embedded } else { Form::Hosted },
             return_url: payment.extras.success_url.unwrap_or_else(|| self.return_url(id)),
             cancel_url: payment.extras.cancel_url.unwrap_or_else(|| self.return_url(id)),
@@ -159,6 +164,19 @@ impl Desk {
             }
             Err(trouble) => Err(trouble.into()),
         }
+    }
+
+    /// Has a payment made now, rather than when its work is taken up: its saved card charged, or a checkout.
+    ///
+    /// # Errors
+    /// See [`Error`]; it stands, and its work goes on with it.
+    pub async fn go_on(&self, id: PaymentId) -> Result<Payment, Error> {
+        let payment = self.db.read_blocking(|tx| get(tx, id))?;
+        if payment.extras.card.is_none() {
+            return self.begin(payment).await;
+        }
+        self.charge(id, 1).await?;
+        self.db.read_blocking(|tx| get(tx, id))
     }
 
     /// Carries out work of the outbox.

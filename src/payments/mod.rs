@@ -37,7 +37,7 @@ pub use rules::{Progress, Purchase, Reason, Settled, State, Step, Terms};
 pub use webhooks::{Received, WebhookError};
 
 use crate::base::decimal::MICROS;
-use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId};
+use crate::base::id::{GrantId, OrganizationId, PaymentId, PaymentMethodId};
 use crate::base::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::base::{FieldError, Page, Quantity, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
@@ -45,10 +45,11 @@ use crate::grants::Class;
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::identity::{self, Seller, SellerTerms};
 use crate::invoices::{self, Evidence, NewInvoice, NewLine, Paid, Quote};
-use crate::ledger::TransactionType;
+use crate::ledger::{AccountKind, TransactionType};
 use crate::outbox;
+use crate::revenue::fees;
 use crate::tax::Prices;
-use crate::wallet::{self, NewCredit};
+use crate::wallet::{self, NewCredit, Withdrawal};
 
 /// The source of grants that were paid for.
 pub const SOURCE: &str = "purchase";
@@ -59,6 +60,10 @@ pub const BONUS_SOURCE: &str = "bonus";
 pub const BEGIN: &str = "payment.begin";
 /// Work: charge a saved card. The subject is the payment's number.
 pub const CHARGE: &str = "payment.charge";
+/// Work: a plan's fee was paid. The subject is the payment's number. Carried out by whoever sells plans, and not once only.
+pub const FEE_PAID: &str = "subscription.paid";
+/// Work: a plan's fee was not paid, or nobody knows whether it was. The same.
+pub const FEE_FAILED: &str = "subscription.failed";
 /// How long whoever asked for a checkout has for it alone.
 const BEGIN_AFTER_MS: i64 = MINUTE_MS;
 
@@ -167,6 +172,8 @@ pub struct Extras {
     pub cancel_url: Option<String>,
     /// The customer pays on a page of the platform's own.
     pub embedded: bool,
+    /// What it is paid with is saved, for charges for which the customer is not there.
+    pub keep_card: bool,
 }
 
 /// Writes a payment down, and the work of having the provider make a checkout, or finds the one that was made under the
@@ -277,11 +284,12 @@ pub fn begun(tx: &WriteTx<'_>, id: PaymentId, checkout: Checkout) -> Result<Paym
 /// See [`Error`].
 pub fn refused(tx: &WriteTx<'_>, id: PaymentId) -> Result<(), Error> {
     let conn = tx.conn()?;
-    if let Step::Become(state) = get(conn, id)?.state.refused(tx.now()) {
+    let before = get(conn, id)?.state;
+    if let Step::Become(state) = before.clone().refused(tx.now()) {
         sql::set_state(conn, id, &state, None)?;
         telling::ended(tx, &get(conn, id)?)?;
     }
-    reload::after(tx, &get(conn, id)?)
+    after(tx, &before, &get(conn, id)?)
 }
 
 /// What became of something learned from a provider.
@@ -349,12 +357,89 @@ pub fn record(tx: &WriteTx<'_>, gateway: &str, reference: &str, seen: &Seen) -> 
     if payment.state != before {
         telling::ended(tx, &payment)?;
     }
-    reload::after(tx, &payment)?;
+    after(tx, &before, &payment)?;
     Ok(Recorded::Payment(Box::new(payment)))
+}
+
+/// Tells whoever had a payment made where it stands now.
+fn after(tx: &WriteTx<'_>, before: &State, payment: &Payment) -> Result<(), Error> {
+    if payment.purchase.plan.is_none() {
+        return reload::after(tx, payment);
+    }
+    let kind = match payment.state {
+        State::Settled(_) => FEE_PAID,
+        State::Failed { .. } => FEE_FAILED,
+        State::Created | State::Pending { .. } => return Ok(()),
+    };
+    if before.name() != payment.state.name() {
+        outbox::enqueue(tx, kind, &payment.id.number().to_string(), tx.now())?;
+    }
+    Ok(())
 }
 
 /// The money is there: the grants, the ledgers' transfers, the invoice and the payment's end, together.
 fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> Result<(), Error> {
+    let (grant, bonus) = if payment.purchase.plan.is_some() {
+        receive_fee(tx, payment)?;
+        (None, None)
+    } else {
+        give_credit(tx, payment)?
+    };
+    if let (true, Some(card)) = (payment.extras.keep_card, seen.card.as_ref()) {
+        cards::keep(tx, payment, card)?;
+    }
+    let card_country = seen.card.as_ref().and_then(|card| card.country);
+    let new = NewInvoice {
+        organization: payment.organization,
+        reference: payment.id.to_string(),
+        quote: payment.quote.clone(),
+        evidence: card_country
+            .map(|country| Evidence { source: "card_country".into(), country })
+            .into_iter()
+            .collect(),
+        paid: Some(Paid { at: tx.now(), with: seen.card.as_ref().map(Card::label).unwrap_or_default() }),
+    };
+    let invoice = invoices::issue(tx, &By::actor(Actor::System), &new)?.id;
+    let reference = payment.state.reference().unwrap_or(reference).to_owned();
+    let settled = Settled {
+        charge: seen.charge.clone().unwrap_or_else(|| reference.clone()),
+        reference,
+        at: tx.now(),
+        grant,
+        bonus,
+        invoice,
+    };
+    Ok(sql::set_state(tx.conn()?, payment.id, &State::Settled(settled), None)?)
+}
+
+/// The money for a plan's time: a line without credit. It is earned as that time passes.
+fn receive_fee(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
+    let amounts = payment.quote.amounts;
+    let money = fees::receive(tx, payment.id, payment.organization, amounts.net, amounts.tax)?;
+    let line = Withdrawal {
+        // nothing is set aside under it
+        reason: String::new(),
+        to: AccountKind::Refunded,
+        kind: TransactionType::Purchase,
+        description: payment.purchase.name(),
+        actor: payment.actor.clone(),
+        metadata: Some(format!("{{\"payment_id\":\"{}\"}}", payment.id)),
+        money,
+    };
+    wallet::withdraw_frozen(tx, payment.organization, line)?;
+    Ok(())
+}
+
+/// Notes that credit came with a plan's fee: where that is disputed, the credit is frozen.
+///
+/// # Errors
+/// When the database fails.
+pub fn came_with(tx: &WriteTx<'_>, payment: PaymentId, grant: GrantId) -> Result<(), DbError> {
+    sql::insert_fee_grant(tx.conn()?, payment, grant)
+}
+
+/// The credit that was paid for, and what comes on top.
+fn give_credit(tx: &WriteTx<'_>, payment: &Payment) -> Result<(Option<GrantId>, Option<GrantId>), Error> {
     let Purchase { credits, bonus, .. } = &payment.purchase;
     let amounts = payment.quote.amounts;
     let bought = |amount, class, source, description: String| NewCredit {
@@ -384,28 +469,7 @@ fn settle(tx: &WriteTx<'_>, payment: &Payment, reference: &str, seen: &Seen) -> 
     } else {
         None
     };
-    let card_country = seen.card.as_ref().and_then(|card| card.country);
-    let new = NewInvoice {
-        organization: payment.organization,
-        reference: payment.id.to_string(),
-        quote: payment.quote.clone(),
-        evidence: card_country
-            .map(|country| Evidence { source: "card_country".into(), country })
-            .into_iter()
-            .collect(),
-        paid: Some(Paid { at: tx.now(), with: seen.card.as_ref().map(Card::label).unwrap_or_default() }),
-    };
-    let invoice = invoices::issue(tx, &By::actor(Actor::System), &new)?.id;
-    let reference = payment.state.reference().unwrap_or(reference).to_owned();
-    let settled = Settled {
-        charge: seen.charge.clone().unwrap_or_else(|| reference.clone()),
-        reference,
-        at: tx.now(),
-        grant: grant.id,
-        bonus,
-        invoice,
-    };
-    Ok(sql::set_state(tx.conn()?, payment.id, &State::Settled(settled), None)?)
+    Ok((Some(grant.id), bonus))
 }
 
 /// True when this is other money than that which settled the payment.

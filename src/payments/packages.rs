@@ -43,6 +43,7 @@ impl Package {
             price: self.price,
             credits: self.credits,
             bonus: self.bonus,
+            plan: None,
             package: Some(self.code.clone()),
         }
     }

@@ -27,18 +27,32 @@ pub struct Purchase {
     pub bonus: Credits,
     /// The package it is, unless it is a custom amount.
     pub package: Option<String>,
+    /// Of a plan's fee, which buys no credit: what it is for, in words.
+    pub plan: Option<String>,
 }
 
 impl Purchase {
+    /// A plan's fee. `what` is for people.
+    #[must_use]
+    pub const fn fee(price: Money, what: String) -> Self {
+        Self { price, credits: Credits::ZERO, bonus: Credits::ZERO, package: None, plan: Some(what) }
+    }
+
     /// What it is called in a list.
     #[must_use]
     pub fn name(&self) -> String {
+        if let Some(plan) = &self.plan {
+            return plan.clone();
+        }
         self.package.as_ref().map_or_else(|| "Top-up".to_owned(), |code| format!("Package {code}"))
     }
 
     /// What it is, on an invoice and at the provider.
     #[must_use]
     pub fn description(&self) -> String {
+        if let Some(plan) = &self.plan {
+            return plan.clone();
+        }
         let bonus = if self.bonus.is_positive() { format!(" + {}", self.bonus) } else { String::new() };
         format!("{}: {}{bonus} credits", self.name(), self.credits)
     }
@@ -69,7 +83,7 @@ impl Terms {
             / i128::from(currency.minor_per_unit());
         let credits = i64::try_from(micros).map(Credits::from_micros);
         let credits = credits.map_err(|_| FieldError::new("amount", "too_large", "is too large"))?;
-        Ok(Purchase { price, credits, bonus: Credits::ZERO, package: None })
+        Ok(Purchase { price, credits, bonus: Credits::ZERO, package: None, plan: None })
     }
 
     /// What a custom amount of credit costs.
@@ -87,7 +101,7 @@ impl Terms {
             .map_err(|_| FieldError::new("credits", "too_large", "is too large"))?;
         let price = Money { minor, currency };
         self.within(price, "credits", &format!("{credits} credits"))?;
-        Ok(Purchase { price, credits, bonus: Credits::ZERO, package: None })
+        Ok(Purchase { price, credits, bonus: Credits::ZERO, package: None, plan: None })
     }
 
     fn within(&self, price: Money, field: &'static str, said: &str) -> Result<(), FieldError> {
@@ -158,8 +172,8 @@ pub struct Settled {
     pub charge: String,
     /// When.
     pub at: Timestamp,
-    /// The credit that was paid for.
-    pub grant: GrantId,
+    /// The credit that was paid for; a plan's fee buys none.
+    pub grant: Option<GrantId>,
     /// The credit on top.
     pub bonus: Option<GrantId>,
     /// What was issued for it.
@@ -385,7 +399,7 @@ mod tests {
                 reference: "cs".into(),
                 charge: "pi".into(),
                 at,
-                grant: GrantId::new(1),
+                grant: Some(GrantId::new(1)),
                 bonus: None,
                 invoice: InvoiceId::new(1),
             }),

@@ -16,7 +16,7 @@ use crate::invoices::Quote;
 
 const SELECT: &str = "SELECT id, organization_id, gateway, amount_minor, currency, credits, bonus, package, actor, created_at,
     state, reference, client_secret, checkout_url, progress, reason, ended_at, grant_id, bonus_grant_id, intent, quote,
-    charge, invoice_id, method_id, success_url, cancel_url, embedded
+    charge, invoice_id, method_id, success_url, cancel_url, embedded, plan, keep_card
     FROM payments";
 
 fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
@@ -30,6 +30,7 @@ fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
             credits: row.get(5)?,
             bonus: row.get(6)?,
             package: row.get(7)?,
+            plan: row.get(27)?,
         },
         quote: serde_json::from_str(&row.get::<_, String>(20)?)
             .map_err(|error| DbError::bad_row("payments", id.number(), error))?,
@@ -42,6 +43,7 @@ fn from_row(row: &Row<'_>) -> Result<Payment, DbError> {
             success_url: row.get(24)?,
             cancel_url: row.get(25)?,
             embedded: row.get(26)?,
+            keep_card: row.get(28)?,
         },
     })
 }
@@ -62,18 +64,16 @@ fn state(row: &Row<'_>) -> Result<Option<State>, DbError> {
             }
         }
         "settled" => {
-            let made: (Option<GrantId>, Option<InvoiceId>) = (row.get(17)?, row.get(22)?);
-            match (reference, row.get(21)?, ended_at, made) {
-                (Some(reference), Some(charge), Some(at), (Some(grant), Some(invoice))) => {
-                    Some(State::Settled(Settled {
-                        reference,
-                        charge,
-                        at,
-                        grant,
-                        bonus: row.get(18)?,
-                        invoice,
-                    }))
-                }
+            let invoice: Option<InvoiceId> = row.get(22)?;
+            match (reference, row.get(21)?, ended_at, invoice) {
+                (Some(reference), Some(charge), Some(at), Some(invoice)) => Some(State::Settled(Settled {
+                    reference,
+                    charge,
+                    at,
+                    grant: row.get(17)?,
+                    bonus: row.get(18)?,
+                    invoice,
+                })),
                 _ => None,
             }
         }
@@ -156,9 +156,9 @@ pub(super) fn insert(
     let agreed = serde_json::to_string(quote).map_err(|error| DbError::bad_row("payments", 0, error))?;
     conn.prepare_cached(
         "INSERT INTO payments (organization_id, gateway, amount_minor, tax_minor, quote, currency, credits, bonus, package, actor,
-                               intent_key, intent, created_at, state, method_id, success_url, cancel_url, embedded)
+                               intent_key, intent, created_at, state, method_id, success_url, cancel_url, embedded, plan, keep_card)
          VALUES (:organization, :gateway, :amount, :tax, :quote, :currency, :credits, :bonus, :package, :actor,
-                 :intent_key, :intent, :now, 'created', :method, :success_url, :cancel_url, :embedded)",
+                 :intent_key, :intent, :now, 'created', :method, :success_url, :cancel_url, :embedded, :plan, :keep_card)",
     )?
     .execute(named_params! {
         ":organization": new.organization,
@@ -178,6 +178,8 @@ pub(super) fn insert(
         ":success_url": extras.success_url,
         ":cancel_url": extras.cancel_url,
         ":embedded": extras.embedded,
+        ":plan": new.purchase.plan,
+        ":keep_card": extras.keep_card,
     })?;
     Ok(PaymentId::new(conn.last_insert_rowid()))
 }
@@ -214,7 +216,7 @@ pub(super) fn set_state(
             ":progress": now_at,
             ":reason": reason,
             ":ended_at": ended_at,
-            ":grant": made.map(|settled| settled.grant),
+            ":grant": made.and_then(|settled| settled.grant),
             ":bonus": made.and_then(|settled| settled.bonus),
             ":charge": made.map(|settled| &settled.charge),
             ":invoice": made.map(|settled| settled.invoice),
@@ -426,10 +428,12 @@ fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
             cancel_url: row.get(12)?,
             customer: row.get(13)?,
             form: Form::Hosted,
+            keep_card: row.get(14)?,
         },
+        card: row.get(15)?,
         standing: standing.ok_or_else(|| DbError::bad_row("sandbox_checkouts", 0, &reference))?,
         decline: decline.as_deref().and_then(Decline::from_name),
-        last4: row.get(14)?,
+        last4: row.get(16)?,
         settles_at: row.get(10)?,
         expires_at: row.get(11)?,
         checkout: Checkout {
@@ -442,7 +446,7 @@ fn sandbox_row(row: &Row<'_>, public_url: &str) -> Result<Session, DbError> {
 
 const SANDBOX: &str =
     "SELECT reference, request_key, client_secret, order_id, amount_minor, currency, description, return_url,
-    status, decline, settles_at, expires_at, cancel_url, customer, last4 FROM sandbox_checkouts";
+    status, decline, settles_at, expires_at, cancel_url, customer, keep_card, card, last4 FROM sandbox_checkouts";
 
 fn one_sandbox(
     conn: &Connection,
@@ -474,8 +478,8 @@ pub(super) fn sandbox_by_key(
 pub(super) fn insert_sandbox(conn: &Connection, session: &Session) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO sandbox_checkouts (reference, request_key, client_secret, order_id, amount_minor, currency,
-                                        description, return_url, status, expires_at, cancel_url, customer)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                        description, return_url, status, expires_at, cancel_url, customer, keep_card)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         session.checkout.reference,
@@ -489,20 +493,22 @@ pub(super) fn insert_sandbox(conn: &Connection, session: &Session) -> Result<(),
         session.standing.name(),
         session.expires_at,
         session.order.cancel_url,
-        session.order.customer
+        session.order.customer,
+        session.order.keep_card
     ])?;
     Ok(())
 }
 
 pub(super) fn update_sandbox(conn: &Connection, session: &Session) -> Result<(), DbError> {
     conn.prepare_cached(
-        "UPDATE sandbox_checkouts SET status = ?, decline = ?, last4 = ?, settles_at = ? WHERE reference = ?",
+        "UPDATE sandbox_checkouts SET status = ?, decline = ?, last4 = ?, settles_at = ?, card = ? WHERE reference = ?",
     )?
     .execute(params![
         session.standing.name(),
         session.decline.map(Decline::name),
         session.last4,
         session.settles_at,
+        session.card,
         session.checkout.reference
     ])?;
     Ok(())
@@ -621,12 +627,12 @@ pub(super) fn set_sandbox_complaint(
 
 /// Settled payments and grants that do not belong together: each answers the row and what is wrong with it, and should
 /// answer nothing.
-pub(super) const MISFITS: [(&str, &str); 7] = [
+pub(super) const MISFITS: [(&str, &str); 8] = [
     (
         "payments",
         "SELECT p.id, 'was settled, but its grant is not what was paid for' FROM payments p
          LEFT JOIN grants g ON g.account_id = p.grant_id
-         WHERE p.state = 'settled'
+         WHERE p.state = 'settled' AND p.plan IS NULL
            AND (g.organization_id IS NOT p.organization_id OR g.class IS NOT 'paid' OR g.source IS NOT 'purchase'
                 OR g.original IS NOT p.credits OR g.cost_minor IS NOT p.amount_minor
                 OR g.cost_currency IS NOT p.currency)
@@ -673,6 +679,15 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
          WHERE i.kind = 'invoice' AND i.reference GLOB 'pay_?????????????' GROUP BY i.id HAVING count(p.id) <> 1
          ORDER BY 1 LIMIT 1",
     ),
+    (
+        "payments",
+        "SELECT p.id, 'was settled, but its fee is not what was paid' FROM payments p
+         LEFT JOIN fees f ON f.payment_id = p.id
+         WHERE (p.state = 'settled' AND p.plan IS NOT NULL OR f.payment_id IS NOT NULL)
+           AND (p.state <> 'settled' OR p.plan IS NULL OR f.organization_id IS NOT p.organization_id
+                OR f.net_minor IS NOT p.amount_minor OR f.currency IS NOT p.currency)
+         ORDER BY p.id LIMIT 1",
+    ),
     // what credit cost was received for it with its tax, and nothing else was; but not again when it was sent on
     (
         "accounts",
@@ -682,6 +697,7 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
              SELECT cost_currency AS ledger, cost_minor AS minor FROM grants
              WHERE cost_minor IS NOT NULL AND source <> 'transfer'
              UNION ALL SELECT currency, tax_minor FROM payments WHERE state = 'settled'
+             UNION ALL SELECT currency, net_minor FROM fees
              UNION ALL SELECT currency, amount_minor FROM disputes WHERE state = 'won' AND withdrawn = 1),
          paid AS (SELECT ledger, sum(minor) AS minor FROM sold GROUP BY ledger)
          SELECT a.id, 'has received ' || coalesce(r.minor, 0) || ', but credit was sold for ' || coalesce(p.minor, 0)
@@ -689,6 +705,18 @@ pub(super) const MISFITS: [(&str, &str); 7] = [
          WHERE a.kind = 'cash' AND coalesce(r.minor, 0) <> coalesce(p.minor, 0) ORDER BY 1 LIMIT 1",
     ),
 ];
+
+/// The grants that came with a plan's fee.
+pub(super) fn fee_grants(conn: &Connection, payment: PaymentId) -> Result<Vec<GrantId>, DbError> {
+    let statement = "SELECT grant_id FROM fee_grants WHERE payment_id = ? ORDER BY grant_id";
+    db::collect(conn, statement, [payment], |row| Ok(row.get(0)?))
+}
+
+pub(super) fn insert_fee_grant(conn: &Connection, payment: PaymentId, grant: GrantId) -> Result<(), DbError> {
+    conn.prepare_cached("INSERT INTO fee_grants (grant_id, payment_id) VALUES (?, ?)")?
+        .execute(params![grant, payment])?;
+    Ok(())
+}
 
 /// Settled payments.
 pub(super) fn count_settled(conn: &Connection) -> Result<u64, DbError> {

@@ -5,6 +5,7 @@
 //! Figures are cumulative: a run posts the difference between what should have left deferred revenue by now and
 //! what has, in either direction, so a run that is missed, cut off or repeated changes nothing.
 
+pub mod fees;
 mod liability;
 mod rules;
 mod sql;
@@ -115,8 +116,9 @@ pub fn post_due(tx: &WriteTx<'_>, limit: u32) -> Result<usize, DbError> {
     let today = Zone::UTC.day_of(tx.now());
     let run = sql::run(conn)?;
     // another day, not a later one: where the clock was ahead and was set right, it goes on as well
+    let fees = |limit| fees::post_due(tx, Zone::UTC.start_of(today), limit);
     if run.done == Some(today) {
-        return Ok(0);
+        return fees(limit);
     }
     let found = sql::to_settle(conn, run.reached, limit)?;
     for paid in &found {
@@ -126,7 +128,9 @@ pub fn post_due(tx: &WriteTx<'_>, limit: u32) -> Result<usize, DbError> {
     let reached = found.last().map(|paid| paid.grant).filter(|_| !is_last);
     let done = if is_last { Some(today) } else { run.done };
     sql::set_run(conn, sql::Run { done, reached })?;
-    Ok(found.len())
+    let rest = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
+    let of_fees = if is_last { fees(rest)? } else { 0 };
+    Ok(found.len() + of_fees)
 }
 
 /// Brings one grant's money up to its credit, as it is now, and answers where it is; `None` for credit that nothing was paid for.

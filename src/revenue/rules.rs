@@ -57,6 +57,22 @@ impl Basis {
     }
 }
 
+/// What of a fee is earned when `elapsed` of `length` has passed: half a minor unit rounds up, all of it when the time is over,
+/// and never what was given back.
+#[must_use]
+pub fn earned_by_time(net: i64, returned: i64, elapsed: i64, length: i64) -> i64 {
+    let most = net.saturating_sub(returned).max(0);
+    if elapsed <= 0 {
+        return 0;
+    }
+    if elapsed >= length {
+        return most;
+    }
+    let (net, elapsed, length) = (i128::from(net), i128::from(elapsed), i128::from(length));
+    let share = (2 * net * elapsed + length) / (2 * length);
+    i64::try_from(share).unwrap_or(i64::MAX).min(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +132,31 @@ mod tests {
         ] {
             let basis = Basis { cost, original, gone, consumed, returned };
             assert_eq!(basis.goes_with(part), expected, "{basis:?} {part}");
+        }
+    }
+
+    #[test]
+    fn a_fee_is_earned_by_time() {
+        // net, returned, elapsed, length: earned
+        for (net, returned, elapsed, length, expected) in [
+            (2_900, 0, -1, 30, 0),
+            (2_900, 0, 0, 30, 0),
+            (2_900, 0, 15, 30, 1_450),
+            (1, 0, 14, 30, 0),
+            (1, 0, 15, 30, 1),
+            (2_900, 0, 30, 30, 2_900),
+            (2_900, 0, 31, 30, 2_900),
+            // the rest goes on being earned until nothing is left
+            (2_900, 1_000, 15, 30, 1_450),
+            (2_900, 1_000, 29, 30, 1_900),
+            (2_900, 2_900, 30, 30, 0),
+            (i64::MAX, 0, i64::MAX - 1, i64::MAX, i64::MAX - 1),
+        ] {
+            assert_eq!(
+                earned_by_time(net, returned, elapsed, length),
+                expected,
+                "{net} {returned} {elapsed}"
+            );
         }
     }
 

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::fees::Fee;
 use super::{Credit, Paid, Posted};
-use crate::base::id::GrantId;
-use crate::base::{Day, Money};
+use crate::base::id::{GrantId, OrganizationId, PaymentId};
+use crate::base::{Day, Money, Timestamp};
 use crate::db::{self, DbError};
 
 /// How far the daily run is.
@@ -109,6 +110,73 @@ pub(super) fn set_settled(conn: &Connection, grant: GrantId) -> Result<(), DbErr
     Ok(())
 }
 
+const FEE: &str =
+    "SELECT payment_id, net_minor, currency, starts_at, ends_at, earned, returned, earned_at FROM fees";
+
+fn fee_row(row: &Row<'_>) -> Result<Fee, DbError> {
+    let (starts, ends): (Option<Timestamp>, Option<Timestamp>) = (row.get(3)?, row.get(4)?);
+    Ok(Fee {
+        payment: row.get(0)?,
+        net: Money { minor: row.get(1)?, currency: row.get(2)? },
+        time: starts.zip(ends),
+        earned: row.get(5)?,
+        returned: row.get(6)?,
+        earned_at: row.get(7)?,
+    })
+}
+
+pub(super) fn insert_fee(
+    conn: &Connection,
+    payment: PaymentId,
+    organization: OrganizationId,
+    net: Money,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO fees (payment_id, organization_id, currency, net_minor, earned_at) VALUES (?, ?, ?, ?, ?)",
+    )?
+    .execute(params![payment, organization, net.currency, net.minor, now])?;
+    Ok(())
+}
+
+pub(super) fn place_fee(
+    conn: &Connection,
+    payment: PaymentId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<(), DbError> {
+    let statement = "UPDATE fees SET starts_at = ?1, ends_at = ?2, earned_at = min(earned_at, ?1)
+                     WHERE payment_id = ?3 AND starts_at IS NULL";
+    conn.prepare_cached(statement)?.execute(params![from, to, payment])?;
+    Ok(())
+}
+
+pub(super) fn fee(conn: &Connection, payment: PaymentId) -> Result<Option<Fee>, DbError> {
+    Ok(db::collect(conn, &format!("{FEE} WHERE payment_id = ?"), [payment], fee_row)?.pop())
+}
+
+/// Fees that are not earned to the end and were looked at before a time, the oldest of them first.
+pub(super) fn fees_to_earn(conn: &Connection, before: Timestamp, limit: u32) -> Result<Vec<Fee>, DbError> {
+    let tail = "WHERE open = 1 AND starts_at IS NOT NULL AND earned_at < ? ORDER BY earned_at LIMIT ?";
+    db::collect(conn, &format!("{FEE} {tail}"), params![before, limit], fee_row)
+}
+
+pub(super) fn set_fee(conn: &Connection, fee: &Fee) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "UPDATE fees SET earned = ?, returned = ?, earned_at = ?, open = ? WHERE payment_id = ?",
+    )?
+    .execute(params![fee.earned, fee.returned, fee.earned_at, fee.deferred().minor > 0, fee.payment])?;
+    Ok(())
+}
+
+/// Calls `f` with every fee.
+pub(super) fn each_fee<E: From<DbError>>(
+    conn: &Connection,
+    f: impl FnMut(Fee) -> Result<(), E>,
+) -> Result<(), E> {
+    db::collect(conn, &format!("{FEE} ORDER BY payment_id"), [], fee_row)?.into_iter().try_for_each(f)
+}
+
 /// Queries for money that does not fit, by table: each answers a row and what is wrong with it, and should answer nothing.
 pub(super) const MISFITS: [(&str, &str); 3] = [
     (
@@ -124,14 +192,18 @@ pub(super) const MISFITS: [(&str, &str); 3] = [
     // what came in for credit and has not left for any of the three reasons is deferred
     (
         "accounts",
-        "WITH posted AS (
-             SELECT g.cost_currency AS ledger, sum(m.earned) AS earned, sum(m.breakage) AS breakage,
-                    sum(g.cost_minor - ifnull(m.earned + m.breakage + m.returned, 0)) AS deferred
-             FROM grants g LEFT JOIN grant_money m ON m.grant_id = g.account_id WHERE g.cost_minor > 0 GROUP BY 1),
+        "WITH each AS (
+             SELECT g.cost_currency AS ledger, m.earned, m.breakage,
+                    g.cost_minor - ifnull(m.earned + m.breakage + m.returned, 0) AS deferred
+             FROM grants g LEFT JOIN grant_money m ON m.grant_id = g.account_id WHERE g.cost_minor > 0
+             UNION ALL SELECT currency, earned, 0, net_minor - earned - returned FROM fees),
+         posted AS (
+             SELECT ledger, sum(earned) AS earned, sum(breakage) AS breakage, sum(deferred) AS deferred FROM each
+             GROUP BY 1),
          held AS (
              SELECT id, ledger, kind, credits_posted - debits_posted AS minor FROM accounts
              WHERE kind IN ('revenue', 'breakage', 'deferred_revenue'))
-         SELECT h.id, 'holds ' || h.minor || ' of ' || h.kind || ', which is not what its grants come to' FROM held h
+         SELECT h.id, 'holds ' || h.minor || ' of ' || h.kind || ', which is not what its grants and fees come to' FROM held h
          LEFT JOIN posted p ON p.ledger = h.ledger
          WHERE h.minor <> ifnull(
              CASE h.kind WHEN 'revenue' THEN p.earned WHEN 'breakage' THEN p.breakage ELSE p.deferred END, 0)

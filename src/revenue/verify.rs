@@ -12,6 +12,9 @@ use crate::ledger::verify::{VerifyError, expect_equal, none_of};
 /// The first row that does not fit, by name.
 pub fn run(conn: &Connection) -> Result<(), VerifyError> {
     sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))?;
+    sql::each_fee(conn, |fee| {
+        expect_equal("fees", fee.payment.number(), "what was earned", &fee.earned, &fee.due(fee.earned_at))
+    })?;
     sql::each(conn, |paid, settled| {
         let row = paid.grant.number();
         let posted = paid.posted;

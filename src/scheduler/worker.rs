@@ -7,6 +7,7 @@ use crate::limits;
 use crate::notifications::{self, Courier};
 use crate::outbox::{self, Failure, Lane, Work};
 use crate::payments::{Desk, Error};
+use crate::subscriptions::{self, Office};
 use crate::vies::Register;
 use crate::wallet;
 
@@ -23,13 +24,14 @@ pub struct Worker {
     register: Option<Register>,
     courier: Option<(Courier, notifications::Terms)>,
     thresholds: Vec<Credits>,
+    office: Option<Office>,
 }
 
 impl Worker {
     /// One that hands work about money to `desk`.
     #[must_use]
     pub const fn new(db: Db, desk: Desk) -> Self {
-        Self { db, desk, register: None, courier: None, thresholds: Vec::new() }
+        Self { db, desk, register: None, courier: None, thresholds: Vec::new(), office: None }
     }
 
     /// The same, that hands work about VAT ids to `register`.
@@ -48,6 +50,12 @@ impl Worker {
     #[must_use]
     pub fn with_thresholds(self, thresholds: Vec<Credits>) -> Self {
         Self { thresholds, ..self }
+    }
+
+    /// The same, that has plans renewed by `office`.
+    #[must_use]
+    pub fn with_office(self, office: Office) -> Self {
+        Self { office: Some(office), ..self }
     }
 
     /// Has the register asked about VAT ids that it said nothing about for long. Answers how many.
@@ -70,6 +78,7 @@ impl Worker {
                 let done = self.db.write(move |tx| limits::window_ended(tx, &work.subject));
                 Ok(done.await?)
             }
+            "subscription" if let Some(office) = &self.office => office.carry_out(work).await,
             "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
@@ -112,10 +121,14 @@ impl Worker {
         loop {
             let count = outbox::step(&self.db, Lane::Money, STEP, |work| self.carry_out(work)).await?;
             let asked = self.desk.reconcile().await?;
-            if count + asked == 0 {
+            let renewed = match &self.office {
+                Some(office) => office.run_due().await.map_err(subscriptions_failed)?,
+                None => 0,
+            };
+            if count + asked + renewed == 0 {
                 return Ok(done);
             }
-            done += count + asked;
+            done += count + asked + renewed;
         }
     }
 
@@ -145,6 +158,15 @@ impl Worker {
             }
             done += told + sent;
         }
+    }
+}
+
+/// The same of plans.
+fn subscriptions_failed(error: subscriptions::Error) -> Error {
+    match error {
+        subscriptions::Error::Db(error) => Error::Db(error),
+        subscriptions::Error::Payment(error) => error,
+        other => Error::Db(DbError::bad_row("subscriptions", 0, other)),
     }
 }
 

@@ -162,6 +162,7 @@ async fn publish(kit: &Kit, case: u32, setting: &Setting) -> PriceTerms {
                 allowances: allowances.into_iter().collect(),
                 rate_card: card.parse().expect("code"),
                 rollover: false,
+                rollover_cap: None,
                 credit_transfer: false,
                 listed: true,
             },

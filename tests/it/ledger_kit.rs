@@ -194,6 +194,7 @@ impl Kit {
         self.db().read_blocking(|tx| {
             let summary = calls::verify::run(tx.conn())?;
             payments::verify::run(tx.conn())?;
+            tollbook::subscriptions::verify(tx.conn())?;
             Ok(summary)
         })
     }

@@ -505,7 +505,7 @@ impl Shop {
 
     fn grant(&self, payment: &Payment) -> GrantId {
         match self.payment(payment).state {
-            payments::State::Settled(settled) => settled.grant,
+            payments::State::Settled(settled) => settled.grant.unwrap(),
             state => panic!("{state:?}"),
         }
     }

@@ -59,7 +59,7 @@ impl Shop {
         self.kit.write(move |tx| sandbox::give_card(tx, &reference, number)).await.unwrap();
     }
 
-    async fn save(&self, number: &'static str) -> PaymentMethodId {
+    pub(crate) async fn save(&self, number: &'static str) -> PaymentMethodId {
         let setup = self.ask_for_card().await;
         self.give_card(&setup, number).await;
         match self.desk.ask_about_card(setup.id).await.unwrap().state {
@@ -134,7 +134,7 @@ impl Shop {
         self.line.charges.load(Ordering::SeqCst)
     }
 
-    fn count(&self, statement: &'static str) -> i64 {
+    pub(crate) fn count(&self, statement: &'static str) -> i64 {
         let found = self
             .kit
             .db()

@@ -292,6 +292,7 @@ impl Walk<'_> {
                 price: Money { minor: i64::try_from(minor)?, currency },
                 credits: amount,
                 bonus: Credits::ZERO,
+                plan: None,
                 package: None,
             },
             actor: people::BY.actor.to_string(),
@@ -309,6 +310,7 @@ impl Walk<'_> {
                 customer: None,
                 form: Form::Hosted,
                 return_url: String::new(),
+                keep_card: false,
                 cancel_url: String::new(),
             };
             let (order_id, amount) = (order.id.clone(), order.amount);

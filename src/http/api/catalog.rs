@@ -295,18 +295,21 @@ struct TermsShape {
     /// `month` or `year`.
     #[schema(value_type = IntervalShape)]
     interval: String,
-    /// Credit granted at the beginning of each interval.
+    /// Credit granted at the beginning of each month, also where a year is paid at once.
     #[serde(default)]
     plan_credits: Credits,
-    /// Units included in each interval, by meter, in the meter's unit.
+    /// Units included in each month, by meter, in the meter's unit.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, Quantity>)]
     allowances: BTreeMap<String, Quantity>,
     /// The rate card that prices everything else.
     rate_card: Code,
-    /// Whether what is left of the plan credits stays when the interval ends.
+    /// Whether what is left of the plan credits stays when the month ends.
     #[serde(default)]
     rollover: bool,
+    /// At most so much of it stays; all of it, if none is given. Goes only with `rollover`.
+    #[serde(default)]
+    rollover_cap: Option<Credits>,
     /// Whether credit may be moved to another organization.
     #[serde(default)]
     credit_transfer: bool,

@@ -98,6 +98,7 @@ async fn checkout(
         success_url: Some(input.success_url.clone()),
         cancel_url: Some(input.cancel_url.clone()),
         embedded: false,
+        keep_card: false,
     };
     let payment = state.desk.start_with(new, extras).await?;
     request.answer(&state, &admitted, StatusCode::CREATED, view(payment)?).await

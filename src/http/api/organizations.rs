@@ -21,6 +21,7 @@ use crate::identity::organizations::{self, Change, Filter};
 use crate::identity::{NewOrganization, OrganizationRef, Scope, Status, settings};
 use crate::metering;
 use crate::onboarding::{self, Prices};
+use crate::subscriptions;
 
 const LIST: &str = "organizations";
 const ADMIN: Access = Access::operator(Scope::Admin);
@@ -294,7 +295,8 @@ struct NewPrices {
 /// Set what prices an organization's usage from now on; what was charged keeps its price
 #[utoipa::path(put, path = "/admin/organizations/{id}/prices", tag = "admin", request_body = NewPrices,
     params(("id" = String, Path, description = "`org_…`, or `ext:` and the platform's own id.")),
-    responses((status = 200, description = "The organization.", body = Organization)))]
+    responses((status = 200, description = "The organization.", body = Organization),
+        (status = 409, description = "It has a subscription, which says what it pays: `conflict`.")))]
 async fn set_prices(
     state: web::Data<State>,
     admitted: Admitted,
@@ -305,6 +307,7 @@ async fn set_prices(
     let prices = Prices { plan: input.plan, rate_card: input.rate_card };
     let changed = state.db.write(move |tx| -> Result<_, ApiError> {
         let id = organizations::find(tx.conn()?, &name)?.id;
+        subscriptions::may_assign(tx.conn()?, id)?;
         Ok(onboarding::set_prices(tx, &by, id, &prices)?)
     });
     let changed = changed.await?;

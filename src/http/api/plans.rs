@@ -31,11 +31,13 @@ struct Plan {
     price: Money,
     /// `month` or `year`.
     interval: &'static str,
-    /// Credit granted at the beginning of each interval.
+    /// Credit granted at the beginning of each month, also where a year is paid at once.
     plan_credits: Credits,
-    /// What is left of the plan credits stays when the interval ends.
+    /// What is left of the plan credits stays when the month ends.
     rollover: bool,
-    /// Units included in each interval.
+    /// At most so much of it stays; all of it, if null.
+    rollover_cap: Option<Credits>,
+    /// Units included in each month.
     allowances: Vec<Allowance>,
     /// The prices of everything that is not included.
     #[schema(value_type = Vec<RateShape>)]
@@ -92,6 +94,7 @@ fn view(catalog: &Snapshot, plan: &Offered, now: Timestamp) -> Option<Plan> {
         },
         plan_credits: terms.plan_credits,
         rollover: terms.rollover,
+        rollover_cap: terms.rollover_cap,
         allowances: allowances.collect(),
         overage: overage.collect(),
         rates,

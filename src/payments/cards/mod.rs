@@ -233,7 +233,7 @@ pub fn record(
             failed(tx, setup.id)?;
         }
         (Status::Paid, Some(card)) => {
-            let method = save(tx, &setup, card)?;
+            let method = save(tx, (setup.organization, &setup.gateway), &setup.actor, card)?;
             sql::set_settled(conn, setup.id, reference, method, tx.now())?;
         }
         // a part may end before the whole
@@ -244,19 +244,36 @@ pub fn record(
 }
 
 /// The provider keeps a card: it is saved, the first as the default.
-fn save(tx: &WriteTx<'_>, setup: &CardSetup, card: &Card) -> Result<PaymentMethodId, Error> {
+fn save(
+    tx: &WriteTx<'_>,
+    (organization, gateway): (OrganizationId, &str),
+    actor: &str,
+    card: &Card,
+) -> Result<PaymentMethodId, Error> {
     let conn = tx.conn()?;
-    if let Some(known) = sql::by_reference(conn, &setup.gateway, &card.reference)? {
+    if let Some(known) = sql::by_reference(conn, gateway, &card.reference)? {
         return Ok(known.id);
     }
-    let first = list(conn, setup.organization)?.is_empty();
-    let id = sql::insert(conn, setup, card, first, tx.now())?;
+    let first = list(conn, organization)?.is_empty();
+    let id = sql::insert(conn, (organization, gateway), card, first, tx.now())?;
     let method = any(conn, id)?;
     announce_later(tx, &method)?;
-    let by = By::actor(setup.actor.parse().unwrap_or(Actor::System));
+    let by = By::actor(actor.parse().unwrap_or(Actor::System));
     let what = Difference::new().with("card", method.label()).with("ends", method.ends());
-    audit::record(tx, &by, "payment_method.add", id, Some(setup.organization), &what)?;
+    audit::record(tx, &by, "payment_method.add", id, Some(organization), &what)?;
     Ok(id)
+}
+
+/// The card that a payment was made with is kept by the provider: it is saved, and the default from now on.
+pub(super) fn keep(tx: &WriteTx<'_>, payment: &super::Payment, card: &Card) -> Result<(), Error> {
+    if card.reference.is_empty() {
+        return Ok(());
+    }
+    let id = save(tx, (payment.organization, &payment.gateway), &payment.actor, card)?;
+    if !any(tx.conn()?, id)?.removed {
+        sql::set_default(tx.conn()?, payment.organization, Some(id))?;
+    }
+    Ok(())
 }
 
 fn announce_later(tx: &WriteTx<'_>, method: &Method) -> Result<(), DbError> {

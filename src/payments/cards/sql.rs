@@ -50,7 +50,7 @@ pub(super) fn by_reference(
 
 pub(super) fn insert(
     conn: &Connection,
-    setup: &CardSetup,
+    (organization, gateway): (OrganizationId, &str),
     card: &Card,
     is_default: bool,
     now: Timestamp,
@@ -61,8 +61,8 @@ pub(super) fn insert(
          VALUES (:organization, :gateway, :reference, :brand, :last4, :month, :year, :is_default, :now)",
     )?
     .execute(named_params! {
-        ":organization": setup.organization,
-        ":gateway": setup.gateway,
+        ":organization": organization,
+        ":gateway": gateway,
         ":reference": card.reference,
         ":brand": card.brand,
         ":last4": card.last4,

@@ -192,7 +192,8 @@ fn open(tx: &WriteTx<'_>, payment: &super::Payment, seen: &DisputeSeen) -> Resul
 fn lay_claim(tx: &WriteTx<'_>, dispute: &Dispute, payment: &super::Payment) -> Result<(), Error> {
     let Standing::Settled(settled) = &payment.state else { return Err(Error::NotSettled) };
     let mut wanted = Vec::new();
-    for grant in [Some(settled.grant), settled.bonus].into_iter().flatten() {
+    let came_with = payments_sql::fee_grants(tx.conn()?, payment.id)?;
+    for grant in [settled.grant, settled.bonus].into_iter().flatten().chain(came_with) {
         let original = grants::get(tx.conn()?, grant)?.map_or(Credits::ZERO, |grant| grant.original);
         wanted.push((grant, part_of(original, dispute.amount, payment.quote.amounts.total)));
     }
@@ -310,31 +311,44 @@ fn take_loss(
         money.push(transfer(tx, parts.tax, AccountKind::TaxPayable, AccountKind::Disputes)?);
     }
     let frozen = wallet::frozen(conn, &dispute.freeze_reason())?;
-    let of_grant = |draw: &&Draw| draw.account.number() == settled.grant.number();
+    let of_grant = |draw: &&Draw| settled.grant.is_some_and(|grant| draw.account.number() == grant.number());
     let credits = frozen.iter().find(of_grant).map_or(Credits::ZERO, |draw| draw.amount);
-    if let Some(standing) = revenue::catch_up(tx, settled.grant)? {
+    let Some(grant) = settled.grant else {
+        let most = Money { minor: net, ..given_back };
+        money.extend(revenue::fees::give_back(tx, payment.id, most, AccountKind::Disputes)?);
+        money.retain(|moved| moved.amount != 0);
+        claw(tx, dispute, money)?;
+        return Ok(credit_note);
+    };
+    if let Some(standing) = revenue::catch_up(tx, grant)? {
         // what comes later was credited with the first
         let most = if is_first { net } else { standing.deferred.minor };
-        let cost = grants::get(conn, settled.grant)?.map_or(0, |grant| {
+        let cost = grants::get(conn, grant)?.map_or(0, |grant| {
             let exact = i128::from(standing.cost.minor) * i128::from(credits.micros())
                 / i128::from(grant.original.micros().max(1));
             i64::try_from(exact).unwrap_or(standing.cost.minor)
         });
         let owed = Money { minor: cost.min(standing.deferred.minor).min(most), ..standing.deferred };
-        money.push(revenue::give_back(tx, settled.grant, credits, owed, AccountKind::Disputes)?);
+        money.push(revenue::give_back(tx, grant, credits, owed, AccountKind::Disputes)?);
     }
     money.retain(|moved| moved.amount != 0);
+    claw(tx, dispute, money)?;
+    Ok(credit_note)
+}
+
+/// Takes what is frozen for a dispute, with the money that goes with it.
+fn claw(tx: &WriteTx<'_>, dispute: &Dispute, money: Vec<Move>) -> Result<(), Error> {
     let withdrawal = Withdrawal {
         reason: dispute.freeze_reason(),
         to: AccountKind::ClawedBack,
         kind: TransactionType::Clawback,
         description: "Dispute lost: what was left of the credit was taken back".into(),
-        actor: by.actor.to_string(),
+        actor: Actor::System.to_string(),
         metadata: Some(metadata(dispute)),
         money,
     };
     wallet::withdraw_frozen(tx, dispute.organization, withdrawal)?;
-    Ok(credit_note)
+    Ok(())
 }
 
 /// The credit that a part of what was paid stands for: rounded up, and all of it for all of the money.

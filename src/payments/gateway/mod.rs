@@ -50,6 +50,8 @@ pub struct Order {
     pub return_url: String,
     /// Where the customer comes back to without having paid.
     pub cancel_url: String,
+    /// The card is kept, to be charged when the customer is not there. Needs a customer.
+    pub keep_card: bool,
 }
 
 /// What a provider made of an order.

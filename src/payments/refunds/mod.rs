@@ -150,22 +150,25 @@ impl Sale {
         let left = left_beside(conn, under_way, &invoice)?;
         let inquiry = disputes::inquiry(conn, payment.id)?;
         let spare = wallet::spare(conn, payment.organization, (inquiry.as_deref(), now))?;
-        let basis = Self::basis(conn, &settled, under_way, (left.net.minor, &spare))?;
+        let basis = match settled.grant {
+            Some(grant) => Self::basis(conn, (grant, &settled), under_way, (left.net.minor, &spare))?,
+            None => Basis::of_fee(left.net.minor),
+        };
         Ok(Self { payment, settled, invoice, left, basis })
     }
 
     fn basis(
         conn: &Connection,
-        settled: &Settled,
+        (grant, settled): (GrantId, &Settled),
         under_way: sql::UnderWay,
         (left, spare): (i64, &[(GrantId, Credits)]),
     ) -> Result<Basis, Error> {
-        let grant = grants::get(conn, settled.grant)?.ok_or(Error::NotFound("grant"))?;
+        let grant = grants::get(conn, grant)?.ok_or(Error::NotFound("grant"))?;
         // what has gone to the overdraft was used, wherever it is repaid from
         let free = |grant: &grants::GrantRow| {
             spare.iter().find(|(id, _)| *id == grant.id).map_or(0, |(_, free)| free.micros())
         };
-        let money = revenue::standing(conn, settled.grant)?;
+        let money = revenue::standing(conn, grant.id)?;
         let bonus = match settled.bonus.filter(|_| !under_way.bonus_settled) {
             Some(bonus) => grants::get(conn, bonus)?,
             None => None,
@@ -181,7 +184,7 @@ impl Sale {
             bonus_used: bonus.as_ref().map_or(0, bonus_gone),
             bonus_free,
             // what was sent on with credit is the receiver's to use
-            left: left.saturating_sub(sql::sent_on(conn, settled.grant)?),
+            left: left.saturating_sub(sql::sent_on(conn, grant.id)?),
         })
     }
 
@@ -242,10 +245,19 @@ impl Sale {
         })
     }
 
+    /// Which part of it a reason is about: a plan's fee is in no credit, so nothing of it is unused.
+    const fn part(&self, reason: Reason) -> Part {
+        match (self.settled.grant, reason) {
+            (None, Reason::Duplicate) => Part::Used,
+            (_, reason) => reason.part(),
+        }
+    }
+
     /// What is set aside for it: how much of which grant.
     fn grants(&self, taken: &Taken) -> Vec<(GrantId, Credits)> {
         let bonus = self.settled.bonus.map(|bonus| (bonus, taken.bonus));
-        [(self.settled.grant, taken.credits)].into_iter().chain(bonus).collect()
+        let paid = self.settled.grant.map(|grant| (grant, taken.credits));
+        paid.into_iter().chain(bonus).collect()
     }
 }
 
@@ -297,6 +309,9 @@ pub fn may_request(
     now: Timestamp,
 ) -> Result<bool, DbError> {
     let Standing::Settled(settled) = &payment.state else { return Ok(false) };
+    if settled.grant.is_none() {
+        return Ok(false);
+    }
     Ok(!is_late(settled, within_days, now) && !sql::is_requested(conn, payment.id)?)
 }
 
@@ -323,15 +338,19 @@ pub fn request(
     let payment = payments_sql::get(conn, wish.payment)?.filter(|found| found.organization == organization);
     let payment = payment.ok_or(Error::NotFound("payment"))?;
     let sale = Sale::read(conn, payment.id, tx.now())?;
+    if sale.settled.grant.is_none() {
+        let text = "is for a plan, whose time is not given back: ask us where something went wrong";
+        return Err(Error::Invalid(vec![FieldError::new("payment_id", "not_refundable", text)]));
+    }
     if is_late(&sale.settled, within_days, tx.now()) {
         return Err(Error::TooLate);
     }
     if sql::is_requested(conn, payment.id)? {
         return Err(Error::AskedAlready);
     }
-    let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
+    let total = wish.total.map_or_else(|| sale.with_tax(sale.most(sale.part(wish.reason))), Ok)?;
     // said now rather than when it is decided
-    sale.taken(total, wish.reason.part())?;
+    sale.taken(total, sale.part(wish.reason))?;
     let refund = insert(tx, by, &sale, wish, total, None)?;
     note(tx, by, "refund.requested", &refund)?;
     Ok(refund)
@@ -356,9 +375,9 @@ pub fn decline(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error>
 pub fn approve(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error> {
     let refund = undecided(tx, id)?;
     let sale = Sale::read(tx.conn()?, refund.payment, tx.now())?;
-    let most = sale.with_tax(sale.most(refund.reason.part()))?;
+    let most = sale.with_tax(sale.most(sale.part(refund.reason)))?;
     let total = Money { minor: refund.total.minor.min(most.minor), ..refund.total };
-    let taken = sale.taken(total, refund.reason.part())?;
+    let taken = sale.taken(total, sale.part(refund.reason))?;
     decide(tx, by, &sale, &refund, (total, &taken))
 }
 
@@ -368,9 +387,9 @@ pub fn approve(tx: &WriteTx<'_>, by: &By, id: RefundId) -> Result<Refund, Error>
 /// See [`Error`].
 pub fn give(tx: &WriteTx<'_>, by: &By, wish: &Wish) -> Result<Refund, Error> {
     let sale = Sale::read(tx.conn()?, wish.payment, tx.now())?;
-    let total = wish.total.map_or_else(|| sale.with_tax(sale.most(wish.reason.part())), Ok)?;
+    let total = wish.total.map_or_else(|| sale.with_tax(sale.most(sale.part(wish.reason))), Ok)?;
     // before anything is written: the error is about what was asked for
-    let taken = sale.taken(total, wish.reason.part())?;
+    let taken = sale.taken(total, sale.part(wish.reason))?;
     let refund = insert(tx, by, &sale, wish, total, Some(&taken))?;
     decide(tx, by, &sale, &refund, (total, &taken))
 }
@@ -608,7 +627,7 @@ fn made_elsewhere(tx: &WriteTx<'_>, gateway: &str, seen: &RefundSeen) -> Result<
         reason: Reason::Elsewhere,
         note: seen.reference.clone(),
     };
-    let taken = sale.taken(seen.amount, wish.reason.part())?;
+    let taken = sale.taken(seen.amount, sale.part(wish.reason))?;
     let refund = insert(tx, &by, &sale, &wish, seen.amount, Some(&taken))?;
     set_aside(tx, &sale, &refund, (seen.amount, &taken))?;
     let refund = get(conn, refund.id)?;
@@ -650,9 +669,12 @@ fn succeed(tx: &WriteTx<'_>, refund: &Refund, reference: &str) -> Result<(), Err
         paid: Some(Paid { at: tx.now(), with: String::new() }),
     };
     let credit_note = invoices::credit_note(tx, &by, &note_of)?.id;
-    let mut money =
-        vec![revenue::give_back(tx, settled.grant, taken.credits, taken.unused, AccountKind::Cash)?];
-    let used = taken.net.minor.saturating_sub(taken.unused.minor);
+    let unearned = match settled.grant {
+        Some(grant) => Some(revenue::give_back(tx, grant, taken.credits, taken.unused, AccountKind::Cash)?),
+        None => revenue::fees::give_back(tx, payment.id, taken.net, AccountKind::Cash)?,
+    };
+    let used = taken.net.minor.saturating_sub(unearned.map_or(0, |moved| moved.amount));
+    let mut money: Vec<Move> = unearned.into_iter().collect();
     for (from, minor) in [(AccountKind::Refunds, used), (AccountKind::TaxPayable, taken.tax.minor)] {
         let book = Book::Money(taken.net.currency);
         money.push(Move {

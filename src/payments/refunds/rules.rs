@@ -108,6 +108,12 @@ pub struct Unused {
 }
 
 impl Basis {
+    /// A plan's fee: nothing of it is in credit.
+    #[must_use]
+    pub const fn of_fee(left: i64) -> Self {
+        Self { cost: 0, original: 1, free: 0, deferred: 0, bonus_used: 0, bonus_free: 0, left }
+    }
+
     /// The unused part. A bonus is for keeping the purchase: whoever gives a part of it back gives the bonus back, in
     /// credit that was paid for if the bonus is used. So nobody gets more by buying, using and giving back than by
     /// buying what was used.

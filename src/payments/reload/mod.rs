@@ -262,6 +262,10 @@ pub(super) fn unanswered(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Erro
     audit::record(tx, &by, "payment.unanswered", payment.id, Some(organization), &what)?;
     let detail = format!("{} was charged, or not", payment.quote.amounts.total);
     concerns::raise(tx, concerns::Kind::Charge, payment.id, &detail, Some(organization))?;
+    if payment.purchase.plan.is_some() {
+        outbox::enqueue(tx, super::FEE_FAILED, &payment.id.number().to_string(), tx.now())?;
+        return Ok(());
+    }
     match sql::get(tx.conn()?, organization)? {
         Some(mut reload) if reload.standing.in_flight == Some(payment.id) => {
             reload.standing.in_flight = None;

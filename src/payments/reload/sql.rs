@@ -91,7 +91,7 @@ pub(super) fn spent_since(
     let sum: Option<i64> = conn
         .prepare_cached(
             "SELECT sum(amount_minor + tax_minor) FROM payments
-             WHERE method_id IS NOT NULL AND organization_id = ? AND created_at >= ? AND state <> 'failed'",
+             WHERE method_id IS NOT NULL AND organization_id = ? AND created_at >= ? AND state <> 'failed' AND plan IS NULL",
         )?
         .query_row(params![organization, since], |row| row.get(0))
         .optional()?
@@ -106,7 +106,8 @@ pub(super) fn past(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<PaymentId>, DbError> {
-    let statement = "SELECT id FROM payments WHERE method_id IS NOT NULL AND organization_id = ? AND id < ?
+    let statement = "SELECT id FROM payments
+                     WHERE method_id IS NOT NULL AND organization_id = ? AND id < ? AND plan IS NULL
                      ORDER BY created_at DESC, id DESC LIMIT ?";
     let before = before.unwrap_or(i64::MAX);
     db::collect(conn, statement, params![organization, before, limit], |row| Ok(row.get(0)?))

@@ -459,6 +459,7 @@ fn add_plan(tx: &WriteTx<'_>, code: &str, plan: &price::Plan) -> Result<String, 
         allowances,
         rate_card: plan.card.parse().expect("code"),
         rollover: false,
+        rollover_cap: None,
         credit_transfer: false,
         listed: true,
     };

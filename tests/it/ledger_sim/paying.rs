@@ -164,6 +164,7 @@ fn order(
         price: euro(price),
         credits: Credits::from_micros(credits),
         bonus: Credits::from_micros(bonus),
+        plan: None,
         package: (bonus > 0).then(|| "some".to_owned()),
     };
     let mut fingerprint = [0; 32];

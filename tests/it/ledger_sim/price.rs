@@ -169,7 +169,7 @@ impl Prices {
         let allowance = plan.and_then(|(_, plan)| plan.allowances.get(meter).copied());
         let tiered = !matches!(rate.price, Price::Flat(_));
         let cycle = (tiered || allowance.is_some()).then(|| match plan {
-            Some((anchor, plan)) => cycle_start(zone, anchor, if plan.yearly { 12 } else { 1 }, at),
+            Some((anchor, _)) => cycle_start(zone, anchor, 1, at),
             None => month_start(zone, at),
         });
         Some(Found { card, version, rate, allowance, cycle })

@@ -49,6 +49,7 @@ fn order(form: Form, customer: Option<&str>) -> Order {
         form,
         return_url: "https://desk.example/topup/pay_1".into(),
         cancel_url: "https://desk.example/topup".into(),
+        keep_card: false,
     }
 }
 

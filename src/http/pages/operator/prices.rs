@@ -22,6 +22,7 @@ use crate::http::route::Table;
 use crate::identity::organizations;
 use crate::metering;
 use crate::onboarding::{self, Prices};
+use crate::subscriptions;
 
 const PATH: &str = "/operator/organizations/{id}/prices";
 
@@ -88,10 +89,13 @@ async fn set(
     let by = admitted.by()?;
     let some = |name: &str| Some(form.text(name).to_owned()).filter(|text| !text.is_empty());
     let wanted = Prices { plan: some("plan"), rate_card: some("rate_card") };
-    let write = state.db.write(move |tx| onboarding::set_prices(tx, &by, id, &wanted));
+    let write = state.db.write(move |tx| -> Result<_, ApiError> {
+        subscriptions::may_assign(tx.conn()?, id)?;
+        Ok(onboarding::set_prices(tx, &by, id, &wanted)?)
+    });
     let error = match write.await {
         Ok(_) => return Ok(redirect(&done_at(id, "prices"))),
-        Err(error) => ApiError::from(error),
+        Err(error) => error,
     };
     let form = refused(&form, &["plan", "rate_card"], &[], error, &admitted)?;
     let shared = state.clone();

@@ -123,6 +123,8 @@ pub struct Session {
     pub settles_at: Option<Timestamp>,
     /// Until when it can be paid.
     pub expires_at: Timestamp,
+    /// The card that was kept.
+    pub card: Option<String>,
 }
 
 impl Session {
@@ -210,10 +212,11 @@ impl Gateway for Sandbox {
             let (Some(session), now) = found else {
                 return self.charge_seen(reference)?.ok_or(Trouble::Unknown);
             };
+            let kept = session.card.as_deref().map(|card| self.card_seen(card)).transpose()?.flatten();
             Ok(Seen {
                 status: session.status(now),
                 amount: session.order.amount,
-                card: session.paid_with(),
+                card: kept.map(|(_, card)| card).or_else(|| session.paid_with()),
                 order: session.order.id,
                 charge: None,
             })
@@ -310,6 +313,7 @@ pub fn make(tx: &WriteTx<'_>, order: Order, public_url: &str) -> Result<Checkout
         last4: None,
         settles_at: None,
         expires_at: tx.now().plus_ms(OPEN_MS),
+        card: None,
     };
     checkouts::insert_sandbox(conn, &session)?;
     Ok(session.checkout)
@@ -330,6 +334,10 @@ pub fn session(conn: &rusqlite::Connection, reference: &str) -> Result<Session, 
 pub fn pay(tx: &WriteTx<'_>, reference: &str, card: Card) -> Result<Session, PayError> {
     let mut session = payable(tx, reference)?;
     session.last4 = Some(card.last4());
+    if session.order.keep_card && session.card.is_none() && !matches!(card, Card::Declined(_)) {
+        let number = Card::ALL.into_iter().find(|(_, known, _)| *known == card).map(|(number, ..)| number);
+        session.card = cards::keep(tx, session.order.customer.as_deref(), number)?;
+    }
     match card {
         Card::Pays => paid(tx, &mut session)?,
         Card::Slow => {

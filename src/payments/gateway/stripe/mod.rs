@@ -19,7 +19,8 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing,
     CreateCheckoutSessionAllowedPaymentMethodTypes, CreateCheckoutSessionLineItems,
     CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
-    CreateCheckoutSessionSetupIntentData, ProductData, RetrieveCheckoutSession,
+    CreateCheckoutSessionPaymentIntentDataSetupFutureUsage, CreateCheckoutSessionSetupIntentData,
+    ProductData, RetrieveCheckoutSession,
 };
 use stripe_client_core::{IdempotencyKey, RequestBuilder, RequestStrategy, StripeMethod, StripeRequest};
 use stripe_core::customer::{CreateCustomer, OptionalFieldsCustomerAddress, UpdateCustomer};
@@ -128,6 +129,9 @@ impl Stripe {
         let intent = CreateCheckoutSessionPaymentIntentData {
             description: Some(order.description),
             metadata: Some(ours(&order.id)),
+            setup_future_usage: order
+                .keep_card
+                .then_some(CreateCheckoutSessionPaymentIntentDataSetupFutureUsage::OffSession),
             ..CreateCheckoutSessionPaymentIntentData::new()
         };
         let mut request = CreateCheckoutSession::new()
@@ -140,6 +144,11 @@ impl Stripe {
             .adaptive_pricing(CreateCheckoutSessionAdaptivePricing { enabled: Some(false) })
             .success_url(order.return_url)
             .cancel_url(order.cancel_url);
+        if order.keep_card {
+            // other ways of paying cannot be charged again as a card is
+            request =
+                request.allowed_payment_method_types([CreateCheckoutSessionAllowedPaymentMethodTypes::Card]);
+        }
         if let Some(customer) = order.customer {
             request = request.customer(customer);
         }

@@ -1,0 +1,143 @@
+//! What happens outside of a transaction: charges that are asked for at once, work of the outbox, and everything that is due.
+
+use futures_util::stream::{self, StreamExt};
+
+use super::{Error, Shop, Terms, Wish, change, due, failed, paid, put_off, resume, retry, step};
+use crate::base::id::{OrganizationId, PaymentId, SubscriptionId};
+use crate::base::time::HOUR_MS;
+use crate::base::{Currency, FieldError};
+use crate::db::Db;
+use crate::identity::audit::By;
+use crate::outbox::{Failure, Work};
+use crate::payments::{self, Desk, FEE_FAILED, FEE_PAID, Payment};
+
+/// Dealt with in one go.
+const STEP: u32 = 500;
+/// As many at once: they share commits.
+const AT_ONCE: usize = 32;
+
+/// Where plans are sold.
+#[derive(Clone)]
+pub struct Office {
+    db: Db,
+    desk: Desk,
+    shop: Shop,
+}
+
+impl Office {
+    /// One that has what it sells paid at `desk`.
+    #[must_use]
+    pub fn new(db: Db, desk: Desk, terms: Terms) -> Self {
+        let gateway = desk.gateway().map(|gateway| gateway.name()).ok();
+        let shop = Shop { seller: desk.seller.clone(), gateway, terms };
+        Self { db, desk, shop }
+    }
+
+    /// What charging needs to know.
+    #[must_use]
+    pub const fn shop(&self) -> &Shop {
+        &self.shop
+    }
+
+    /// Does what a customer wants, and has it paid. Answers the payment, where there is one, as it stands then.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn change(
+        &self,
+        by: By,
+        organization: OrganizationId,
+        wish: Wish,
+        currency: Currency,
+    ) -> Result<(SubscriptionId, Option<Payment>), Error> {
+        if self.desk.gateway().is_ok_and(|gateway| !gateway.takes(currency)) {
+            let text = format!("payments in {currency} are not taken here");
+            return Err(Error::Invalid(vec![FieldError::new("currency", "not_supported", text)]));
+        }
+        let shop = self.shop.clone();
+        let (id, payment) = self.db.write(move |tx| change(tx, &shop, &by, organization, &wish)).await?;
+        Ok((id, self.pursue(payment).await?))
+    }
+
+    /// Undoes what was to happen at the end of the period, or goes on after a pause.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn resume(&self, by: By, organization: OrganizationId) -> Result<Option<Payment>, Error> {
+        let shop = self.shop.clone();
+        let (_, payment) = self.db.write(move |tx| resume(tx, &shop, &by, organization)).await?;
+        self.pursue(payment).await
+    }
+
+    /// Tries an unpaid period once more.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn retry(&self, by: By, organization: OrganizationId) -> Result<Option<Payment>, Error> {
+        let shop = self.shop.clone();
+        let (_, payment) = self.db.write(move |tx| retry(tx, &shop, &by, organization)).await?;
+        self.pursue(payment).await
+    }
+
+    /// Has a payment made now rather than when its work is taken up, and does what comes of it.
+    async fn pursue(&self, payment: Option<PaymentId>) -> Result<Option<Payment>, Error> {
+        let Some(id) = payment else { return Ok(None) };
+        let payment = match self.desk.go_on(id).await {
+            Ok(payment) => payment,
+            Err(error) => {
+                // its work is written down: somebody else takes it up
+                tracing::warn!(payment = %id, %error, "a plan's fee");
+                self.db.read_blocking(|tx| payments::get(tx, id))?
+            }
+        };
+        match payment.state {
+            payments::State::Settled(_) => self.db.write(move |tx| paid(tx, id)).await?,
+            payments::State::Failed { .. } => self.failed(id).await?,
+            payments::State::Created | payments::State::Pending { .. } => {}
+        }
+        Ok(Some(payment))
+    }
+
+    async fn failed(&self, id: PaymentId) -> Result<(), Error> {
+        let days = self.shop.terms.dunning_days.clone();
+        self.db.write(move |tx| failed(tx, &days, id)).await
+    }
+
+    /// Carries out work of the outbox.
+    ///
+    /// # Errors
+    /// As [`crate::outbox::step`] has it.
+    pub async fn carry_out(&self, work: Work) -> Result<(), Failure> {
+        let id = work.subject.parse().map(PaymentId::new);
+        let id = id.map_err(|_| Failure::Never(format!("no number: {}", work.subject)))?;
+        let done = match work.kind.as_str() {
+            FEE_PAID => self.db.write(move |tx| paid(tx, id)).await,
+            FEE_FAILED => self.failed(id).await,
+            other => return Err(Failure::Never(format!("nobody carries out {other}"))),
+        };
+        done.map_err(|error| Failure::Later(error.to_string()))
+    }
+
+    /// Does one round of everything that is due. Answers how many there were; one that cannot be dealt with waits for an hour, and holds
+    /// up no other.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn run_due(&self) -> Result<usize, Error> {
+        let now = self.db.now();
+        let ids = self.db.read_blocking(|tx| due(tx, now, STEP))?;
+        let count = ids.len();
+        let all = ids.into_iter().map(|id| async move {
+            let shop = self.shop.clone();
+            let done = self.db.write(move |tx| step(tx, &shop, id)).await;
+            if let Err(error) = done {
+                tracing::error!(subscription = %id, %error, "could not be renewed");
+                self.db.write(move |tx| put_off(tx, id, HOUR_MS)).await?;
+            }
+            Ok::<_, Error>(())
+        });
+        let done: Vec<_> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
+        done.into_iter().collect::<Result<(), _>>()?;
+        Ok(count)
+    }
+}
