@@ -138,10 +138,11 @@ impl Desk {
             id: told,
             amount: payment.quote.amounts.total,
             description: payment.purchase.description(),
-            customer: match payment.extras.keep_card {
+            customer: if payment.extras.keep_card {
                 // a card is kept for somebody
-                true => Some(self.customer(payment.organization).await?),
-                false => self.customer_if_taken(payment.organization).await?,
+                Some(self.customer(payment.organization).await?)
+            } else {
+                self.customer_if_taken(payment.organization).await?
             },
             keep_card: payment.extras.keep_card,
             form: if payment.extras.embedded { Form::Embedded } else { Form::Hosted },

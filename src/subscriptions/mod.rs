@@ -319,9 +319,9 @@ pub fn cancel(tx: &WriteTx<'_>, by: &By, organization: OrganizationId) -> Result
     match sub.state {
         State::Active => turning::set_pending(tx, sub, Some(Pending::Cancel)),
         // the customer may be paying just now; money that comes for it all the same is not lost
-        State::Incomplete if is_hosted(tx.conn()?, &sub)? => turning::end(tx, sub, "asked"),
+        State::Incomplete if is_hosted(tx.conn()?, &sub)? => turning::end(tx, &sub, "asked"),
         _ if sub.payment.is_some() => Err(Error::Conflict(BUSY)),
-        State::PastDue | State::Paused | State::Incomplete => turning::end(tx, sub, "asked"),
+        State::PastDue | State::Paused | State::Incomplete => turning::end(tx, &sub, "asked"),
         State::Canceled => Err(Error::NotFound),
     }
 }

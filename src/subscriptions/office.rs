@@ -9,6 +9,7 @@ use crate::base::{Currency, FieldError};
 use crate::db::Db;
 use crate::identity::audit::By;
 use crate::outbox::{Failure, Work};
+use crate::payments::gateway::Gateway;
 use crate::payments::{self, Desk, FEE_FAILED, FEE_PAID, Payment};
 
 /// Dealt with in one go.
@@ -28,7 +29,7 @@ impl Office {
     /// One that has what it sells paid at `desk`.
     #[must_use]
     pub fn new(db: Db, desk: Desk, terms: Terms) -> Self {
-        let gateway = desk.gateway().map(|gateway| gateway.name()).ok();
+        let gateway = desk.gateway().map(Gateway::name).ok();
         let shop = Shop { seller: desk.seller.clone(), gateway, terms };
         Self { db, desk, shop }
     }

@@ -59,12 +59,12 @@ pub(super) fn begin(
     (organization, wish, offer): (OrganizationId, &Wish, &Offer),
 ) -> Result<Begun, Error> {
     if let Some(before) = before {
-        end(tx, before, "replaced")?;
+        end(tx, &before, "replaced")?;
     }
     let id = sql::insert(tx.conn()?, organization, offer.version, tx.now())?;
     let sub = get(tx, id)?;
     let Some(purchase) = &offer.purchase else {
-        begin_period(tx, sub, None)?;
+        begin_period(tx, &sub, None)?;
         return Ok((id, None));
     };
     let card = card(tx, organization, wish.card)?;
@@ -107,7 +107,7 @@ pub(super) fn upgrade(
     };
     let Some(purchase) = offer.purchase.clone() else {
         // what is left of the period costs less than half a cent
-        go_up(tx, sub, &made(PaymentId::new(0)), None)?;
+        go_up(tx, &sub, &made(PaymentId::new(0)), None)?;
         return Ok((id, None));
     };
     let card = card(tx, sub.organization, wish.card)?.ok_or(payments::Error::CardRequired)?;
@@ -183,19 +183,19 @@ fn charge_period(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription) -> Result<(),
     let catalog = catalog::snapshot(tx)?;
     let (plan, version) = plan_of(&catalog, sub.version)?;
     if version.terms.price.minor == 0 {
-        return begin_period(tx, sub, None);
+        return begin_period(tx, &sub, None);
     }
     let zone = zone_of(tx, sub.organization)?;
     let cycle = next_cycle(&sub, &zone, &version.terms, tx.now());
     let purchase = fee(version.terms.price, &plan.name, &zone, &cycle);
     let Some(card) = default_card(tx.conn()?, sub.organization)? else {
-        return fail(tx, &shop.terms.dunning_days, sub, "no_card");
+        return fail(tx, &shop.terms.dunning_days, &sub, "no_card");
     };
     let extras = Extras { card: Some(card), ..Extras::default() };
     match charge(tx, shop, sub.clone(), ("system".into(), purchase, extras), |_| {}) {
         Ok(_) => Ok(()),
         Err(Error::Payment(payments::Error::NoGateway)) => {
-            fail(tx, &shop.terms.dunning_days, sub, "payments_unavailable")
+            fail(tx, &shop.terms.dunning_days, &sub, "payments_unavailable")
         }
         Err(error) => Err(error),
     }
@@ -228,7 +228,7 @@ pub fn step(tx: &WriteTx<'_>, shop: &Shop, id: SubscriptionId) -> Result<(), Err
 /// The period is over.
 fn renew(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription, cycle: Cycle) -> Result<(), Error> {
     match sub.pending {
-        Some(Pending::Cancel) => return end(tx, sub, "asked").map(|_| ()),
+        Some(Pending::Cancel) => return end(tx, &sub, "asked").map(|_| ()),
         Some(Pending::Pause) => {
             leave_plan(tx, sub.organization, None)?;
             let paused = Subscription { state: State::Paused, pending: None, due_at: None, ..sub };
@@ -249,11 +249,11 @@ fn renew(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription, cycle: Cycle) -> Resu
 }
 
 /// A period begins: it is paid, or costs nothing.
-fn begin_period(tx: &WriteTx<'_>, sub: Subscription, payment: Option<PaymentId>) -> Result<(), Error> {
+fn begin_period(tx: &WriteTx<'_>, sub: &Subscription, payment: Option<PaymentId>) -> Result<(), Error> {
     let catalog = catalog::snapshot(tx)?;
     let (_, version) = plan_of(&catalog, sub.version)?;
     let zone = zone_of(tx, sub.organization)?;
-    let cycle = next_cycle(&sub, &zone, &version.terms, tx.now());
+    let cycle = next_cycle(sub, &zone, &version.terms, tx.now());
     let before = metering::price_terms(tx.conn()?, sub.organization, tx.now())?;
     let goes_on =
         sub.state == State::Active && before.is_some_and(|terms| terms.plan_version == Some(sub.version));
@@ -278,7 +278,7 @@ fn begin_period(tx: &WriteTx<'_>, sub: Subscription, payment: Option<PaymentId>)
         failed_at: None,
         reason: None,
         ended_at: None,
-        ..sub
+        ..*sub
     };
     let begun = grant(tx, begun, cycle)?;
     sql::put(tx.conn()?, &begun)?;
@@ -393,9 +393,9 @@ pub fn paid(tx: &WriteTx<'_>, payment: PaymentId) -> Result<(), Error> {
         Kind::Period => {
             // one that comes late may have another attempt beside it, which is not waited for
             let sub = Subscription { payment: None, version: charge.version, ..sub };
-            begin_period(tx, sub, Some(payment))
+            begin_period(tx, &sub, Some(payment))
         }
-        Kind::Upgrade => go_up(tx, sub, &charge, Some(payment)),
+        Kind::Upgrade => go_up(tx, &sub, &charge, Some(payment)),
     }
 }
 
@@ -408,25 +408,24 @@ fn is_wanted(tx: &WriteTx<'_>, sub: &Subscription, charge: &Charge) -> Result<bo
     Ok(next
         && match sub.state {
             State::Incomplete | State::PastDue | State::Paused => true,
-            // still active: the next period is not due, or it ended or changed otherwise
-            State::Active => false,
             // it never began, because the customer went to pay too late, or thought again
             State::Canceled if sub.number == 0 => match sql::living(tx.conn()?, sub.organization)? {
                 None => true,
                 Some(other) if other.state == State::Incomplete => {
-                    end(tx, other, "replaced")?;
+                    end(tx, &other, "replaced")?;
                     true
                 }
                 Some(_) => false,
             },
-            State::Canceled => false,
+            // the next period is not due, or it ended or changed otherwise
+            State::Active | State::Canceled => false,
         })
 }
 
 /// The dearer plan, for the rest of the period.
 fn go_up(
     tx: &WriteTx<'_>,
-    sub: Subscription,
+    sub: &Subscription,
     charge: &Charge,
     payment: Option<PaymentId>,
 ) -> Result<(), Error> {
@@ -441,7 +440,7 @@ fn go_up(
     }
     if let Some(until) = charge.credits_until.filter(|until| *until > tx.now()) {
         let expires_at = (!version.terms.rollover).then_some(until);
-        give(tx, &sub, (charge.credits, expires_at), &plan.name, payment)?;
+        give(tx, sub, (charge.credits, expires_at), &plan.name, payment)?;
     }
     // it replaces what was to happen at the end of the period
     let up = Subscription {
@@ -450,7 +449,7 @@ fn go_up(
         migration: None,
         payment: None,
         reason: None,
-        ..sub
+        ..*sub
     };
     let up = grant(tx, up, cycle)?;
     sql::put(tx.conn()?, &up)?;
@@ -483,8 +482,8 @@ pub fn failed(tx: &WriteTx<'_>, dunning_days: &[u32], payment: PaymentId) -> Res
             let sub = grant(tx, Subscription { reason: Some(reason.to_owned()), ..sub }, cycle)?;
             Ok(sql::put(conn, &sub)?)
         }
-        (State::Incomplete, ..) => end(tx, sub, reason).map(|_| ()),
-        (State::Active | State::PastDue, ..) => fail(tx, dunning_days, sub, reason),
+        (State::Incomplete, ..) => end(tx, &sub, reason).map(|_| ()),
+        (State::Active | State::PastDue, ..) => fail(tx, dunning_days, &sub, reason),
         (State::Paused | State::Canceled, ..) => {
             Ok(sql::put(conn, &Subscription { reason: Some(reason.to_owned()), ..sub })?)
         }
@@ -492,9 +491,9 @@ pub fn failed(tx: &WriteTx<'_>, dunning_days: &[u32], payment: PaymentId) -> Res
 }
 
 /// A period could not be paid: nothing is given for it, until it is, on one of the next days, or the subscription ends.
-fn fail(tx: &WriteTx<'_>, dunning_days: &[u32], sub: Subscription, reason: &str) -> Result<(), Error> {
+fn fail(tx: &WriteTx<'_>, dunning_days: &[u32], sub: &Subscription, reason: &str) -> Result<(), Error> {
     if sub.state == State::Paused {
-        return Ok(sql::put(tx.conn()?, &Subscription { reason: Some(reason.to_owned()), ..sub })?);
+        return Ok(sql::put(tx.conn()?, &Subscription { reason: Some(reason.to_owned()), ..*sub })?);
     }
     if sub.state == State::Active {
         let catalog = catalog::snapshot(tx)?;
@@ -510,17 +509,17 @@ fn fail(tx: &WriteTx<'_>, dunning_days: &[u32], sub: Subscription, reason: &str)
         failed_at: Some(failed_at),
         reason: Some(reason.to_owned()),
         due_at: next,
-        ..sub
+        ..*sub
     };
     if next.is_none() && !stuck {
-        return end(tx, sub, reason).map(|_| ());
+        return end(tx, &sub, reason).map(|_| ());
     }
     sql::put(tx.conn()?, &sub)?;
     tell(tx, &sub, Payload::SubscriptionPastDue, (Some(reason), next))
 }
 
 /// It ends now.
-pub(super) fn end(tx: &WriteTx<'_>, sub: Subscription, why: &str) -> Result<Subscription, Error> {
+pub(super) fn end(tx: &WriteTx<'_>, sub: &Subscription, why: &str) -> Result<Subscription, Error> {
     if matches!(sub.state, State::Active | State::PastDue) {
         leave_plan(tx, sub.organization, None)?;
     }
@@ -532,7 +531,7 @@ pub(super) fn end(tx: &WriteTx<'_>, sub: Subscription, why: &str) -> Result<Subs
         due_at: None,
         reason: Some(why.to_owned()),
         ended_at: Some(tx.now()),
-        ..sub
+        ..*sub
     };
     sql::put(tx.conn()?, &ended)?;
     tell(tx, &ended, Payload::SubscriptionCanceled, (Some(why), None))?;

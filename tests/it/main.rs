@@ -29,6 +29,7 @@ mod reload;
 mod revenue;
 mod settings;
 mod stripe;
+mod subscriptions;
 mod telling;
 mod tidy;
 mod transfers;

@@ -130,7 +130,7 @@ impl Shop {
         kinds.filter(|kind| kind.starts_with("auto_reload.") || kind.starts_with("payment_method.")).collect()
     }
 
-    fn charges(&self) -> u8 {
+    pub(crate) fn charges(&self) -> u8 {
         self.line.charges.load(Ordering::SeqCst)
     }
 

@@ -14,6 +14,7 @@ pub mod invoices;
 mod limits;
 mod reload;
 mod sessions;
+mod subscriptions;
 mod topup;
 mod transfer;
 mod usage_events;

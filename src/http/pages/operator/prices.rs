@@ -93,10 +93,7 @@ async fn set(
         subscriptions::may_assign(tx.conn()?, id)?;
         Ok(onboarding::set_prices(tx, &by, id, &wanted)?)
     });
-    let error = match write.await {
-        Ok(_) => return Ok(redirect(&done_at(id, "prices"))),
-        Err(error) => error,
-    };
+    let Err(error) = write.await else { return Ok(redirect(&done_at(id, "prices"))) };
     let form = refused(&form, &["plan", "rate_card"], &[], error, &admitted)?;
     let shared = state.clone();
     let read = state.db.read(move |tx| view(&shared, &admitted, tx, id, Some(form)));
