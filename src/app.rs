@@ -376,7 +376,8 @@ fn state(
         .with_office(office.clone())
         .with_register(register.clone())
         .with_courier(courier, terms.clone())
-        .with_thresholds(thresholds(config));
+        .with_thresholds(thresholds(config))
+        .with_office(office.clone());
     let door = Arc::new(opened.door(config));
     Ok(State {
         db: opened.db.clone(),

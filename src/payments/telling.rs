@@ -9,7 +9,8 @@ use crate::events::{self, Payload};
 
 /// A payment has ended: whoever wanted to buy something is told. What is bought by itself is told of by whoever bought it.
 pub(super) fn ended(tx: &WriteTx<'_>, payment: &Payment) -> Result<(), Error> {
-    if payment.extras.card.is_some() {
+    // what a plan's fee comes to is told of the subscription
+    if payment.extras.card.is_some() || payment.purchase.plan.is_some() {
         return Ok(());
     }
     let bought = payment.purchase.credits.micros().saturating_add(payment.purchase.bonus.micros());

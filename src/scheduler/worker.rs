@@ -123,10 +123,14 @@ impl Worker {
         loop {
             let count = outbox::step(&self.db, Lane::Money, STEP, |work| self.carry_out(work)).await?;
             let asked = self.desk.reconcile().await?;
-            if count + asked == 0 {
+            let renewed = match &self.office {
+                Some(office) => office.run_due().await.map_err(subscriptions_failed)?,
+                None => 0,
+            };
+            if count + asked + renewed == 0 {
                 return Ok(done);
             }
-            done += count + asked;
+            done += count + asked + renewed;
         }
     }
 

@@ -158,7 +158,7 @@ pub(super) fn charge_on_request(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription
     if default_card(tx.conn()?, sub.organization)?.is_none() && price_of(tx, sub.version)? > 0 {
         return Err(payments::Error::CardRequired.into());
     }
-    charge_period(tx, shop, sub)?;
+    charge_period(tx, shop, &sub)?;
     Ok((id, get(tx, id)?.payment))
 }
 
@@ -180,23 +180,23 @@ fn next_cycle(sub: &Subscription, zone: &Zone, terms: &PlanTerms, now: Timestamp
 }
 
 /// Charges the next period to the saved card.
-fn charge_period(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription) -> Result<(), Error> {
+fn charge_period(tx: &WriteTx<'_>, shop: &Shop, sub: &Subscription) -> Result<(), Error> {
     let catalog = catalog::snapshot(tx)?;
     let (plan, version) = plan_of(&catalog, sub.version)?;
     if version.terms.price.minor == 0 {
-        return begin_period(tx, &sub, None);
+        return begin_period(tx, sub, None);
     }
     let zone = zone_of(tx, sub.organization)?;
-    let cycle = next_cycle(&sub, &zone, &version.terms, tx.now());
+    let cycle = next_cycle(sub, &zone, &version.terms, tx.now());
     let purchase = fee(version.terms.price, &plan.name, &zone, &cycle);
     let Some(card) = default_card(tx.conn()?, sub.organization)? else {
-        return fail(tx, &shop.terms.dunning_days, &sub, "no_card");
+        return fail(tx, &shop.terms.dunning_days, sub, "no_card");
     };
     let extras = Extras { card: Some(card), ..Extras::default() };
     match charge(tx, shop, sub.clone(), ("system".into(), purchase, extras), |_| {}) {
         Ok(_) => Ok(()),
         Err(Error::Payment(payments::Error::NoGateway)) => {
-            fail(tx, &shop.terms.dunning_days, &sub, "payments_unavailable")
+            fail(tx, &shop.terms.dunning_days, sub, "payments_unavailable")
         }
         Err(error) => Err(error),
     }
@@ -219,7 +219,7 @@ pub fn step(tx: &WriteTx<'_>, shop: &Shop, id: SubscriptionId) -> Result<(), Err
             let sub = grant(tx, sub, cycle)?;
             Ok(sql::put(tx.conn()?, &sub)?)
         }
-        (State::PastDue, _) => charge_period(tx, shop, sub),
+        (State::PastDue, _) => charge_period(tx, shop, &sub),
         (State::Incomplete | State::Paused | State::Canceled | State::Active, _) => {
             Ok(sql::put(tx.conn()?, &Subscription { due_at: None, ..sub })?)
         }
@@ -246,7 +246,7 @@ fn renew(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription, cycle: Cycle) -> Resu
     if changed {
         tell(tx, &sub, Payload::SubscriptionUpdated, (Some("plan_changed"), Some(cycle.end)))?;
     }
-    charge_period(tx, shop, sub)
+    charge_period(tx, shop, &sub)
 }
 
 /// A period begins: it is paid, or costs nothing.

@@ -115,12 +115,7 @@ impl Shop {
     }
 
     fn fees(&self) -> Vec<(i64, String)> {
-        let all = self
-            .kit
-            .db()
-            .read_blocking(|tx| payments::list(tx, Some(self.customer), None, 100))
-            .unwrap()
-            .items;
+        let all = self.kit.db().read_blocking(|tx| payments::list(tx, Some(self.customer), 100)).unwrap();
         let mut fees: Vec<_> = all
             .into_iter()
             .filter(|payment| payment.purchase.plan.is_some())
