@@ -130,7 +130,7 @@ fn row(alert: &Alert, failing: &[&str], show: &super::format::Show) -> AlertRow 
     };
     AlertRow {
         threshold: alert.threshold.to_string(),
-        label: show.amount(alert.threshold).to_string(),
+        label: show.amount_text(alert.threshold),
         channels: alert.channels.iter().map(|name| label(name)).collect::<Vec<_>>().join(", "),
         chip,
         last_fired: alert.last_fired_at,

@@ -23,7 +23,7 @@ pub(super) fn table(show: &Show, found: &[Delivery], page: impl Fn(&Delivery) ->
     for delivery in found {
         table.rows.push(vec![
             Cell::link(delivery.subject.clone(), Some(page(delivery))),
-            Cell::text(show.when(delivery.created_at).to_string()),
+            Cell::text(show.when(delivery.created_at).text()),
             Cell::text(format!("{}: {}", label(delivery.channel.name()), delivery.target)),
             Cell::text(delivery.state.name()),
             Cell::text(delivery.attempts.to_string()),
@@ -55,7 +55,7 @@ pub(super) fn page(
     for attempt in log {
         attempts.rows.push(vec![
             Cell::text(attempt.number.to_string()),
-            Cell::text(show.when(attempt.at).to_string()),
+            Cell::text(show.when(attempt.at).text()),
             Cell::text(format!("{} ms", attempt.took_ms)),
             Cell::text(attempt.status.map_or_else(|| "–".to_owned(), |status| status.to_string())),
             Cell::text(attempt.answer.clone()),
@@ -64,7 +64,7 @@ pub(super) fn page(
     let mut facts = vec![
         ("To", delivery.target.clone()),
         ("Channel", label(delivery.channel.name()).to_owned()),
-        ("Written", show.when(delivery.created_at).to_string()),
+        ("Written", show.when(delivery.created_at).text()),
         ("Id", delivery.id.to_string()),
     ];
     facts.extend(delivery.event.map(|event| ("Event", event.to_string())));

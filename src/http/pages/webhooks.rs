@@ -219,7 +219,7 @@ fn endpoint_page(
     let table =
         deliveries::table(&chrome.show, &found.items, |one| format!("/webhooks/deliveries/{}", one.id));
     let rest = List::from_page(LIST, found, |_| ());
-    let last = endpoint.last_success_at.map_or_else(|| "never".into(), |at| chrome.show.when(at).to_string());
+    let last = endpoint.last_success_at.map_or_else(|| "never".into(), |at| chrome.show.when(at).text());
     let rate = if of == 0 { "–".to_owned() } else { (arrived * 100 / of).to_string() };
     Ok(WebhookPage {
         problem: problem(&endpoint, &chrome.show),
@@ -251,10 +251,10 @@ fn problem(endpoint: &Endpoint, show: &super::format::Show) -> Option<Notice> {
         (Some((_, Disabled::Asked)), _) => (Tone::Neutral, "It is switched off.".to_owned()),
         (Some((at, Disabled::Failing)), _) => (
             Tone::Bad,
-            format!("It was switched off on {}, after days without success: {error}", show.when(at)),
+            format!("It was switched off on {}, after days without success: {error}", show.when(at).text()),
         ),
         (None, Some(since)) => {
-            (Tone::Warn, format!("Every attempt since {} has failed: {error}", show.when(since)))
+            (Tone::Warn, format!("Every attempt since {} has failed: {error}", show.when(since).text()))
         }
         (None, None) => return None,
     };
