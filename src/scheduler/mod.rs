@@ -196,7 +196,9 @@ impl Scheduler {
 
     /// The same, but not at all where it is being done already.
     async fn run_unless_running(&self, job: Job) {
-        let Some(Ok(_alone)) = self.inner.running.get(job.place()).map(|one| one.try_lock()) else { return };
+        let Some(Ok(_alone)) = self.inner.running.get(job.place()).map(tokio::sync::Mutex::try_lock) else {
+            return;
+        };
         if self.inner.stopped.load(Ordering::Relaxed) {
             return;
         }

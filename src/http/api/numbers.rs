@@ -30,7 +30,7 @@ pub(super) fn routes(table: &mut Table) {
 
 /// A rented number.
 #[derive(Serialize, ToSchema)]
-struct Number {
+struct RentedNumber {
     /// The platform's own id.
     #[schema(example = "+34910000117")]
     number_id: String,
@@ -54,7 +54,7 @@ struct Number {
     released_at: Option<Timestamp>,
 }
 
-impl Number {
+impl RentedNumber {
     fn new(
         tx: &rusqlite::Connection,
         catalog: &Snapshot,
@@ -96,12 +96,12 @@ impl FromParams for ListQuery {
 
 /// List rented numbers, released ones included, newest first
 #[utoipa::path(get, path = "/numbers", tag = "numbers", params(Paging),
-    responses((status = 200, description = "A page of numbers.", body = List<Number>)))]
+    responses((status = 200, description = "A page of numbers.", body = List<RentedNumber>)))]
 async fn list(
     state: web::Data<State>,
     admitted: Admitted,
     Query(ListQuery(window)): Query<ListQuery>,
-) -> Answer<List<Number>> {
+) -> Answer<List<RentedNumber>> {
     let organization = admitted.organization()?;
     let shared = state.clone();
     let found = state.db.read(move |tx| -> Result<_, ApiError> {
@@ -109,7 +109,7 @@ async fn list(
         let page = numbers::list(tx, organization, window.before(), window.limit)?;
         let (mut items, next) = (Vec::new(), page.next);
         for rental in page.items {
-            items.push(Number::new(tx, &catalog, rental, tx.now())?);
+            items.push(RentedNumber::new(tx, &catalog, rental, tx.now())?);
         }
         Ok(List::from_page(LIST, crate::base::Page { items, next }, |number| number))
     });
@@ -136,14 +136,14 @@ struct Registration {
 /// does not cover a later month, the number is suspended after some days of grace and released after that; as soon as credit is
 /// there the rent is charged and it is active again. Months in which it was suspended are not charged.
 #[utoipa::path(post, path = "/numbers", tag = "numbers", request_body = Registration,
-    responses((status = 201, description = "The number.", body = Number),
+    responses((status = 201, description = "The number.", body = RentedNumber),
         (status = 402, description = "`insufficient_credits`: the first month is not covered, and nothing was changed."),
         (status = 409, description = "`conflict`: it is rented already, as another kind.")))]
 async fn register(
     state: web::Data<State>,
     admitted: Admitted,
     Json(input): Json<Registration>,
-) -> Answer<Number> {
+) -> Answer<RentedNumber> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let kind = Kind::from_name(&input.kind)
         .ok_or_else(|| ApiError::field("kind", "invalid_value", "must be local or toll_free"))?;
@@ -152,18 +152,18 @@ async fn register(
     Ok(Reply::with(StatusCode::CREATED, shown(&state, rental)?))
 }
 
-fn shown(state: &State, rental: Rental) -> Result<Number, ApiError> {
+fn shown(state: &State, rental: Rental) -> Result<RentedNumber, ApiError> {
     state.db.read_blocking(|tx| -> Result<_, ApiError> {
         let catalog = state.catalog.get(tx)?;
-        Ok(Number::new(tx, &catalog, rental, tx.now())?)
+        Ok(RentedNumber::new(tx, &catalog, rental, tx.now())?)
     })
 }
 
 /// Get a rented number
 #[utoipa::path(get, path = "/numbers/{id}", tag = "numbers",
     params(("id" = String, Path, description = "The number, by the platform's own id.")),
-    responses((status = 200, description = "The number.", body = Number)))]
-async fn get(state: web::Data<State>, admitted: Admitted, id: web::Path<String>) -> Answer<Number> {
+    responses((status = 200, description = "The number.", body = RentedNumber)))]
+async fn get(state: web::Data<State>, admitted: Admitted, id: web::Path<String>) -> Answer<RentedNumber> {
     let organization = admitted.organization()?;
     let rental = state.db.read_blocking(|tx| numbers::get(tx, organization, &id))?;
     Ok(Reply::ok(shown(&state, rental)?))
@@ -174,8 +174,8 @@ async fn get(state: web::Data<State>, admitted: Admitted, id: web::Path<String>)
 /// Renting it again before then keeps it.
 #[utoipa::path(delete, path = "/numbers/{id}", tag = "numbers",
     params(("id" = String, Path, description = "The number, by the platform's own id.")),
-    responses((status = 200, description = "The number.", body = Number)))]
-async fn give_up(state: web::Data<State>, admitted: Admitted, id: web::Path<String>) -> Answer<Number> {
+    responses((status = 200, description = "The number.", body = RentedNumber)))]
+async fn give_up(state: web::Data<State>, admitted: Admitted, id: web::Path<String>) -> Answer<RentedNumber> {
     let (organization, by) = (admitted.organization()?, admitted.by()?);
     let rental = state.db.write(move |tx| numbers::give_up(tx, &by, organization, &id)).await?;
     Ok(Reply::ok(shown(&state, rental)?))
