@@ -115,7 +115,12 @@ impl Shop {
     }
 
     fn fees(&self) -> Vec<(i64, String)> {
-        let all = self.kit.db().read_blocking(|tx| payments::list(tx, Some(self.customer), 100)).unwrap();
+        let all = self
+            .kit
+            .db()
+            .read_blocking(|tx| payments::list(tx, Some(self.customer), None, 100))
+            .unwrap()
+            .items;
         let mut fees: Vec<_> = all
             .into_iter()
             .filter(|payment| payment.purchase.plan.is_some())
