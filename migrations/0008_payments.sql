@@ -11,6 +11,7 @@ CREATE TABLE outbox (
     state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'dead')),
     attempts    INTEGER NOT NULL DEFAULT 0,
     due_at      INTEGER NOT NULL,
+    leased      INTEGER NOT NULL DEFAULT 0 CHECK (leased IN (0, 1)), -- somebody is at it, until due_at
     last_error  TEXT,
     created_at  INTEGER NOT NULL,
     finished_at INTEGER

@@ -147,11 +147,8 @@ pub(super) fn insert(
 }
 
 pub(super) fn take(conn: &Connection, work: &Work) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE outbox SET attempts = ?, due_at = ? WHERE id = ?")?.execute(params![
-        work.attempts,
-        work.due_at,
-        work.id
-    ])?;
+    conn.prepare_cached("UPDATE outbox SET attempts = ?, due_at = ?, leased = 1 WHERE id = ?")?
+        .execute(params![work.attempts, work.due_at, work.id])?;
     Ok(())
 }
 
@@ -160,7 +157,7 @@ pub(super) fn finish(conn: &Connection, work: &Work, after: &After, now: Timesta
     let finished_at = (after.state != State::Waiting).then_some(now);
     let changed = conn
         .prepare_cached(
-            "UPDATE outbox SET state = ?, due_at = ?, last_error = coalesce(?, last_error), finished_at = ?
+            "UPDATE outbox SET state = ?, due_at = ?, last_error = coalesce(?, last_error), finished_at = ?, leased = 0
              WHERE id = ? AND state = 'waiting' AND attempts = ?",
         )?
         .execute(params![
@@ -184,15 +181,15 @@ pub(super) fn revive(conn: &Connection, id: WorkId, now: Timestamp) -> Result<bo
     Ok(changed == 1)
 }
 
-/// What is due already, or leased, is left as it is.
+/// What somebody is at is left to them.
 pub(super) fn hurry(conn: &Connection, id: WorkId, now: Timestamp) -> Result<bool, DbError> {
     let waiting = conn
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE id = ? AND state = 'waiting')")?
         .query_row([id], |row| row.get(0))?;
     conn.prepare_cached(
-        "UPDATE outbox SET due_at = ?1 WHERE id = ?2 AND state = 'waiting' AND due_at > ?1 + ?3",
+        "UPDATE outbox SET due_at = ?1 WHERE id = ?2 AND state = 'waiting' AND leased = 0 AND due_at > ?1",
     )?
-    .execute(params![now, id, super::LEASE_MS])?;
+    .execute(params![now, id])?;
     Ok(waiting)
 }
 
