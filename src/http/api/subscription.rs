@@ -57,7 +57,7 @@ struct Subscription {
     /// When the next period is charged, or an unpaid one tried again.
     next_charge_at: Option<Timestamp>,
     /// What it costs then.
-    next_charge: Option<Price>,
+    next_charge: Option<PriceWithTax>,
     /// Why the last payment failed: `card_declined`, `no_card` and the like.
     problem: Option<String>,
 }
@@ -89,7 +89,7 @@ struct PendingChange {
 
 /// A price with its tax.
 #[derive(Serialize, ToSchema)]
-struct Price {
+struct PriceWithTax {
     /// Before tax.
     amount: Money,
     tax: Money,
@@ -97,7 +97,7 @@ struct Price {
     total: Money,
 }
 
-impl From<Amounts> for Price {
+impl From<Amounts> for PriceWithTax {
     fn from(amounts: Amounts) -> Self {
         Self { amount: amounts.net, tax: amounts.tax, total: amounts.total }
     }
@@ -174,7 +174,7 @@ fn paid_for(
     };
     let next = catalog.plan_version(subscriptions::version_next(sub)).map(|(_, version)| version.terms.price);
     let next = next.filter(|price| next_charge_at.is_some() && price.minor > 0).and_then(|price| {
-        let fee = Purchase::fee(price, String::new());
+        let fee = Purchase::fee(price, plan.name.clone());
         payments::quote(tx, &state.desk.seller, sub.organization, &fee, tx.now()).ok()
     });
     Ok(Subscription {
@@ -280,13 +280,13 @@ struct Preview {
     plan: String,
     plan_version_id: PlanVersionId,
     /// What is paid at once.
-    charge_now: Price,
+    charge_now: PriceWithTax,
     /// The credit that comes with it at once.
     credits_now: Credits,
     /// When the plan changes.
     effective_at: Timestamp,
     next_charge_at: Timestamp,
-    next_charge: Price,
+    next_charge: PriceWithTax,
 }
 
 impl From<Offer> for Preview {
@@ -462,8 +462,8 @@ struct Migrated {
 /// Have subscribers of older versions of a plan change to the one in force then
 ///
 /// Each changes at its first renewal from then on, and is told now: `subscription.updated`.
-#[utoipa::path(post, path = "/admin/plans/{code}/migrate", tag = "admin", request_body = MigrateInput,
-    params(("code" = String, Path, description = "The plan's code.")),
+#[utoipa::path(post, path = "/admin/plans/{id}/migrate", tag = "admin", request_body = MigrateInput,
+    params(("id" = String, Path, description = "The plan's code.")),
     responses((status = 200, description = "How many.", body = Migrated),
         (status = 404, description = "There is no such plan."),
         (status = 422, description = "That is sooner than it may be announced (`subscriptions.notice_days`).")))]

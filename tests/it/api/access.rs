@@ -94,7 +94,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/api/v1/billing/subscription/pause", InSession(BillingWrite)),
     ("POST", "/api/v1/billing/subscription/resume", InSession(BillingWrite)),
     ("POST", "/api/v1/billing/subscription/retry", InSession(BillingWrite)),
-    ("POST", "/api/v1/admin/plans/{code}/migrate", Operator(Admin)),
+    ("POST", "/api/v1/admin/plans/{id}/migrate", Operator(Admin)),
     ("GET", "/api/v1/billing/limits", Organization(BillingRead)),
     ("POST", "/api/v1/billing/limits", Organization(LimitsWrite)),
     ("GET", "/api/v1/billing/alerts", Organization(BillingRead)),
