@@ -361,7 +361,7 @@ pub fn resume(
     note(tx, by, "subscription.resume", sub.id, organization, "")?;
     match sub.state {
         State::Active if sub.pending.is_some() => Ok((turning::set_pending(tx, sub, None)?.id, None)),
-        State::Paused if sub.payment.is_none() => turning::charge_on_request(tx, shop, sub),
+        State::Paused if sub.payment.is_none() => turning::charge_on_request(tx, shop, &sub),
         State::Paused => Err(Error::Conflict(BUSY)),
         State::Active | State::Incomplete | State::PastDue | State::Canceled => {
             Err(Error::Conflict("There is nothing to resume."))
@@ -387,7 +387,7 @@ pub fn retry(
         return Err(Error::Conflict(BUSY));
     }
     note(tx, by, "subscription.retry", sub.id, organization, "")?;
-    turning::charge_on_request(tx, shop, sub)
+    turning::charge_on_request(tx, shop, &sub)
 }
 
 const BUSY: &str = "A payment for it is on its way: try again in a moment.";

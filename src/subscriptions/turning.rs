@@ -153,12 +153,12 @@ fn charge(
 }
 
 /// Charges the next period because somebody asked for that: without a card it is refused.
-pub(super) fn charge_on_request(tx: &WriteTx<'_>, shop: &Shop, sub: Subscription) -> Result<Begun, Error> {
+pub(super) fn charge_on_request(tx: &WriteTx<'_>, shop: &Shop, sub: &Subscription) -> Result<Begun, Error> {
     let id = sub.id;
     if default_card(tx.conn()?, sub.organization)?.is_none() && price_of(tx, sub.version)? > 0 {
         return Err(payments::Error::CardRequired.into());
     }
-    charge_period(tx, shop, &sub)?;
+    charge_period(tx, shop, sub)?;
     Ok((id, get(tx, id)?.payment))
 }
 

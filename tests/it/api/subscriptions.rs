@@ -1,6 +1,9 @@
 //! Plans through the API: what is previewed, paid, changed and undone, and what is refused.
 
+use std::cell::RefCell;
+
 use serde_json::{Value, json};
+use tollbook::base::id::UserId;
 use tollbook::identity::Role;
 use tollbook::identity::Scope;
 use tollbook::payments::gateway::sandbox::{self, Card};
@@ -12,28 +15,37 @@ const PLAN: &str = "/api/v1/billing/subscription";
 
 struct Customer {
     desk: Desk,
-    owner: String,
+    user: UserId,
+    /// A session, which ends when the clock moves far.
+    owner: RefCell<String>,
 }
 
 impl Customer {
     async fn new() -> Self {
         let desk = Desk::new().await;
-        let (_, owner) = desk.app.member(desk.organization, Role::Owner).await;
-        Self { desk, owner }
+        let (user, owner) = desk.app.member(desk.organization, Role::Owner).await;
+        Self { desk, user, owner: owner.into() }
     }
 
     async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.desk.app.post(&format!("{PLAN}{path}"), &body.to_string()).bearer(&self.owner).send().await
+        self.desk
+            .app
+            .post(&format!("{PLAN}{path}"), &body.to_string())
+            .bearer(&self.owner.borrow().clone())
+            .send()
+            .await
     }
 
     async fn shown(&self) -> Value {
-        self.desk.app.get(PLAN).bearer(&self.owner).send().await.expect(200).json
+        self.desk.app.get(PLAN).bearer(&self.owner.borrow().clone()).send().await.expect(200).json
     }
 
     async fn later(&self, seconds: i64) {
         let admin = self.desk.app.operator_key(&[Scope::Admin]).await;
         let body = json!({ "advance_seconds": seconds }).to_string();
         self.desk.app.post("/api/v1/admin/clock", &body).bearer(&admin).send().await.expect(200);
+        let owner = self.desk.app.session(self.user).await;
+        self.owner.replace(owner);
     }
 
     /// Subscribes and pays on the sandbox's page.
