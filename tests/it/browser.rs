@@ -370,6 +370,10 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/calls/ext:a-call-in-progress".into(),
         "/calls/ext:a-call-that-is-over-0123456789abcdef0123456789abcdef".into(),
     ];
+    [("ana@example.com", customers), ("op@example.com", operators_pages(id))]
+}
+
+fn operators_pages(id: OrganizationId) -> Vec<String> {
     let operators = [
         "/operator/organizations",
         "/operator/organizations/new",
@@ -386,7 +390,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     let mut operators: Vec<String> = operators.map(str::to_owned).into();
     let of = |page: &str| format!("/operator/organizations/{id}{page}");
     operators.extend(["", "/credit", "/people/new", "/keys/new", "/prices", "/suspend"].map(of));
-    [("ana@example.com", customers), ("op@example.com", operators)]
+    operators
 }
 
 #[actix_web::test]

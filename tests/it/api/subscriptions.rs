@@ -27,17 +27,16 @@ impl Customer {
         Self { desk, user, owner: owner.into() }
     }
 
+    fn owner(&self) -> String {
+        self.owner.borrow().clone()
+    }
+
     async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.desk
-            .app
-            .post(&format!("{PLAN}{path}"), &body.to_string())
-            .bearer(&self.owner.borrow().clone())
-            .send()
-            .await
+        self.desk.app.post(&format!("{PLAN}{path}"), &body.to_string()).bearer(&self.owner()).send().await
     }
 
     async fn shown(&self) -> Value {
-        self.desk.app.get(PLAN).bearer(&self.owner.borrow().clone()).send().await.expect(200).json
+        self.desk.app.get(PLAN).bearer(&self.owner()).send().await.expect(200).json
     }
 
     async fn later(&self, seconds: i64) {
