@@ -32,12 +32,12 @@ pub fn tell(tx: &WriteTx<'_>, terms: &Terms, limit: u32) -> Result<usize, Error>
     let conn = tx.conn()?;
     let events = events::after(conn, sql::told(conn)?, limit)?;
     for (id, event) in &events {
-        let Some(event) = event else {
+        if let Some(event) = event {
+            tell_one(tx, terms, event)?;
+        } else {
             // a newer program wrote it; the next ones are not to wait for it
             tracing::error!(event = %id, "an event of a kind that is not known cannot be told");
-            continue;
-        };
-        tell_one(tx, terms, event)?;
+        }
         sql::set_told(conn, *id)?;
     }
     Ok(events.len())

@@ -268,3 +268,17 @@ async fn the_library_of_standard_webhooks_believes_what_we_sign_and_nothing_else
     assert!(!believes(new, &told.body, &headers, 0), "another id");
     assert!(!believes(new, &told.body, &told.headers, 3_600), "an old one, sent again by somebody else");
 }
+
+/// Written by a newer program, before somebody went back to this one.
+#[actix_web::test]
+async fn an_event_of_a_kind_that_is_not_known_holds_up_no_other() {
+    let site = Site::new().await;
+    site.endpoint(&[]).await;
+    let unknown = site.app.db().write(|tx| -> Result<_, DbError> {
+        let text = "INSERT INTO events (organization_id, type, data, at) VALUES (NULL, 'no.such', '{}', 0)";
+        Ok(tx.conn()?.execute(text, [])?)
+    });
+    unknown.await.unwrap();
+    site.happens(level(&["webhook"])).await;
+    assert_eq!(site.receiver.told().len(), 1);
+}
