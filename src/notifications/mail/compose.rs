@@ -232,11 +232,25 @@ fn renewed(s: &Subscription, about: &About<'_>) -> Mail {
 }
 
 fn plan_changed(s: &Subscription, about: &About<'_>) -> Mail {
-    let what = s.reason.clone().unwrap_or_else(|| "Your plan has changed.".into());
-    let from = s.next_at.map_or_else(String::new, |at| format!("In force from {}.", when(at, about)));
-    let paragraphs: Vec<&str> =
-        [what.as_str(), from.as_str()].into_iter().filter(|t| !t.is_empty()).collect();
-    plan_mail("Your plan has changed".into(), &paragraphs, s, about)
+    let at = s.next_at.map_or_else(|| "the end of the period".to_owned(), |at| when(at, about));
+    let (subject, what) = match s.reason.as_deref() {
+        Some("upgraded") => {
+            ("Your plan has changed", format!("{} is on the plan {} now.", name(about), s.plan_name))
+        }
+        Some("plan_changes") => ("Your plan will change", format!("Another plan begins on {at}.")),
+        Some("cancels") => ("Your plan will end", format!("It ends on {at}, and is not renewed.")),
+        Some("pauses") => {
+            ("Your plan will pause", format!("It pauses from {at}, and nothing is charged for it."))
+        }
+        Some("paused") => ("Your plan is paused", "Nothing is charged for it until it is resumed.".into()),
+        Some("goes_on") => ("Your plan goes on", format!("It is renewed on {at} as it is.")),
+        Some("new_price") => (
+            "The price of your plan changes",
+            format!("The new price holds from the first renewal after {at}."),
+        ),
+        _ => ("Your plan has changed", format!("{} is on the plan {}.", name(about), s.plan_name)),
+    };
+    plan_mail(subject.into(), &[&what], s, about)
 }
 
 fn payment_failed(s: &Subscription, about: &About<'_>) -> Mail {

@@ -52,6 +52,31 @@ async fn a_mail_server_that_says_nothing_is_left_alone() {
     assert!(matches!(sent, Err(crate::outbox::Failure::Later(_))), "{sent:?}");
 }
 
+/// The words for programs are not what people read.
+#[test]
+fn what_happens_to_a_plan_is_said_in_sentences() {
+    let terms = terms();
+    let about = About { terms: &terms, organization: None };
+    for word in
+        ["upgraded", "plan_changes", "plan_changed", "cancels", "pauses", "paused", "goes_on", "new_price"]
+    {
+        let plan = crate::events::payload::Subscription {
+            subscription_id: crate::base::id::SubscriptionId::new(1),
+            plan: "growth".into(),
+            plan_name: "Growth".into(),
+            status: "active".into(),
+            price: crate::base::Money { minor: 9_900, currency: crate::base::Currency::EUR },
+            current_period_start: "2026-11-21T09:00:00Z".parse().unwrap(),
+            current_period_end: "2026-12-21T09:00:00Z".parse().unwrap(),
+            reason: Some(word.into()),
+            next_at: Some("2026-12-21T09:00:00Z".parse().unwrap()),
+        };
+        let (_, mail) = compose(&Payload::SubscriptionUpdated(plan), &about).unwrap();
+        assert!(mail.paragraphs.iter().all(|text| !text.contains(word) || word == "paused"), "{mail:?}");
+        assert!(mail.paragraphs[0].ends_with('.') && mail.paragraphs[0].contains(' '), "{mail:?}");
+    }
+}
+
 #[test]
 fn a_low_balance_says_how_much_is_left_and_where_to_top_up() {
     let terms = terms();
