@@ -104,9 +104,7 @@ impl Worker {
     pub async fn work(&self) -> Result<usize, Error> {
         let mut done = 0;
         loop {
-            let count = self.work_money().await?
-                + self.renew().await?
-                + self.tell().await.map_err(notifications_failed)?;
+            let count = self.work_money().await? + self.tell().await.map_err(notifications_failed)?;
             if count == 0 {
                 return Ok(done);
             }
@@ -123,10 +121,7 @@ impl Worker {
         loop {
             let count = outbox::step(&self.db, Lane::Money, STEP, |work| self.carry_out(work)).await?;
             let asked = self.desk.reconcile().await?;
-            let renewed = match &self.office {
-                Some(office) => office.run_due().await.map_err(subscriptions_failed)?,
-                None => 0,
-            };
+            let renewed = self.renew().await?;
             if count + asked + renewed == 0 {
                 return Ok(done);
             }
@@ -134,7 +129,7 @@ impl Worker {
         }
     }
 
-    /// The part of [`Worker::work`] that begins periods of plans, and whatever else is due of them.
+    /// The part of [`Worker::work_money`] that begins periods of plans, and whatever else is due of them.
     ///
     /// # Errors
     /// When the database fails.
