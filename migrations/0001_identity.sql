@@ -62,13 +62,21 @@ CREATE TABLE users (
     id                  INTEGER PRIMARY KEY,
     email               TEXT NOT NULL UNIQUE,   -- normalized
     name                TEXT NOT NULL,
-    password            TEXT NOT NULL,          -- PHC string, argon2id
+    password            TEXT,                   -- PHC string, argon2id; none: invited, and has not chosen one yet
     operator            INTEGER NOT NULL CHECK (operator IN (0, 1)),
     disabled_at         INTEGER,
     created_at          INTEGER NOT NULL,
-    password_changed_at INTEGER NOT NULL
+    password_changed_at INTEGER                 -- set with the password
+        CHECK ((password IS NULL) = (password_changed_at IS NULL))
 ) STRICT;
 CREATE INDEX users_operators ON users (id) WHERE operator = 1;
+
+-- Links in mails by which people choose a password, once. A person has one: another takes its place.
+CREATE TABLE password_links (
+    user_id    INTEGER PRIMARY KEY REFERENCES users (id),
+    token_hash BLOB NOT NULL UNIQUE,
+    expires_at INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE memberships (
     user_id         INTEGER NOT NULL REFERENCES users (id),

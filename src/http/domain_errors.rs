@@ -81,6 +81,11 @@ impl From<IdentityError> for ApiError {
             }
             IdentityError::SetupToken => Self::new(Code::Forbidden)
                 .message("The setup link is not valid (any more). Restart the server for a new one."),
+            IdentityError::Link => {
+                let message =
+                    "is not valid (any more): a link works once, and for a limited time; ask for another";
+                Self::field("token", "invalid_value", message)
+            }
             IdentityError::Hashing(text) => Self::internal(text),
         }
     }

@@ -16,7 +16,7 @@ use super::principal::{Caller, Denied, Principal};
 use super::secrets::{Secret, SecretHash, well_formed};
 use super::sessions::{self, Session, SessionPolicy};
 use super::users::{self, NewUser, User};
-use super::{keys, setup, sql};
+use super::{keys, links, setup, sql};
 use crate::base::id::{ApiKeyId, SessionId, UserId};
 use crate::base::time::MINUTE_MS;
 use crate::base::{Mode, Timestamp};
@@ -26,6 +26,9 @@ use crate::db::Db;
 const REMEMBERED: usize = 10_000;
 /// Keys whose use waits to be noted.
 const USED_MAX: usize = 4_096;
+
+/// Links that may be asked for, for one address: nobody's mailbox is to be filled.
+const PER_FORGOTTEN: Rate = Rate { burst: 5, every_ms: 10 * MINUTE_MS };
 
 /// How the door is kept.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +103,7 @@ pub struct Authenticator {
     used: Mutex<HashMap<ApiKeyId, Timestamp>>,
     per_account: Attempts,
     per_network: Attempts,
+    per_forgotten: Attempts,
 }
 
 impl Authenticator {
@@ -115,6 +119,7 @@ impl Authenticator {
             used: Mutex::default(),
             per_account: Attempts::new(options.per_account),
             per_network: Attempts::new(options.per_network),
+            per_forgotten: Attempts::new(PER_FORGOTTEN),
         }
     }
 
@@ -300,20 +305,48 @@ impl Authenticator {
         self.per_network.take(&account.1, now).map_err(wait)?;
         self.per_account.take(account, now).map_err(wait)?;
         let found = self.db.read(move |tx| users::credentials(tx, &email)).await?;
-        let stored = found.as_ref().map(|f| f.password.clone());
+        let stored = found.as_ref().and_then(|f| f.password.clone());
         let verdict = self.passwords.verify(password.clone(), stored).await?;
         let right = match verdict {
             Verdict::Right | Verdict::RightButWeak => found.filter(|f| !f.disabled),
             Verdict::Wrong => None,
         };
-        let found = right.ok_or(Error::WrongCredentials)?;
+        let (user_id, password_hash) =
+            right.and_then(|f| Some((f.user_id, f.password?))).ok_or(Error::WrongCredentials)?;
         self.per_network.give_back(&account.1);
         self.per_account.give_back(account);
         let stronger = match verdict {
             Verdict::RightButWeak => Some(self.passwords.rehash(password).await?),
             Verdict::Right | Verdict::Wrong => None,
         };
-        Ok(Verified { user_id: found.user_id, password: found.password, stronger })
+        Ok(Verified { user_id, password: password_hash, stronger })
+    }
+
+    /// Counts that a link was asked for by somebody who has forgotten the password of `email`, be there such an account
+    /// or not.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub fn may_ask_for_link(&self, email: &str, address: Option<IpAddr>) -> Result<(), Error> {
+        let now = self.db.now();
+        let wait = |retry_after_ms| Error::TooManyAttempts { retry_after_ms };
+        self.per_network.take(&address.map(network), now).map_err(wait)?;
+        self.per_forgotten.take(&email.trim().to_lowercase(), now).map_err(wait)
+    }
+
+    /// Sets the password that somebody has chosen by the link they were sent. Ends all their sessions.
+    ///
+    /// # Errors
+    /// [`Error::Link`], [`Error::Invalid`] for the password, [`Error::Busy`].
+    pub async fn choose_password(
+        &self,
+        token: String,
+        password: String,
+        request_id: Option<String>,
+    ) -> Result<User, Error> {
+        self.db.read_blocking(|tx| links::check(tx, &token, tx.now()))?;
+        let hash = self.passwords.hash(password).await?;
+        self.db.write(move |tx| links::redeem(tx, request_id, &token, &hash)).await
     }
 
     /// Completes the setup: the operator's account and the settings, once.
@@ -329,7 +362,7 @@ impl Authenticator {
         self.db.read_blocking(|tx| setup::check(tx, &token, tx.now()))?;
         setup::validate(&form, self.passwords.policy().min_chars)?;
         let password = self.passwords.hash(form.password).await?;
-        let user = NewUser { email: form.email, name: form.name, password };
+        let user = NewUser { email: form.email, name: form.name, password: Some(password) };
         let by = By { actor: Actor::Setup, request_id };
         self.db.write(move |tx| setup::complete(tx, &by, &token, &user, &form.defaults, &form.seller)).await
     }

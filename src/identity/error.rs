@@ -46,6 +46,9 @@ pub enum Error {
     /// The setup link is not (or no longer) valid.
     #[error("the setup link is not valid")]
     SetupToken,
+    /// The link by which a password is chosen is unknown, was used, or is too old.
+    #[error("the link is not valid")]
+    Link,
     /// The password could not be hashed. The text is for the log.
     #[error("password hashing: {0}")]
     Hashing(String),

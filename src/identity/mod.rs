@@ -9,6 +9,7 @@ mod authenticator;
 mod cache;
 mod error;
 pub mod keys;
+pub mod links;
 pub mod organizations;
 mod passwords;
 mod principal;

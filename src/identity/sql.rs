@@ -359,24 +359,31 @@ pub(super) fn list_workspaces(
 
 // --- people
 
+macro_rules! user_columns {
+    () => {
+        "users.id, email, users.name, operator, password IS NULL, disabled_at, users.created_at"
+    };
+}
+
 fn user(row: &Row<'_>) -> Made<User> {
     Ok(User {
         id: row.get(0)?,
         email: row.get(1)?,
         name: row.get(2)?,
         operator: row.get(3)?,
-        disabled_at: row.get(4)?,
-        created_at: row.get(5)?,
+        invited: row.get(4)?,
+        disabled_at: row.get(5)?,
+        created_at: row.get(6)?,
     })
 }
 
 pub(super) fn user_by_id(conn: &Connection, id: UserId) -> Made<Option<User>> {
-    let statement = "SELECT id, email, name, operator, disabled_at, created_at FROM users WHERE id = ?1";
+    let statement = concat!("SELECT ", user_columns!(), " FROM users WHERE id = ?1");
     one(conn, statement, [id], user)
 }
 
 pub(super) fn user_by_email(conn: &Connection, email: &str) -> Made<Option<User>> {
-    let statement = "SELECT id, email, name, operator, disabled_at, created_at FROM users WHERE email = ?1";
+    let statement = concat!("SELECT ", user_columns!(), " FROM users WHERE email = ?1");
     one(conn, statement, [email], user)
 }
 
@@ -384,15 +391,15 @@ pub(super) fn insert_user(
     conn: &Connection,
     email: &str,
     name: &str,
-    password: &PasswordHash,
+    password: Option<&PasswordHash>,
     operator: bool,
     now: Timestamp,
 ) -> Made<UserId> {
     run(
         conn,
         "INSERT INTO users (email, name, password, operator, created_at, password_changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-        params![email, name, password.as_str(), operator, now],
+         VALUES (?1, ?2, ?3, ?4, ?5, iif(?3 IS NULL, NULL, ?5))",
+        params![email, name, password.map(PasswordHash::as_str), operator, now],
     )?;
     Ok(UserId::new(conn.last_insert_rowid()))
 }
@@ -402,16 +409,15 @@ pub(super) fn credentials(conn: &Connection, email: &str) -> Made<Option<Credent
     one(conn, statement, [email], |row| {
         Ok(Credentials {
             user_id: row.get(0)?,
-            password: PasswordHash::from_stored(row.get(1)?),
+            password: row.get::<_, Option<_>>(1)?.map(PasswordHash::from_stored),
             disabled: row.get(2)?,
         })
     })
 }
 
 pub(super) fn password_of(conn: &Connection, id: UserId) -> Made<Option<PasswordHash>> {
-    one(conn, "SELECT password FROM users WHERE id = ?1", [id], |row| {
-        Ok(PasswordHash::from_stored(row.get(0)?))
-    })
+    let statement = "SELECT password FROM users WHERE id = ?1 AND password IS NOT NULL";
+    one(conn, statement, [id], |row| Ok(PasswordHash::from_stored(row.get(0)?)))
 }
 
 /// `changed_at` is none when it is the same password, hashed anew.
@@ -429,6 +435,30 @@ pub(super) fn update_password(
     .map(drop)
 }
 
+pub(super) fn put_link(
+    conn: &Connection,
+    user: UserId,
+    hash: &SecretHash,
+    expires_at: Timestamp,
+) -> Made<()> {
+    run(
+        conn,
+        "INSERT INTO password_links (user_id, token_hash, expires_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (user_id) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at",
+        params![user, hash.bytes(), expires_at],
+    )
+    .map(drop)
+}
+
+pub(super) fn link_by_hash(conn: &Connection, hash: &SecretHash) -> Made<Option<(UserId, Timestamp)>> {
+    let statement = "SELECT user_id, expires_at FROM password_links WHERE token_hash = ?1";
+    one(conn, statement, [hash.bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+pub(super) fn delete_link(conn: &Connection, user: UserId) -> Made<()> {
+    run(conn, "DELETE FROM password_links WHERE user_id = ?1", [user]).map(drop)
+}
+
 pub(super) fn set_disabled(conn: &Connection, id: UserId, at: Option<Timestamp>) -> Made<()> {
     run(conn, "UPDATE users SET disabled_at = ?2 WHERE id = ?1", params![id, at]).map(drop)
 }
@@ -440,8 +470,7 @@ pub(super) fn has_operator(conn: &Connection) -> Made<bool> {
 }
 
 pub(super) fn has_other_operator(conn: &Connection, than: UserId) -> Made<bool> {
-    let statement =
-        "SELECT EXISTS (SELECT 1 FROM users WHERE operator = 1 AND id <> ?1 AND disabled_at IS NULL)";
+    let statement = "SELECT EXISTS (SELECT 1 FROM users WHERE operator = 1 AND id <> ?1 AND disabled_at IS NULL AND password IS NOT NULL)";
     Ok(conn.prepare_cached(statement)?.query_row([than], |row| row.get(0))?)
 }
 
@@ -454,8 +483,11 @@ pub(super) fn list_users(
     let (before, limit) = window(before, limit);
     all(
         conn,
-        "SELECT id, email, name, operator, disabled_at, created_at FROM users
-         WHERE id < ?1 AND (NOT ?2 OR operator = 1) ORDER BY id DESC LIMIT ?3",
+        concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM users WHERE id < ?1 AND (NOT ?2 OR operator = 1) ORDER BY id DESC LIMIT ?3"
+        ),
         params![before, operators_only, limit],
         user,
     )
@@ -484,7 +516,7 @@ pub(super) fn member_role(
 /// Whether somebody else who can sign in owns the organization.
 pub(super) fn has_other_owner(conn: &Connection, than: UserId, organization: OrganizationId) -> Made<bool> {
     let statement = "SELECT EXISTS (SELECT 1 FROM memberships JOIN users ON users.id = user_id
-         WHERE organization_id = ?1 AND role = 'owner' AND user_id <> ?2 AND disabled_at IS NULL)";
+         WHERE organization_id = ?1 AND role = 'owner' AND user_id <> ?2 AND disabled_at IS NULL AND password IS NOT NULL)";
     Ok(conn.prepare_cached(statement)?.query_row(params![organization, than], |row| row.get(0))?)
 }
 
@@ -527,7 +559,7 @@ pub(super) fn delete_membership(conn: &Connection, user: UserId, organization: O
     .map(drop)
 }
 
-fn member_workspaces(
+pub(super) fn member_workspaces(
     conn: &Connection,
     user: UserId,
     organization: OrganizationId,
@@ -570,13 +602,16 @@ pub(super) fn list_members(
     let (before, limit) = window(before, limit);
     let mut members = all(
         conn,
-        "SELECT id, email, name, operator, disabled_at, users.created_at, role FROM memberships
-         JOIN users ON users.id = user_id
-         WHERE organization_id = ?1 AND user_id < ?2 ORDER BY user_id DESC LIMIT ?3",
+        concat!(
+            "SELECT ",
+            user_columns!(),
+            ", role FROM memberships JOIN users ON users.id = user_id
+             WHERE organization_id = ?1 AND user_id < ?2 ORDER BY user_id DESC LIMIT ?3"
+        ),
         params![organization, before, limit],
         |row| {
             let user = user(row)?;
-            let role = role(row, 6, user.id.number())?;
+            let role = role(row, 7, user.id.number())?;
             Ok(Member { user, role, workspaces: Vec::new() })
         },
     )?;

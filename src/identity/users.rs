@@ -22,21 +22,24 @@ pub struct User {
     pub name: String,
     /// Works for the operator: may do anything.
     pub operator: bool,
+    /// Was invited, and has not chosen a password yet.
+    pub invited: bool,
     /// Since when they cannot sign in.
     pub disabled_at: Option<Timestamp>,
     /// Since when they are known.
     pub created_at: Timestamp,
 }
 
-/// What is needed for an account. The password is hashed before the transaction.
+/// What is needed for an account.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// The address, as typed.
     pub email: String,
     /// What they are called; may be empty.
     pub name: String,
-    /// From [`super::Passwords::hash`].
-    pub password: PasswordHash,
+    /// From [`super::Passwords::hash`], before the transaction. Without one they choose one by a link
+    /// ([`super::links`]), and cannot sign in before.
+    pub password: Option<PasswordHash>,
 }
 
 /// A person's place, as a list of members shows it.
@@ -54,7 +57,7 @@ pub struct Member {
 #[derive(Debug, Clone)]
 pub(super) struct Credentials {
     pub(super) user_id: UserId,
-    pub(super) password: PasswordHash,
+    pub(super) password: Option<PasswordHash>,
     pub(super) disabled: bool,
 }
 
@@ -67,8 +70,9 @@ fn insert(tx: &WriteTx<'_>, new: &NewUser, operator: bool) -> Result<User, Error
     if sql::user_by_email(conn, &email)?.is_some() {
         return Err(Error::Taken("email"));
     }
-    let id = sql::insert_user(conn, &email, &name, &new.password, operator, tx.now())?;
-    Ok(User { id, email, name, operator, disabled_at: None, created_at: tx.now() })
+    let id = sql::insert_user(conn, &email, &name, new.password.as_ref(), operator, tx.now())?;
+    let invited = new.password.is_none();
+    Ok(User { id, email, name, operator, invited, disabled_at: None, created_at: tx.now() })
 }
 
 /// Creates a person who works for the operator.
@@ -134,6 +138,24 @@ pub fn set_membership(
     Ok(())
 }
 
+/// Changes the place that a person has in an organization.
+///
+/// # Errors
+/// As [`set_membership`]; [`Error::NotFound`] also for somebody who has no place there.
+pub fn change_membership(
+    tx: &WriteTx<'_>,
+    by: &By,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+    workspaces: &[WorkspaceId],
+) -> Result<(), Error> {
+    if sql::member_role(tx.conn()?, user, organization)?.is_none() {
+        return Err(Error::NotFound("member"));
+    }
+    set_membership(tx, by, user, organization, role, workspaces)
+}
+
 /// Ends a person's place in an organization.
 ///
 /// # Errors
@@ -159,7 +181,7 @@ fn another_owner(conn: &Connection, user: UserId, organization: OrganizationId) 
     if sql::has_other_owner(conn, user, organization)? { Ok(()) } else { Err(Error::Last("owner")) }
 }
 
-/// Stores a new password and ends every session but `keep`.
+/// Stores a new password; ends every session but `keep`, and the link by which another could be chosen.
 ///
 /// Whether the old password had to be given is the caller's to have checked.
 ///
@@ -176,6 +198,8 @@ pub fn set_password(
     get(conn, user)?;
     sql::update_password(conn, user, password, Some(tx.now()))?;
     sql::delete_sessions_of(conn, user, keep)?;
+    // who may read an older mail is not to choose another
+    sql::delete_link(conn, user)?;
     audit::record(tx, by, "user.password_changed", user, None, &Difference::new())?;
     Ok(())
 }
@@ -248,6 +272,16 @@ pub fn members(
 ) -> Result<Page<Member>, Error> {
     let items = sql::list_members(conn, organization, before, limit)?;
     Ok(Page::cut(items, limit, |member| member.user.id.number()))
+}
+
+/// One person's place in an organization.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub fn member(conn: &Connection, organization: OrganizationId, id: UserId) -> Result<Member, Error> {
+    let role = sql::member_role(conn, id, organization)?.ok_or(Error::NotFound("member"))?;
+    let workspaces = sql::member_workspaces(conn, id, organization)?;
+    Ok(Member { user: get(conn, id)?, role, workspaces })
 }
 
 /// Everybody, newest first; or the operator's people only.

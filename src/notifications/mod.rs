@@ -5,6 +5,7 @@
 //! kept with all its attempts. What is sent was written down before, so every attempt sends the same, under the same id: whoever
 //! gets it twice can tell.
 
+pub mod accounts;
 mod courier;
 pub mod endpoints;
 pub mod mail;

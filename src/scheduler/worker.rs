@@ -4,7 +4,7 @@ use crate::base::Credits;
 use crate::base::id::OrganizationId;
 use crate::db::{Db, DbError};
 use crate::limits;
-use crate::notifications::{self, Courier};
+use crate::notifications::{self, Courier, accounts};
 use crate::outbox::{self, Failure, Lane, Work};
 use crate::payments::{Desk, Error};
 use crate::subscriptions::{self, Office};
@@ -72,6 +72,7 @@ impl Worker {
     async fn carry_out(&self, work: Work) -> Result<(), Failure> {
         match work.kind.split_once('.').map_or("", |(whose, _)| whose) {
             "payment" | "sandbox" => self.desk.carry_out(work).await,
+            "mail" if work.kind == accounts::FORGOTTEN => self.mail_link(work.subject).await,
             "delivery" | "mail" if let Some((courier, _)) = &self.courier => courier.carry_out(work).await,
             "alert" => self.alert(&work.subject).await,
             "limit" => {
@@ -82,6 +83,13 @@ impl Worker {
             "vat" if let Some(register) = &self.register => register.carry_out(work).await,
             _ => Err(Failure::Never(format!("nobody carries out {}", work.kind))),
         }
+    }
+
+    /// Somebody has forgotten a password.
+    async fn mail_link(&self, subject: String) -> Result<(), Failure> {
+        let Some((_, terms)) = self.courier.clone() else { return Ok(()) };
+        let mailed = self.db.write(move |tx| accounts::mail_link(tx, &terms, &subject));
+        mailed.await.map_err(|error| Failure::Later(error.to_string()))
     }
 
     /// A balance has crossed something.

@@ -362,6 +362,8 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/billing-details".into(),
         "/auto-reload".into(),
         "/payment-methods".into(),
+        "/members".into(),
+        "/members/invite".into(),
         "/alerts".into(),
         "/webhooks".into(),
         "/numbers".into(),

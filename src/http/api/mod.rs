@@ -16,6 +16,7 @@ pub(super) mod invoices;
 pub(super) mod jobs;
 mod keys;
 mod limits;
+mod members;
 mod number_guard;
 mod numbers;
 mod organization;
@@ -49,6 +50,7 @@ pub fn routes(table: &mut Table) {
     plans::routes(table);
     details::routes(table);
     workspaces::routes(table);
+    members::routes(table);
     keys::routes(table);
     organizations::routes(table);
     users::routes(table);

@@ -15,11 +15,14 @@ use crate::http::error::ApiError;
 use crate::http::reply::{Answer, NoContent, Reply};
 use crate::http::route::Table;
 use crate::identity::{Caller, Membership, Origin, Role, Scopes, sessions, users};
+use crate::notifications::accounts;
 
 pub(super) fn routes(table: &mut Table) {
     table.api(__path_sign_in, Access::OPEN, sign_in);
     table.api(__path_sign_out, Access::PERSON, sign_out);
     table.api(__path_me, Access::ONESELF, me);
+    table.api(__path_ask_for_link, Access::OPEN, ask_for_link);
+    table.api(__path_choose_password, Access::OPEN, choose_password);
 }
 
 /// An e-mail address and a password.
@@ -82,6 +85,58 @@ async fn sign_out(state: web::Data<State>, admitted: Admitted) -> Result<NoConte
     if let Caller::Session { session_id, user_id, .. } = admitted.principal()?.caller {
         state.db.write(move |tx| sessions::end(tx, &by, user_id, session_id)).await?;
     }
+    Ok(NoContent)
+}
+
+/// Whose password was forgotten.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Forgotten {
+    /// The address of the account.
+    #[schema(max_length = 254)]
+    email: String,
+}
+
+/// Ask for a link to choose another password
+///
+/// The answer is the same whether there is such an account or not. The link is mailed, works once, and for an hour.
+#[utoipa::path(post, path = "/auth/password-links", tag = "sign-in", request_body = Forgotten,
+    responses((status = 204, description = "If there is such an account, a mail is on its way.")))]
+async fn ask_for_link(
+    state: web::Data<State>,
+    req: HttpRequest,
+    Json(input): Json<Forgotten>,
+) -> Result<NoContent, ApiError> {
+    state.door.may_ask_for_link(&input.email, Some(address::client(&state, &req)))?;
+    state.db.write(move |tx| accounts::forgotten(tx, &input.email)).await?;
+    Ok(NoContent)
+}
+
+/// A password, and the link that allows to choose it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Chosen {
+    /// The last part of the link that was mailed.
+    #[schema(max_length = 100)]
+    token: String,
+    /// At least 12 characters.
+    #[schema(min_length = 12, max_length = 1024)]
+    password: String,
+}
+
+/// Choose a password by the link that was mailed
+///
+/// Ends the link and all sessions of the account.
+#[utoipa::path(post, path = "/auth/passwords", tag = "sign-in", request_body = Chosen,
+    responses((status = 204, description = "The password is set: sign in with it."),
+        (status = 422, description = "The link is not valid (any more), or the password is too short.")))]
+async fn choose_password(
+    state: web::Data<State>,
+    admitted: Admitted,
+    Json(input): Json<Chosen>,
+) -> Result<NoContent, ApiError> {
+    let request_id = Some(admitted.request_id.to_string());
+    state.door.choose_password(input.token, input.password, request_id).await?;
     Ok(NoContent)
 }
 

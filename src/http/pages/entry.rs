@@ -5,10 +5,10 @@ use actix_web::http::{Method, header::USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::chrome::{self, html, redirect};
-use super::components::Problem;
 use super::components::field::FormState;
+use super::components::{Notice, Problem, Tone};
 use super::forms;
-use super::views::SignInPage;
+use super::views::OutsidePage;
 use crate::base::id::OrganizationId;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
@@ -99,22 +99,28 @@ async fn sign_in_form(
     req: HttpRequest,
     admitted: Admitted,
 ) -> Result<HttpResponse, ApiError> {
-    let next = Params::parse(req.query_string()).text("next").unwrap_or_default();
+    let mut params = Params::parse(req.query_string());
+    let next = params.text("next").unwrap_or_default();
     let next = local(&next).unwrap_or_default();
-    show_sign_in(&state, &req, &admitted, StatusCode::OK, FormState::default(), next)
+    let mut page = sign_in_page(&state, &req, &admitted, FormState::default(), next)?;
+    if params.text("done").as_deref() == Some("password") {
+        let text = "The password is set. Sign in with it.".into();
+        page.0.chrome.notice = Some(Notice { tone: Tone::Good, text, link: None });
+    }
+    with_visitor(&state, html(StatusCode::OK, &page.0)?, page.1)
 }
 
-fn show_sign_in(
+/// The page, and the cookie that its form needs.
+fn sign_in_page(
     state: &State,
     req: &HttpRequest,
     admitted: &Admitted,
-    status: StatusCode,
     form: FormState,
     next: &str,
-) -> Result<HttpResponse, ApiError> {
+) -> Result<(OutsidePage, Option<String>), ApiError> {
     let (csrf, token) = visitor(state, req, admitted);
     let chrome = state.db.read_blocking(|tx| chrome::outside(state, admitted, tx, csrf))?;
-    with_visitor(state, html(status, &SignInPage { chrome, form, next: next.to_owned() })?, token)
+    Ok((OutsidePage::sign_in(chrome, form, next.to_owned()), token))
 }
 
 async fn sign_in(
@@ -156,7 +162,8 @@ async fn sign_in(
     } else {
         forms::explain(&mut typed, &[], error, &request_id)?
     };
-    show_sign_in(&state, &req, &admitted, status, typed, next)
+    let (page, token) = sign_in_page(&state, &req, &admitted, typed, next)?;
+    with_visitor(&state, html(status, &page)?, token)
 }
 
 async fn sign_out(state: web::Data<State>, admitted: Admitted) -> Result<HttpResponse, ApiError> {

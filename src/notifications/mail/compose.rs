@@ -38,6 +38,7 @@ pub fn compose(payload: &Payload, about: &About<'_>) -> Option<(Audience, Mail)>
         Payload::NumberPaymentDue(number) => to_customer(rent_due(number, about)),
         Payload::NumberSuspended(number) => to_customer(number_suspended(number, about)),
         Payload::NumberReleased(number) => to_customer(number_released(number, about)),
+        Payload::NumberReactivated(number) => to_customer(number_back(number, about)),
         Payload::WebhookDisabled(endpoint) => to_customer(webhook_off(endpoint, about)),
         Payload::WalletRecovered(_)
         | Payload::TopupSucceeded(_)
@@ -48,7 +49,6 @@ pub fn compose(payload: &Payload, about: &About<'_>) -> Option<(Audience, Mail)>
         | Payload::CallRejected(_)
         | Payload::CallCutOff(_)
         | Payload::RefundSucceeded(_)
-        | Payload::NumberReactivated(_)
         | Payload::WebhookTest(_) => None,
     }
 }
@@ -327,6 +327,11 @@ fn number_released(number: &Number, about: &About<'_>) -> Mail {
     mail(format!("{} was released", number.number_id), &[&text], ("See your numbers", "/numbers"), about)
 }
 
+fn number_back(number: &Number, about: &About<'_>) -> Mail {
+    let text = format!("The rent of {} is paid, and it takes calls again.", number.number_id);
+    mail(format!("{} is back", number.number_id), &[&text], ("See your numbers", "/numbers"), about)
+}
+
 fn webhook_off(endpoint: &Endpoint, about: &About<'_>) -> Mail {
     let text = format!(
         "{} failed for days without one success, so it is not told anything any more. What was missed can be sent again \
@@ -337,13 +342,22 @@ fn webhook_off(endpoint: &Endpoint, about: &About<'_>) -> Mail {
     mail("A webhook was switched off", &[&text], ("See webhooks", page), about)
 }
 
-/// The mail that lets somebody choose a password for an account that was made for them.
+/// The mail to somebody who was given a place; with a link, by which they choose the password of the account that was made
+/// for them.
 #[must_use]
-pub fn invitation(about: &About<'_>, link: &str) -> Mail {
-    let text = format!("You were invited to {} at {}.", name(about), about.terms.brand);
-    Mail {
-        action: Some(("Choose a password", link.to_owned())),
-        ..mail(format!("Your invitation to {}", about.terms.brand), &[&text], ("", ""), about)
+pub fn invitation(about: &About<'_>, link: Option<&str>) -> Mail {
+    let brand = &about.terms.brand;
+    let text = match about.organization {
+        Some(organization) => format!("You were invited to the pages of {} at {brand}.", organization.name),
+        None => format!("You were invited to work on {brand}."),
+    };
+    let subject = format!("Your invitation to {brand}");
+    match link {
+        Some(link) => Mail {
+            action: Some(("Choose a password", link.to_owned())),
+            ..mail(subject, &[&text, "The link works once, for seven days."], ("", ""), about)
+        },
+        None => mail(subject, &[&text, "Sign in as you always do."], ("Sign in", "/sign-in"), about),
     }
 }
 

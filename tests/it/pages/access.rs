@@ -15,11 +15,13 @@ enum Who {
     Usage,
     /// Changes something of the customer's.
     Change,
-    /// Connects other servers, which owners alone may.
+    /// Connects other servers or people, which owners alone may.
     Connect,
+    /// Looks at what owners alone may do.
+    Own,
     Operator,
 }
-use Who::{Anyone, Change, Connect, Money, Operator, Person, Usage};
+use Who::{Anyone, Change, Connect, Money, Operator, Own, Person, Usage};
 
 const PAGES: &[(&str, &str, Who)] = &[
     ("GET", "/", Anyone),
@@ -29,6 +31,10 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/setup/{id}", Anyone),
     ("GET", "/sign-in", Anyone),
     ("POST", "/sign-in", Anyone),
+    ("GET", "/forgot-password", Anyone),
+    ("POST", "/forgot-password", Anyone),
+    ("GET", "/password/{id}", Anyone),
+    ("POST", "/password/{id}", Anyone),
     ("POST", "/sign-out", Person),
     ("POST", "/switch-organization", Person),
     ("GET", "/overview", Money),
@@ -86,6 +92,10 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/webhooks/endpoints/{id}/replay", Connect),
     ("GET", "/webhooks/deliveries/{id}", Money),
     ("POST", "/webhooks/deliveries/{id}/replay", Connect),
+    ("GET", "/members", Money),
+    ("GET", "/members/invite", Own),
+    ("POST", "/members/invite", Connect),
+    ("POST", "/members/remove", Connect),
     ("GET", "/operator/deliveries", Operator),
     ("GET", "/operator/deliveries/{id}", Operator),
     ("POST", "/operator/deliveries/{id}/replay", Operator),
@@ -167,14 +177,16 @@ fn refusal(path: &str, who: Who, visitor: Visitor) -> Option<u16> {
         (Operator, Visitor::Operator | Visitor::OperatorSeeing) => None,
         (Operator, _) => Some(403),
         // to choose an organization first
-        (Money | Usage, Visitor::Operator | Visitor::Nowhere) => Some(302),
+        (Money | Own | Usage, Visitor::Operator | Visitor::Nowhere) => Some(302),
         (Money | Change, Visitor::Of(Role::Member)) => Some(403),
-        (Connect, Visitor::Of(Role::Member | Role::Billing)) => Some(403),
+        (Connect | Own, Visitor::Of(Role::Member | Role::Billing)) => Some(403),
         // nothing is chosen that could be changed
         (Change | Connect, Visitor::Operator | Visitor::Nowhere) => Some(400),
         // may look, and no more
-        (Change | Connect, Visitor::OperatorSeeing | Visitor::Suspended) => Some(403),
-        (Money | Usage | Change | Connect, _) => None,
+        (Change | Connect, Visitor::OperatorSeeing | Visitor::Suspended) | (Own, Visitor::Suspended) => {
+            Some(403)
+        }
+        (Money | Own | Usage | Change | Connect, _) => None,
     }
 }
 

@@ -11,6 +11,7 @@ mod limits;
 mod money;
 mod operator;
 mod packages;
+mod people;
 mod refunds;
 mod reload;
 mod telling;

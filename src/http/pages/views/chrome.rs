@@ -46,6 +46,8 @@ pub enum Section {
     Alerts,
     /// Customer: servers that are told.
     Webhooks,
+    /// Who may see the pages.
+    Members,
     /// Operator: organizations.
     Organizations,
     /// Operator: payments, refunds and disputes.
@@ -189,7 +191,8 @@ impl Chrome {
             | Section::AutoReload
             | Section::PaymentMethods
             | Section::Alerts
-            | Section::Webhooks => {
+            | Section::Webhooks
+            | Section::Members => {
                 vec![NavGroup {
                     label: "My Credit",
                     items: vec![
@@ -206,6 +209,7 @@ impl Chrome {
                         item("Payment methods", "/payment-methods", Section::PaymentMethods),
                         item("Alerts", "/alerts", Section::Alerts),
                         item("Webhooks", "/webhooks", Section::Webhooks),
+                        item("Members", "/members", Section::Members),
                     ],
                 }]
             }

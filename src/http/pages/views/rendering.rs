@@ -13,7 +13,9 @@ fn pages() -> Vec<(&'static str, String)> {
     }
     vec![
         ("setup", html(&SetupPage::sample())),
-        ("sign-in", html(&SignInPage::sample())),
+        ("sign-in", html(&OutsidePage::sample())),
+        ("password", html(&OutsidePage::sample_choose())),
+        ("members", html(&MembersPage::sample())),
         ("overview", html(&OverviewPage::sample())),
         ("overview-new", html(&OverviewPage::sample_new())),
         ("overview-overdrawn", html(&OverviewPage::sample_overdrawn())),
@@ -201,7 +203,7 @@ fn what_was_typed_is_escaped_and_kept() {
     assert!(!html.contains("<b>"), "unescaped");
     assert!(html.contains("value=\"&#60;b&#62;&#34;Sons&#34; &#38; Co&#60;/b&#62;\""), "kept");
     assert!(html.contains("aria-describedby=\"external_id-hint external_id-error\""));
-    let mut sign_in = SignInPage::sample();
-    sign_in.form.values.insert("password".into(), "correct horse".into());
+    let sign_in = OutsidePage::sample();
+    assert_eq!(sign_in.form.value("password"), "correct horse");
     assert!(!sign_in.render().expect("renders").contains("correct horse"), "a password is never sent back");
 }
