@@ -315,6 +315,7 @@ impl From<scheduler::Error> for ApiError {
             scheduler::Error::Identity(error) => error.into(),
             scheduler::Error::Payments(error) => error.into(),
             scheduler::Error::Numbers(error) => error.into(),
+            scheduler::Error::Subscriptions(error) => error.into(),
             scheduler::Error::Row(error) => Self::internal(error),
         }
     }

@@ -64,6 +64,8 @@ pub const CHARGE: &str = "payment.charge";
 pub const FEE_PAID: &str = "subscription.paid";
 /// Work: a plan's fee was not paid, or nobody knows whether it was. The same.
 pub const FEE_FAILED: &str = "subscription.failed";
+/// Work: the money of a plan's fee is gone, as its bank has decided. The subject is the payment's number.
+pub const FEE_LOST: &str = "subscription.lost";
 /// How long whoever asked for a checkout has for it alone.
 const BEGIN_AFTER_MS: i64 = MINUTE_MS;
 
@@ -375,6 +377,34 @@ fn after(tx: &WriteTx<'_>, before: &State, payment: &Payment) -> Result<(), Erro
     if before.name() != payment.state.name() {
         outbox::enqueue(tx, kind, &payment.id.number().to_string(), tx.now())?;
     }
+    Ok(())
+}
+
+/// Somebody has looked at the provider: nothing was charged, or it was given back there. The payment comes to nothing, and
+/// whoever waits for it goes on. Should the money come all the same, it is settled.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub fn give_up(tx: &WriteTx<'_>, by: &By, id: PaymentId) -> Result<(), Error> {
+    let before = get(tx.conn()?, id)?;
+    let Step::Become(state) = before.state.clone().given_up(tx.now()) else { return Ok(()) };
+    sql::set_state(tx.conn()?, id, &state, None)?;
+    let what = Difference::new().with("total", before.quote.amounts.total.to_string());
+    audit::record(tx, by, "payment.given_up", id, Some(before.organization), &what)?;
+    let payment = get(tx.conn()?, id)?;
+    telling::ended(tx, &payment)?;
+    after(tx, &before.state, &payment)
+}
+
+/// Money has come for something that there is no use for any more: somebody has to give it back.
+///
+/// # Errors
+/// [`Error::NotFound`], and those of the database.
+pub fn of_no_use(tx: &WriteTx<'_>, id: PaymentId) -> Result<(), Error> {
+    let payment = get(tx.conn()?, id)?;
+    tracing::error!(payment = %id, "paid too late or twice: somebody has to give it back");
+    let detail = format!("{}: {}", payment.purchase.name(), payment.quote.amounts.total);
+    concerns::raise(tx, concerns::Kind::NoUse, id, &detail, Some(payment.organization))?;
     Ok(())
 }
 

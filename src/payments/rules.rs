@@ -142,6 +142,8 @@ pub enum Reason {
     Abandoned,
     /// The provider did not want it.
     Refused,
+    /// The operator has looked at the provider: nothing was charged, or it was given back.
+    GivenUp,
     /// The saved card was declined.
     Declined(Decline),
 }
@@ -153,12 +155,14 @@ impl Reason {
         match self {
             Self::Abandoned => "abandoned",
             Self::Refused => "refused",
+            Self::GivenUp => "given_up",
             Self::Declined(decline) => decline.name(),
         }
     }
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        let known = [Self::Abandoned, Self::Refused].into_iter().find(|reason| reason.name() == name);
+        let known =
+            [Self::Abandoned, Self::Refused, Self::GivenUp].into_iter().find(|reason| reason.name() == name);
         known.or_else(|| Decline::from_name(name).map(Self::Declined))
     }
 }
@@ -255,6 +259,18 @@ impl State {
         match self {
             Self::Created => Step::Become(Self::Failed { reference: None, at, reason: Reason::Refused }),
             Self::Pending { .. } | Self::Settled(_) | Self::Failed { .. } => Step::Stay(self),
+        }
+    }
+
+    /// Nothing came of it, as somebody found out.
+    #[must_use]
+    pub fn given_up(self, at: Timestamp) -> Step {
+        match self {
+            Self::Created | Self::Pending { .. } => {
+                let reference = self.reference().map(str::to_owned);
+                Step::Become(Self::Failed { reference, at, reason: Reason::GivenUp })
+            }
+            Self::Settled(_) | Self::Failed { .. } => Step::Stay(self),
         }
     }
 

@@ -24,10 +24,10 @@ pub use sql::{RowFailure, Run};
 pub use worker::Worker;
 
 use crate::base::Timestamp;
-use crate::base::id::GrantId;
+use crate::base::id::{GrantId, SubscriptionId};
 use crate::base::time::{DAY_MS, MINUTE_MS};
 use crate::calls;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, WriteTx};
 use crate::grants;
 use crate::idempotency;
 use crate::identity::{self, Authenticator, sessions};
@@ -65,6 +65,9 @@ pub enum Error {
     /// Rented numbers.
     #[error(transparent)]
     Numbers(#[from] numbers::Error),
+    /// Plans.
+    #[error(transparent)]
+    Subscriptions(#[from] subscriptions::Error),
     /// A row that cannot be dealt with.
     #[error("{0}")]
     Row(String),
@@ -76,8 +79,13 @@ impl Error {
         match self {
             Self::Db(error)
             | Self::Identity(identity::Error::Db(error))
-            | Self::Numbers(numbers::Error::Db(error)) => error.is_temporary(),
-            Self::Identity(_) | Self::Payments(_) | Self::Numbers(_) | Self::Row(_) => false,
+            | Self::Numbers(numbers::Error::Db(error))
+            | Self::Subscriptions(subscriptions::Error::Db(error)) => error.is_temporary(),
+            Self::Identity(_)
+            | Self::Payments(_)
+            | Self::Numbers(_)
+            | Self::Subscriptions(_)
+            | Self::Row(_) => false,
         }
     }
 }
@@ -266,7 +274,12 @@ impl Scheduler {
                 each::each(db, job, numbers::due, move |tx, rental| Ok(numbers::step(tx, rental, terms)?))
                     .await
             }
-            Job::SubscriptionsRenew => Ok(Tally::of(worker.renew().await?)),
+            Job::SubscriptionsRenew => {
+                let Some(shop) = worker.shop() else { return Ok(Tally::default()) };
+                let step =
+                    move |tx: &WriteTx<'_>, id| Ok(subscriptions::step(tx, &shop, SubscriptionId::new(id))?);
+                each::each(db, job, subscriptions::due, step).await
+            }
             Job::RevenuePost => steps(db, |tx| Ok(revenue::post_due(tx, STEP)?)).await,
             Job::VatRecheck => Ok(Tally::of(worker.enqueue_due().await?)),
             Job::KeysUsed => {
@@ -341,7 +354,7 @@ pub fn failures(conn: &Connection, limit: u32) -> Result<Vec<RowFailure>, DbErro
 /// Has `step` deal with up to [`STEP`] rows at a time until it finds fewer.
 async fn steps<F>(db: &Db, step: F) -> Result<Tally, Error>
 where
-    F: Fn(&crate::db::WriteTx<'_>) -> Result<usize, Error> + Clone + Send + 'static,
+    F: Fn(&WriteTx<'_>) -> Result<usize, Error> + Clone + Send + 'static,
 {
     let full = usize::try_from(STEP).unwrap_or(usize::MAX);
     let mut done = 0;

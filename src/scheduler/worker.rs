@@ -7,7 +7,7 @@ use crate::limits;
 use crate::notifications::{self, Courier, accounts};
 use crate::outbox::{self, Failure, Lane, Work};
 use crate::payments::{Desk, Error};
-use crate::subscriptions::{self, Office};
+use crate::subscriptions::{Office, Shop};
 use crate::vies::Register;
 use crate::wallet;
 
@@ -129,28 +129,16 @@ impl Worker {
         loop {
             let count = outbox::step(&self.db, Lane::Money, STEP, |work| self.carry_out(work)).await?;
             let asked = self.desk.reconcile().await?;
-            let renewed = self.renew().await?;
-            if count + asked + renewed == 0 {
+            if count + asked == 0 {
                 return Ok(done);
             }
-            done += count + asked + renewed;
+            done += count + asked;
         }
     }
 
-    /// The part of [`Worker::work_money`] that begins periods of plans, and whatever else is due of them.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn renew(&self) -> Result<usize, Error> {
-        let Some(office) = &self.office else { return Ok(0) };
-        let mut done = 0;
-        loop {
-            let count = office.run_due().await.map_err(subscriptions_failed)?;
-            if count == 0 {
-                return Ok(done);
-            }
-            done += count;
-        }
+    /// What charging for plans needs to know; none where nobody sells them.
+    pub(super) fn shop(&self) -> Option<Shop> {
+        self.office.as_ref().map(|office| office.shop().clone())
     }
 
     /// The part of [`Worker::work`] that tells people; whose servers are slow holds up nobody's money.
@@ -179,15 +167,6 @@ impl Worker {
             }
             done += told + sent;
         }
-    }
-}
-
-/// The same of plans.
-fn subscriptions_failed(error: subscriptions::Error) -> Error {
-    match error {
-        subscriptions::Error::Db(error) => Error::Db(error),
-        subscriptions::Error::Payment(error) => error,
-        other => Error::Db(DbError::bad_row("subscriptions", 0, other)),
     }
 }
 

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 pub use offer::{Offer, Step, offer};
 pub use office::Office;
 use rules::Cycle;
-pub use turning::{failed, paid, step};
+pub use turning::{failed, lost, paid, step};
 
 use crate::base::id::{
     MeterId, OrganizationId, PaymentId, PaymentMethodId, PlanId, PlanVersionId, SubscriptionId,
@@ -247,12 +247,17 @@ pub fn living(conn: &Connection, organization: OrganizationId) -> Result<Option<
     sql::living(conn, organization)
 }
 
-/// Those for which something is due, the longest first.
+/// Those for which something is due and since when, the longest due first, after one.
 ///
 /// # Errors
 /// When the database fails.
-pub fn due(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<SubscriptionId>, DbError> {
-    sql::due(conn, now, limit)
+pub fn due(
+    conn: &Connection,
+    now: Timestamp,
+    after: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<(Timestamp, i64)>, DbError> {
+    sql::due(conn, now, after, limit)
 }
 
 /// When something is next due after `now`.
@@ -261,14 +266,6 @@ pub fn due(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Subscrip
 /// When the database fails.
 pub fn next_due(conn: &Connection, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
     sql::next_due(conn, now)
-}
-
-/// Puts off one that could not be dealt with.
-///
-/// # Errors
-/// When the database fails.
-pub fn put_off(tx: &WriteTx<'_>, id: SubscriptionId, by_ms: i64) -> Result<(), DbError> {
-    sql::put_off(tx.conn()?, id, tx.now().plus_ms(by_ms))
 }
 
 /// What an organization's plan costs from the next period on: the version that it will have then.

@@ -1,21 +1,13 @@
-//! What happens outside of a transaction: charges that are asked for at once, work of the outbox, and everything that is due.
+//! What happens outside of a transaction: charges that are asked for at once, and work of the outbox.
 
-use futures_util::stream::{self, StreamExt};
-
-use super::{Error, Shop, Terms, Wish, change, due, failed, paid, put_off, resume, retry, step};
+use super::{Error, Shop, Terms, Wish, change, failed, lost, paid, resume, retry};
 use crate::base::id::{OrganizationId, PaymentId, SubscriptionId};
-use crate::base::time::HOUR_MS;
 use crate::base::{Currency, FieldError};
 use crate::db::Db;
 use crate::identity::audit::By;
 use crate::outbox::{Failure, Work};
 use crate::payments::gateway::Gateway;
-use crate::payments::{self, Desk, FEE_FAILED, FEE_PAID, Payment};
-
-/// Dealt with in one go.
-const STEP: u32 = 500;
-/// As many at once: they share commits.
-const AT_ONCE: usize = 32;
+use crate::payments::{self, Desk, FEE_FAILED, FEE_LOST, FEE_PAID, Payment};
 
 /// Where plans are sold.
 #[derive(Clone)]
@@ -114,31 +106,9 @@ impl Office {
         let done = match work.kind.as_str() {
             FEE_PAID => self.db.write(move |tx| paid(tx, id)).await,
             FEE_FAILED => self.failed(id).await,
+            FEE_LOST => self.db.write(move |tx| lost(tx, id)).await,
             other => return Err(Failure::Never(format!("nobody carries out {other}"))),
         };
         done.map_err(|error| Failure::Later(error.to_string()))
-    }
-
-    /// Does one round of everything that is due. Answers how many there were; one that cannot be dealt with waits for an hour, and holds
-    /// up no other.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn run_due(&self) -> Result<usize, Error> {
-        let now = self.db.now();
-        let ids = self.db.read_blocking(|tx| due(tx, now, STEP))?;
-        let count = ids.len();
-        let all = ids.into_iter().map(|id| async move {
-            let shop = self.shop.clone();
-            let done = self.db.write(move |tx| step(tx, &shop, id)).await;
-            if let Err(error) = done {
-                tracing::error!(subscription = %id, %error, "could not be renewed");
-                self.db.write(move |tx| put_off(tx, id, HOUR_MS)).await?;
-            }
-            Ok::<_, Error>(())
-        });
-        let done: Vec<_> = stream::iter(all).buffer_unordered(AT_ONCE).collect().await;
-        done.into_iter().collect::<Result<(), _>>()?;
-        Ok(count)
     }
 }

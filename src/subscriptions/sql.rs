@@ -131,17 +131,19 @@ pub(super) fn put(conn: &Connection, sub: &Subscription) -> Result<(), DbError> 
     Ok(())
 }
 
-/// For which something is to be done, the longest due first.
-pub(super) fn due(conn: &Connection, now: Timestamp, limit: u32) -> Result<Vec<SubscriptionId>, DbError> {
-    let statement = "SELECT id FROM subscriptions WHERE due_at <= ? ORDER BY due_at, id LIMIT ?";
-    db::collect(conn, statement, params![now, limit], |row| Ok(row.get(0)?))
-}
-
-/// Nothing is done about it before that.
-pub(super) fn put_off(conn: &Connection, id: SubscriptionId, at: Timestamp) -> Result<(), DbError> {
-    conn.prepare_cached("UPDATE subscriptions SET due_at = ? WHERE id = ? AND due_at < ?1")?
-        .execute(params![at, id])?;
-    Ok(())
+/// For which something is to be done and since when, the longest due first, after one.
+pub(super) fn due(
+    conn: &Connection,
+    now: Timestamp,
+    after: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<(Timestamp, i64)>, DbError> {
+    let (after_at, after_id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), i64::MIN));
+    let statement = "SELECT due_at, id FROM subscriptions WHERE due_at <= ? AND (due_at, id) > (?, ?)
+         ORDER BY due_at, id LIMIT ?";
+    db::collect(conn, statement, params![now, after_at, after_id, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
 }
 
 /// Those on a version that have not ended, after one of them.

@@ -9,6 +9,7 @@ use super::{
     default_card, leave_plan, plan_of, sql, system, tell, version_next,
 };
 use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId, PlanVersionId, SubscriptionId};
+use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Timestamp, Zone};
 use crate::catalog::{self, rules::PlanTerms};
 use crate::db::WriteTx;
@@ -18,9 +19,9 @@ use crate::identity::audit::{self, By, Difference};
 use crate::identity::organizations;
 use crate::ledger::TransactionType;
 use crate::metering;
-use crate::payments::{self, Extras, NewPayment, Purchase, cards};
+use crate::payments::{self, Extras, NewPayment, Purchase, cards, disputes};
 use crate::revenue::fees;
-use crate::wallet::{self, NewCredit, TakeBack};
+use crate::wallet::{self, NewCredit};
 
 /// The source of the credit that comes with plans.
 pub const SOURCE: &str = "plan";
@@ -292,6 +293,14 @@ fn grant(tx: &WriteTx<'_>, mut sub: Subscription, cycle: Cycle) -> Result<Subscr
     let (plan, version) = plan_of(&catalog, sub.version)?;
     let zone = zone_of(tx, sub.organization)?;
     let paid_with = sql::paid_with(tx.conn()?, sub.id, sub.number)?;
+    if let Some(payment) = paid_with
+        && cycle.end > tx.now()
+        && disputes::is_open(tx.conn()?, payment)?
+    {
+        // its money may be gone: nothing more is given for it before the bank has decided
+        sub.due_at = Some(tx.now().plus_ms(DAY_MS).min(cycle.end));
+        return Ok(sub);
+    }
     let begins = |month| zone.months_after(cycle.anchor, month);
     while sub.granted < cycle.next_month() && begins(sub.granted) <= tx.now() {
         let end = begins(sub.granted + 1);
@@ -345,22 +354,8 @@ fn give(
 fn cap(tx: &WriteTx<'_>, sub: &Subscription, terms: &PlanTerms) -> Result<(), Error> {
     let Some(cap) = terms.rollover_cap else { return Ok(()) };
     let left = wallet::summary(tx.conn()?, sub.organization, tx.now())?.parts.plan;
-    let take = |amount| TakeBack {
-        amount,
-        class: Class::Plan,
-        description: "Plan credit above what carries over".into(),
-        actor: "system".into(),
-        metadata: None,
-    };
     let Some(above) = left.checked_sub(cap).filter(|above| above.is_positive()) else { return Ok(()) };
-    match wallet::take_back(tx, sub.organization, take(above)) {
-        // what calls hold stays
-        Err(wallet::Error::NotEnough { available, .. }) if available.is_positive() => {
-            wallet::take_back(tx, sub.organization, take(available))?;
-        }
-        Ok(_) | Err(wallet::Error::NotEnough { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
+    wallet::lapse(tx, sub.organization, Class::Plan, above, "Plan credit above what carries over")?;
     Ok(())
 }
 
@@ -377,7 +372,7 @@ pub fn paid(tx: &WriteTx<'_>, payment: PaymentId) -> Result<(), Error> {
     let sub = get(tx, charge.subscription)?;
     if !is_wanted(tx, &sub, &charge)? {
         sql::set_charge(conn, payment, ChargeState::Unused)?;
-        tracing::error!(%payment, subscription = %sub.id, "paid too late or twice: somebody has to give it back");
+        payments::of_no_use(tx, payment)?;
         let what = Difference::new().with("payment", payment.to_string());
         let by = system();
         return Ok(audit::record(
@@ -465,7 +460,12 @@ pub fn failed(tx: &WriteTx<'_>, dunning_days: &[u32], payment: PaymentId) -> Res
     let conn = tx.conn()?;
     let charge = sql::charge(conn, payment)?.ok_or(Error::NotFound)?;
     let sub = get(tx, charge.subscription)?;
-    if charge.state != ChargeState::Open {
+    let was_unanswered = sub.state == State::PastDue
+        && sub.payment.is_none()
+        && sub.reason.as_deref() == Some(UNANSWERED)
+        && charge.kind == Kind::Period
+        && charge.number == sub.number + 1;
+    if charge.state != ChargeState::Open && !(charge.state == ChargeState::Failed && was_unanswered) {
         return Ok(());
     }
     let reason = match payments::get(conn, payment)?.state {
@@ -474,6 +474,11 @@ pub fn failed(tx: &WriteTx<'_>, dunning_days: &[u32], payment: PaymentId) -> Res
         payments::State::Settled(_) => return Ok(()),
     };
     sql::set_charge(conn, payment, ChargeState::Failed)?;
+    if was_unanswered && reason != UNANSWERED {
+        // somebody has looked: nothing was charged, so it is tried again, on all the days from now on
+        let sub = Subscription { failed_at: None, failures: 0, ..sub };
+        return fail(tx, dunning_days, &sub, reason);
+    }
     if sub.payment != Some(payment) {
         return Ok(());
     }
@@ -517,6 +522,20 @@ fn fail(tx: &WriteTx<'_>, dunning_days: &[u32], sub: &Subscription, reason: &str
     }
     sql::put(tx.conn()?, &sub)?;
     tell(tx, &sub, Payload::SubscriptionPastDue, (Some(reason), next))
+}
+
+/// Work: the bank has decided that the money of a fee is gone. The plan that it paid for ends.
+///
+/// # Errors
+/// See [`Error`]; nothing is left behind.
+pub fn lost(tx: &WriteTx<'_>, payment: PaymentId) -> Result<(), Error> {
+    let charge = sql::charge(tx.conn()?, payment)?.ok_or(Error::NotFound)?;
+    let sub = get(tx, charge.subscription)?;
+    let is_current = charge.state == ChargeState::Paid && charge.number == sub.number;
+    if is_current && sub.state != State::Canceled {
+        end(tx, &sub, "disputed")?;
+    }
+    Ok(())
 }
 
 /// It ends now.

@@ -310,24 +310,58 @@ impl Wallet {
             else {
                 continue;
             };
-            let balance = ledger::within_range(self.balance.checked_sub(rest))?;
-            let amount = ledger::within_range(rest.checked_neg())?;
-            let sink = ledger::ensure_account(conn, Book::Credits, AccountKind::Expired)?;
-            let moves = [Move { debit: account, credit: sink, amount: rest.micros() }];
-            let mut new = self.of_system(TransactionType::Expiry, amount, balance, "Credit expired");
-            new.grant = Some(GrantId::new(account.number()));
-            let transaction = journal.post(conn, now, self.last_line, new, &moves)?;
-            if let Some(p) = self.pockets.get_mut(index) {
-                let told = told(GrantId::new(account.number()), &p.terms.order, rest);
-                events::emit_now(conn, Some(self.organization), &Payload::CreditsExpired(told), now)?;
-                p.remaining = pocket::sub(p.remaining, rest);
-                p.expired = pocket::add(p.expired, rest);
-                p.expired_changed = true;
-            }
-            self.line(&transaction);
+            self.lapse_of(conn, journal, (index, account, rest), "Credit expired", now)?;
             any = true;
         }
         Ok(any)
+    }
+
+    /// Lets up to `most` of a class expire before its time, in draw order; what is held stays. Answers how much it was.
+    pub(super) fn lapse(
+        &mut self,
+        conn: &Connection,
+        journal: &mut Journal,
+        (class, most): (Class, Credits),
+        description: &str,
+        now: Timestamp,
+    ) -> Result<Credits, DbError> {
+        let mut left = most;
+        for index in 0..self.pockets.len() {
+            let found = self.pockets.get(index).filter(|p| p.class() == class && p.terms.is_live(now));
+            let Some((account, part)) = found.map(|p| (p.account, p.free().min(left))) else { continue };
+            if part.is_positive() {
+                self.lapse_of(conn, journal, (index, account, part), description, now)?;
+                left = pocket::sub(left, part);
+            }
+        }
+        Ok(pocket::sub(most, left))
+    }
+
+    /// Moves a part of one grant to what has expired.
+    fn lapse_of(
+        &mut self,
+        conn: &Connection,
+        journal: &mut Journal,
+        (index, account, part): (usize, AccountId, Credits),
+        description: &str,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let balance = ledger::within_range(self.balance.checked_sub(part))?;
+        let amount = ledger::within_range(part.checked_neg())?;
+        let sink = ledger::ensure_account(conn, Book::Credits, AccountKind::Expired)?;
+        let moves = [Move { debit: account, credit: sink, amount: part.micros() }];
+        let mut new = self.of_system(TransactionType::Expiry, amount, balance, description);
+        new.grant = Some(GrantId::new(account.number()));
+        let transaction = journal.post(conn, now, self.last_line, new, &moves)?;
+        if let Some(p) = self.pockets.get_mut(index) {
+            let told = told(GrantId::new(account.number()), &p.terms.order, part);
+            events::emit_now(conn, Some(self.organization), &Payload::CreditsExpired(told), now)?;
+            p.remaining = pocket::sub(p.remaining, part);
+            p.expired = pocket::add(p.expired, part);
+            p.expired_changed = true;
+        }
+        self.line(&transaction);
+        Ok(())
     }
 
     fn of_system(

@@ -1,9 +1,10 @@
 //! Credit whose time is over.
 
 use super::book::Wallets;
+use crate::base::Credits;
 use crate::base::id::{GrantId, OrganizationId};
 use crate::db::{DbError, WriteTx};
-use crate::grants;
+use crate::grants::{self, Class};
 use crate::ledger::Journal;
 
 /// Moves the rest of up to `limit` expired grants out of their wallets, and closes grants whose grace period is over.
@@ -31,6 +32,28 @@ pub fn expire(tx: &WriteTx<'_>, grant: GrantId) -> Result<(), DbError> {
         Some(grant) => settle(tx, grant.organization),
         None => Err(DbError::bad_row("grants", grant.number(), "does not exist")),
     }
+}
+
+/// Lets up to `most` of a class of credit expire before its time, in draw order; what is set aside stays. Answers how much it
+/// was.
+///
+/// # Errors
+/// When the database fails.
+pub fn lapse(
+    tx: &WriteTx<'_>,
+    organization: OrganizationId,
+    class: Class,
+    most: Credits,
+    description: &str,
+) -> Result<Credits, DbError> {
+    let conn = tx.conn()?;
+    let mut wallets = tx.part::<Wallets>()?;
+    let mut journal = tx.part::<Journal>()?;
+    wallets.settle(conn, &mut journal, organization, tx.now())?;
+    let Some(wallet) = wallets.get(conn, organization)? else { return Ok(Credits::ZERO) };
+    let lapsed = wallet.lapse(conn, &mut journal, (class, most), description, tx.now())?;
+    wallets.mark(organization);
+    Ok(lapsed)
 }
 
 fn settle(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), DbError> {

@@ -1,6 +1,8 @@
 //! Plans: what is paid, when, and what is given for it, whatever cards, clocks and customers do.
 
-use tollbook::base::id::{OrganizationId, PlanId};
+use std::sync::atomic::Ordering;
+
+use tollbook::base::id::{OrganizationId, PlanId, SubscriptionId};
 use tollbook::base::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use tollbook::base::{Credits, Currency, Money, Quantity};
 use tollbook::catalog::rules::{Interval, PlanTerms};
@@ -19,7 +21,7 @@ use tollbook::subscriptions::{self, Error, Office, Pending, State, Subscription,
 use tollbook::wallet;
 
 use crate::ledger_kit::{at, event, take};
-use crate::payments::Shop;
+use crate::payments::{LOST, Shop, WORKS};
 
 const GOOD: &str = "4242 4242 4242 4242";
 const DECLINED: &str = "4000 0000 0000 0341";
@@ -57,7 +59,21 @@ impl Shop {
     /// Everything that is due, as the scheduler does it.
     async fn turn(&self) {
         let worker: Worker = self.worker().with_office(self.office());
-        worker.work().await.unwrap();
+        loop {
+            worker.work().await.unwrap();
+            let due =
+                self.kit.db().read_blocking(|tx| subscriptions::due(tx, tx.now(), None, 1_000)).unwrap();
+            if due.is_empty() {
+                break;
+            }
+            for (_, id) in due {
+                let shop = self.office().shop().clone();
+                self.kit
+                    .write(move |tx| subscriptions::step(tx, &shop, SubscriptionId::new(id)))
+                    .await
+                    .unwrap();
+            }
+        }
         self.kit.write(|tx| wallet::expire_due(tx, 1_000)).await.unwrap();
         while self.kit.write(|tx| revenue::post_due(tx, 3)).await.unwrap() >= 3 {}
         self.kit.assert_sound();
@@ -224,6 +240,8 @@ async fn whoever_thinks_again_pays_once_and_one_plan_lives() {
     assert_eq!(shop.voice_left().0, Some(30_000));
     assert_eq!(shop.count("SELECT count(*) FROM subscription_charges WHERE state = 'unused'"), 1);
     let id = second.id;
+    let open = shop.kit.db().read_blocking(|tx| payments::concerns::open(tx, None, 10)).unwrap().items;
+    assert_eq!((open[0].kind, open[0].subject.as_str()), (payments::concerns::Kind::NoUse, &*id.to_string()));
     let wish = RefundWish { payment: id, total: None, reason: Reason::Duplicate, note: "paid twice".into() };
     shop.kit.write(move |tx| refunds::give(tx, &by(), &wish)).await.unwrap();
     shop.turn().await;
@@ -490,6 +508,8 @@ async fn what_carries_over_stops_at_the_cap() {
     shop.kit.write(move |tx| wallet::take_back(tx, customer, take("1200", Class::Plan))).await.unwrap();
     shop.after(30 * DAY_MS).await;
     assert_eq!(shop.balance(), "1100");
+    let lapsed = "SELECT count(*) FROM transactions WHERE type = 'expiry' AND amount = -700000000";
+    assert_eq!(shop.count(lapsed), 1, "what does not carry over has expired");
 }
 
 #[tokio::test]
@@ -550,6 +570,45 @@ async fn a_disputed_period_freezes_its_credit() {
     tell(DisputeStatus::Lost).await;
     assert_eq!((shop.balance().as_str(), shop.money("deferred_revenue")), ("0", 0));
     assert_eq!(shop.money("cash"), 0);
+    // what is not paid for any more is not there any more
+    shop.turn().await;
+    assert_eq!((shop.sub().state, shop.sub().reason.as_deref()), (State::Canceled, Some("disputed")));
+}
+
+#[tokio::test]
+async fn a_year_that_is_disputed_gives_no_more_months_until_the_bank_has_decided() {
+    for decided in [DisputeStatus::Won, DisputeStatus::Lost] {
+        let shop = Shop::new().await;
+        shop.publish("yearly", terms(99_000, "1000", 100, Interval::Year)).await;
+        shop.save(GOOD).await;
+        let payment = shop.choose("yearly").await.unwrap().unwrap();
+        let payments::State::Settled(settled) = payment.state.clone() else { panic!("{payment:?}") };
+        let tell = async |status| {
+            let seen = DisputeSeen {
+                reference: "dp_test_1".into(),
+                charge: settled.charge.clone(),
+                amount: eur(119_790),
+                reason: "fraudulent".into(),
+                status,
+            };
+            shop.kit.write(move |tx| disputes::record(tx, sandbox::NAME, &seen)).await.unwrap();
+        };
+        tell(DisputeStatus::Open).await;
+        for _ in 0..10 {
+            shop.after(7 * DAY_MS).await;
+        }
+        assert_eq!(shop.count("SELECT count(*) FROM grants WHERE source = 'plan'"), 1);
+        tell(decided).await;
+        shop.after(DAY_MS).await;
+        let grants = shop.count("SELECT count(*) FROM grants WHERE source = 'plan'");
+        if decided == DisputeStatus::Won {
+            assert_eq!((grants, shop.balance().as_str(), shop.sub().state), (2, "1000", State::Active));
+        } else {
+            assert_eq!((grants, shop.balance().as_str(), shop.sub().state), (1, "0", State::Canceled));
+            shop.after(300 * DAY_MS).await;
+            assert_eq!(shop.fees().len(), 1);
+        }
+    }
 }
 
 /// The abuse by name, through the real thing: whoever goes up, uses all of it and goes down has paid for it, and nothing of it can be
@@ -600,4 +659,34 @@ async fn many_are_renewed_each_exactly_once() {
         shop.count("SELECT count(*) FROM subscriptions WHERE number = 2"),
         i64::try_from(HOW_MANY).unwrap()
     );
+}
+
+#[tokio::test]
+async fn a_fee_that_is_never_answered_is_tried_again_once_somebody_has_looked() {
+    let shop = Shop::on("growth").await;
+    shop.line.charge.store(LOST, Ordering::SeqCst);
+    shop.line.look.store(LOST, Ordering::SeqCst);
+    shop.later(31 * DAY_MS);
+    for _ in 0..25 {
+        shop.after(HOUR_MS).await;
+    }
+    assert_eq!((shop.sub().state, shop.sub().reason.as_deref()), (State::PastDue, Some("unanswered")));
+    assert!(matches!(shop.office().retry(by(), shop.customer).await, Err(Error::Conflict(_))));
+    shop.line.charge.store(WORKS, Ordering::SeqCst);
+    shop.line.look.store(WORKS, Ordering::SeqCst);
+    shop.after(10 * DAY_MS).await;
+    assert_eq!(shop.sub().state, State::PastDue, "nothing is charged twice");
+    let open = shop.kit.db().read_blocking(|tx| payments::concerns::open(tx, None, 10)).unwrap().items;
+    assert_eq!((open.len(), open[0].kind), (1, payments::concerns::Kind::Charge));
+    let id = open[0].id;
+    for _ in 0..2 {
+        shop.kit.write(move |tx| payments::concerns::give_up(tx, &by(), id)).await.unwrap();
+    }
+    shop.turn().await;
+    assert_eq!(shop.sub().reason.as_deref(), Some("given_up"));
+    shop.office().retry(by(), shop.customer).await.unwrap();
+    shop.turn().await;
+    assert_eq!((shop.sub().state, shop.sub().number), (State::Active, 2));
+    let fees: Vec<String> = shop.fees().into_iter().map(|(_, state)| state).collect();
+    assert_eq!(fees, ["settled", "failed", "settled"]);
 }

@@ -449,6 +449,11 @@ fn notice(payment: &Payment, refunds: &[Refund], disputes: &[Dispute]) -> Notice
         Standing::Failed { reason: Reason::Declined(decline), .. } => {
             say(Tone::Bad, declined(*decline), Some(("/topup", "Top up with another card")))
         }
+        Standing::Failed { reason: Reason::GivenUp, .. } => say(
+            Tone::Bad,
+            "Nothing came of it: you were not charged, or it was given back.",
+            Some(("/topup", "Begin again")),
+        ),
         Standing::Failed { reason: Reason::Refused, .. } => say(
             Tone::Bad,
             "The payment provider refused it, and you were not charged.",

@@ -5,6 +5,8 @@ mod sql;
 
 use rusqlite::Connection;
 
+use super::Error;
+
 use crate::base::id::{ConcernId, OrganizationId};
 use crate::base::{Page, Timestamp};
 use crate::db::{DbError, WriteTx};
@@ -27,10 +29,12 @@ pub enum Kind {
     Charge,
     /// A card was saved for somebody else.
     Card,
+    /// What was paid for cannot be had any more.
+    NoUse,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Mismatch,
         Self::Twice,
         Self::Unknown,
@@ -38,6 +42,7 @@ impl Kind {
         Self::Dispute,
         Self::Charge,
         Self::Card,
+        Self::NoUse,
     ];
 
     const fn name(self) -> &'static str {
@@ -49,7 +54,14 @@ impl Kind {
             Self::Dispute => "dispute",
             Self::Charge => "charge",
             Self::Card => "card",
+            Self::NoUse => "no_use",
         }
+    }
+
+    /// Whether its payment waits for somebody to say that nothing came of it.
+    #[must_use]
+    pub const fn leaves_open(self) -> bool {
+        matches!(self, Self::Mismatch | Self::Charge)
     }
 
     fn from_name(name: &str) -> Option<Self> {
@@ -98,12 +110,25 @@ pub fn open(conn: &Connection, before: Option<i64>, limit: u32) -> Result<Page<C
     Ok(Page::cut(sql::open(conn, before, limit.saturating_add(1))?, limit, |found| found.id.number()))
 }
 
-/// Somebody has looked. What was looked at before, or is not there, stays as it is.
+/// Somebody has looked. What was looked at before, or is not there, stays as it is. Answers what it was.
 ///
 /// # Errors
 /// When the database fails.
-pub fn close(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<(), DbError> {
-    let Some(found) = sql::close(tx.conn()?, id, tx.now())? else { return Ok(()) };
-    let what = Difference::new().with("kind", found.kind.name()).with("detail", found.detail);
-    audit::record(tx, by, "payment.looked_at", &found.subject, found.organization, &what)
+pub fn close(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<Option<Concern>, DbError> {
+    let Some(found) = sql::close(tx.conn()?, id, tx.now())? else { return Ok(None) };
+    let what = Difference::new().with("kind", found.kind.name()).with("detail", found.detail.as_str());
+    audit::record(tx, by, "payment.looked_at", &found.subject, found.organization, &what)?;
+    Ok(Some(found))
+}
+
+/// The same, and the payment that it is about came to nothing, which lets go on whatever waits for it.
+///
+/// # Errors
+/// As [`super::give_up`].
+pub fn give_up(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<(), Error> {
+    let Some(found) = close(tx, by, id)?.filter(|found| found.kind.leaves_open()) else { return Ok(()) };
+    match found.subject.parse() {
+        Ok(payment) => super::give_up(tx, by, payment),
+        Err(_) => Err(Error::NotFound),
+    }
 }

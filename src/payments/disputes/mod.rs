@@ -19,6 +19,7 @@ use crate::grants;
 use crate::identity::audit::{self, Actor, By, Difference};
 use crate::invoices::{self, Kind, NewCreditNote};
 use crate::ledger::{self, AccountKind, Book, Move, TransactionType};
+use crate::outbox;
 use crate::revenue;
 use crate::wallet::{self, Draw, Withdrawal};
 
@@ -201,6 +202,14 @@ fn lay_claim(tx: &WriteTx<'_>, dispute: &Dispute, payment: &super::Payment) -> R
     Ok(())
 }
 
+/// Whether the bank has a payment disputed, or asks about it, and has not decided.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_open(conn: &Connection, payment: PaymentId) -> Result<bool, DbError> {
+    Ok(sql::open_of(conn, payment)?.is_some())
+}
+
 /// What the bank only asks about can still be given back: under which reason its credit is frozen.
 pub(super) fn inquiry(conn: &Connection, payment: PaymentId) -> Result<Option<String>, DbError> {
     let open = sql::open_of(conn, payment)?;
@@ -255,6 +264,10 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     let credit_note = take_loss(tx, dispute, (dispute.id.to_string(), dispute.amount.minor), true)?;
     sql::close(tx.conn()?, dispute.id, State::Lost { at: tx.now(), credit_note }, dispute.frozen)?;
     events::emit(tx, Some(dispute.organization), &Payload::DisputeClosed(told(dispute, "lost")))?;
+    let payment = payments_sql::get(tx.conn()?, dispute.payment)?;
+    if payment.is_some_and(|payment| payment.purchase.plan.is_some()) {
+        outbox::enqueue(tx, super::FEE_LOST, &dispute.payment.number().to_string(), tx.now())?;
+    }
     note(tx, "dispute.lost", dispute)
 }
 

@@ -168,7 +168,9 @@ pub fn outcome(standing: &Standing, payment: PaymentId, state: &State, now: Time
         State::Created | State::Pending { .. } => return Outcome::Nothing,
         State::Settled(_) => return Outcome::Succeeded,
         State::Failed { reason: Reason::Declined(decline), .. } => Problem::Declined(*decline),
-        State::Failed { reason: Reason::Refused | Reason::Abandoned, .. } => Problem::Refused,
+        State::Failed { reason: Reason::Refused | Reason::Abandoned | Reason::GivenUp, .. } => {
+            Problem::Refused
+        }
     };
     if standing.in_flight != Some(payment) {
         return Outcome::Nothing;

@@ -94,7 +94,13 @@ async fn what_no_program_can_settle_waits_for_a_look() {
     desk.get("/operator/payments").await.expect(200).does_not_say("Needs a look");
     // but not of something else
     seen(&app, id, 1_100).await;
-    desk.get("/operator/payments").await.expect(200).says("11.00 EUR was paid");
+    let page = desk.get("/operator/payments").await.expect(200);
+    page.says("11.00 EUR was paid");
+    let action = page.actions("/operator/payments/concerns/").remove(0);
+    desk.fill(&page, &action, &[("decision", "give_up")]).await.expect(303);
+    let given_back = app.db().read_blocking(|tx| payments::get(tx, id)).unwrap();
+    assert!(matches!(given_back.state, State::Failed { reason: payments::Reason::GivenUp, .. }));
+    desk.get("/operator/payments").await.expect(200).does_not_say("Needs a look");
     let looked = app.db().read_blocking(|tx| {
         let filter = tollbook::identity::audit::Filter {
             action: Some("payment.looked_at".into()),
@@ -102,7 +108,7 @@ async fn what_no_program_can_settle_waits_for_a_look() {
         };
         tollbook::identity::audit::list(tx, &filter, None, 100)
     });
-    assert_eq!(looked.unwrap().items.len(), 3, "once each");
+    assert_eq!(looked.unwrap().items.len(), 4, "once each");
 }
 
 #[actix_web::test]

@@ -156,11 +156,21 @@ fn concern_row(who: Option<String>, concern: Concern) -> ConcernRow {
             "Look it up at the provider. Should it have been charged, it is credited when the provider tells.",
         ),
         Concerned::Card => ("A card of somebody else", "It was not saved."),
+        Concerned::NoUse => (
+            "Paid for a plan that is not there any more",
+            "Nothing was given for it. Give it back, from the list of payments.",
+        ),
+    };
+    let give_up = match concern.kind {
+        Concerned::Mismatch => Some("It was given back"),
+        Concerned::Charge => Some("Nothing was charged"),
+        _ => None,
     };
     ConcernRow {
         action: format!("/operator/payments/concerns/{}", concern.id),
         what,
         advice,
+        give_up,
         who: who.unwrap_or_default(),
         organization: concern.organization.map(|id| format!("/operator/organizations/{id}")),
         at: concern.at,
@@ -177,10 +187,14 @@ async fn looked(
     state: web::Data<State>,
     admitted: Admitted,
     PathId(id): PathId<ConcernId>,
-    _: Form,
+    form: Form,
 ) -> Answered {
     let by = admitted.by()?;
-    state.db.write(move |tx| concerns::close(tx, &by, id)).await?;
+    let gives_up = form.text("decision") == "give_up";
+    let done = state.db.write(move |tx| {
+        if gives_up { concerns::give_up(tx, &by, id) } else { Ok(concerns::close(tx, &by, id).map(drop)?) }
+    });
+    done.await?;
     Ok(redirect(PATH))
 }
 
