@@ -498,7 +498,9 @@ fn register(config: &Config, db: &Db) -> Result<Register, StartError> {
 fn guard(config: &Config) -> Result<Guarded, outside::Error> {
     let allowed = config.webhooks.allowed_networks.clone();
     let timeout = Duration::from_secs(u64::from(config.webhooks.timeout_seconds));
-    Guarded::new(timeout, move |address| allowed.iter().any(|network| network.contains(address)))
+    Guarded::new(config.server.mode, timeout, move |address| {
+        allowed.iter().any(|network| network.contains(address))
+    })
 }
 
 /// The server that takes mail, where there is one.

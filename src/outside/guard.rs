@@ -11,6 +11,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::{Error, builder};
+use crate::base::Mode;
 
 /// Says which addresses may be called although they are not public.
 type Allowed = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
@@ -20,6 +21,7 @@ type Allowed = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 pub struct Guarded {
     client: reqwest::Client,
     allowed: Allowed,
+    mode: Mode,
 }
 
 /// Why an address is not called.
@@ -28,6 +30,9 @@ pub enum Refused {
     /// It is no URL of the web.
     #[error("is not an http or https URL with a host")]
     Malformed,
+    /// What is told would be read by whoever is on the way.
+    #[error("must begin with https://")]
+    Plain,
     /// It carries a name and password, which would be stored and shown.
     #[error("must not carry a name or password")]
     Credentials,
@@ -37,11 +42,13 @@ pub enum Refused {
 }
 
 impl Guarded {
-    /// A client whose calls end after `timeout`, to public addresses and those that are `allowed`.
+    /// A client whose calls end after `timeout`, to public addresses and those that are `allowed`. In live mode only the latter are
+    /// called without TLS.
     ///
     /// # Errors
     /// When the libraries cannot be set up.
     pub fn new(
+        mode: Mode,
         timeout: Duration,
         allowed: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
     ) -> Result<Self, Error> {
@@ -49,7 +56,7 @@ impl Guarded {
         let resolver = Arc::new(Resolver { allowed: allowed.clone() });
         // a proxy would resolve names by itself
         let client = builder()?.no_proxy().timeout(timeout).dns_resolver(resolver).build()?;
-        Ok(Self { client, allowed })
+        Ok(Self { client, allowed, mode })
     }
 
     /// Whether a URL may be called, as far as can be told without resolving its name.
@@ -67,11 +74,13 @@ impl Guarded {
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(Refused::Malformed)?;
         // an address is not resolved, so it is looked at here
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = bare.parse::<IpAddr>()
-            && !is_public(address)
-            && !(self.allowed)(address)
-        {
+        let address = bare.parse::<IpAddr>().ok();
+        let is_allowed = address.is_some_and(|address| (self.allowed)(address));
+        if !is_allowed && address.is_some_and(|address| !is_public(address)) {
             return Err(Refused::Private);
+        }
+        if !is_allowed && self.mode == Mode::Live && url.scheme() != "https" {
+            return Err(Refused::Plain);
         }
         Ok(url)
     }
@@ -146,7 +155,7 @@ mod tests {
     use super::*;
 
     fn client() -> Guarded {
-        Guarded::new(Duration::from_secs(5), |_| false).unwrap()
+        Guarded::new(Mode::Test, Duration::from_secs(5), |_| false).unwrap()
     }
 
     #[test]
@@ -202,9 +211,14 @@ mod tests {
             assert_eq!(client.check(url).map(|_| ()), Err(why), "{url}");
         }
         assert!(client.check("https://example.com/hook?x=1").is_ok());
-        let lenient = Guarded::new(Duration::from_secs(5), |ip| ip.is_loopback()).unwrap();
+        let lenient = Guarded::new(Mode::Live, Duration::from_secs(5), |ip| ip.is_loopback()).unwrap();
         assert!(lenient.check("http://127.0.0.1:9/").is_ok());
         assert_eq!(lenient.check("http://10.0.0.1/").map(|_| ()), Err(Refused::Private));
+        for plain in ["http://example.com/hook", "http://1.1.1.1/"] {
+            assert_eq!(lenient.check(plain).map(|_| ()), Err(Refused::Plain));
+            assert!(client.check(plain).is_ok(), "in test mode");
+        }
+        assert!(lenient.check("https://example.com/hook").is_ok());
     }
 
     #[tokio::test]

@@ -222,7 +222,12 @@ fn dispute_row(who: String, dispute: Dispute) -> DisputeRow {
         amount: format::money(dispute.amount),
         frozen: format::credits(dispute.frozen),
         reason: dispute.reason,
-        status: dispute.state.name(),
+        // while the bank only asks, no money is gone
+        status: if dispute.state == DisputeState::Open && !dispute.withdrawn {
+            "inquiry"
+        } else {
+            dispute.state.name()
+        },
         decide: sandbox.then(|| format!("/operator/disputes/{}", dispute.id)),
     }
 }

@@ -143,7 +143,7 @@ impl WebhooksPage {
         vec![
             Field::new(&self.form, "url", "Address", Control::Line("url"))
                 .autocomplete("off")
-                .hint("Where events are sent, with https:// or http://, on a public address."),
+                .hint("Where events are sent, beginning with https://, on a public address."),
             Field::line(&self.form, "description", "Description").optional().autocomplete("off"),
             Field::line(&self.form, "types", "Events")
                 .optional()
