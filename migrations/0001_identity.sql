@@ -24,7 +24,7 @@ CREATE TABLE organizations (
     country       TEXT NOT NULL DEFAULT '',     -- ISO 3166-1 alpha-2
     vat_id        TEXT NOT NULL DEFAULT '',
     billing_email TEXT NOT NULL DEFAULT '',
-    locale        TEXT NOT NULL DEFAULT 'en',   -- of invoices and mails
+    locale        TEXT NOT NULL DEFAULT 'en',   -- of invoices
     -- what the register of VAT ids said about the id above; it exempts nobody unless it is confirmed
     vat_id_status     TEXT NOT NULL DEFAULT 'unconfirmed'
                       CHECK (vat_id_status = 'unconfirmed' OR (vat_id_status IN ('confirmed', 'invalid') AND vat_id <> ''

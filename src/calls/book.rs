@@ -53,7 +53,8 @@ pub struct Calls {
     next_id: Option<i64>,
     remembered: BTreeMap<i64, Call>,
     by_key: HashMap<Key, i64>,
-    due: BTreeSet<(Timestamp, i64)>,
+    /// How many are live.
+    live: usize,
     /// When the holds of an organization end, soonest first.
     due_of: HashMap<OrganizationId, BTreeSet<(Timestamp, i64)>>,
     sums: HashMap<Whose, BTreeMap<i64, Sums>>,
@@ -77,7 +78,7 @@ impl Calls {
             next_id: None,
             remembered: BTreeMap::new(),
             by_key: HashMap::new(),
-            due: BTreeSet::new(),
+            live: 0,
             due_of: HashMap::new(),
             sums: HashMap::new(),
             made: BTreeSet::new(),
@@ -180,13 +181,7 @@ impl Calls {
         Ok(legs)
     }
 
-    /// Up to `limit` live calls whose hold has ended by `now`, soonest first.
-    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<AuthorizationId> {
-        let ended = self.due.iter().take_while(|(at, _)| *at <= now);
-        ended.take(limit).map(|(_, id)| AuthorizationId::new(*id)).collect()
-    }
-
-    /// The same of one organization, all of them.
+    /// The calls of one organization that were not heard of in time.
     pub(super) fn due_of(&self, organization: OrganizationId, now: Timestamp) -> Vec<AuthorizationId> {
         let Some(due) = self.due_of.get(&organization) else { return Vec::new() };
         due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| AuthorizationId::new(*id)).collect()
@@ -225,7 +220,7 @@ impl Calls {
     fn remember(&mut self, call: Call) {
         let id = call.id.number();
         if let State::Live(hold) = &call.state {
-            self.due.insert((hold.expires_at, id));
+            self.live += 1;
             self.due_of.entry(call.organization).or_default().insert((hold.expires_at, id));
             for of in added_up_for(&call) {
                 let quarters = self.sums.entry(of).or_default();
@@ -240,7 +235,7 @@ impl Calls {
     fn forget(&mut self, id: i64) -> bool {
         let Some(call) = self.remembered.remove(&id) else { return false };
         if let State::Live(hold) = &call.state {
-            self.due.remove(&(hold.expires_at, id));
+            self.live = self.live.saturating_sub(1);
             if let Some(due) = self.due_of.get_mut(&call.organization) {
                 due.remove(&(hold.expires_at, id));
                 if due.is_empty() {
@@ -312,7 +307,7 @@ impl Part for Calls {
     }
 
     fn committed(&mut self) {
-        if self.remembered.len() > KEPT.saturating_add(self.due.len()) {
+        if self.remembered.len() > KEPT.saturating_add(self.live) {
             let ended = |call: &Call| !matches!(call.state, State::Live(_));
             let gone: Vec<i64> =
                 self.remembered.values().filter(|c| ended(c)).map(|c| c.id.number()).collect();

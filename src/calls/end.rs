@@ -4,7 +4,8 @@ use super::CallRef;
 use super::authorize::{Request, Stop, find, is_same, new_call, timed, whose};
 use super::book::{Calls, Key};
 use super::call::{Call, Charge, Ended, Report, State};
-use crate::base::id::{MeterId, OrganizationId};
+use super::sql::due;
+use crate::base::id::{AuthorizationId, MeterId, OrganizationId};
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::catalog::{self, TRANSFER_MINUTE};
 use crate::db::{DbError, WriteTx};
@@ -340,28 +341,32 @@ pub fn release(
     Ok(Ok(Closed { call, duplicate: false }))
 }
 
+/// Ends a call that was not heard of in time; one that was, meanwhile, goes on.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_silent(tx: &WriteTx<'_>, id: AuthorizationId) -> Result<(), DbError> {
+    let mut calls = tx.part::<Calls>()?;
+    let mut till = Till::open(tx)?;
+    calls.load(till.conn())?;
+    let found = calls.get(till.conn(), id)?;
+    let is_due = |call: &Call| matches!(&call.state, State::Live(hold) if hold.expires_at <= till.now());
+    match found.filter(is_due) {
+        Some(call) => expire(&mut calls, &mut till, call),
+        None => Ok(()),
+    }
+}
+
 /// Ends up to `limit` calls that were not heard of in time. Returns how many: fewer than `limit` means that nothing is due.
 ///
 /// # Errors
 /// When the database fails.
 pub fn expire_due(tx: &WriteTx<'_>, limit: u32) -> Result<usize, DbError> {
-    {
-        let mut calls = tx.cache::<Calls>()?;
-        calls.load(tx.conn_unflushed())?;
-        if calls.due(tx.now(), 1).is_empty() {
-            return Ok(0);
-        }
+    let found = due(tx.conn()?, tx.now(), None, limit)?;
+    for (_, id) in &found {
+        end_silent(tx, AuthorizationId::new(*id))?;
     }
-    let mut calls = tx.part::<Calls>()?;
-    let mut till = Till::open(tx)?;
-    calls.load(till.conn())?;
-    let due = calls.due(till.now(), usize::try_from(limit).unwrap_or(usize::MAX));
-    for id in &due {
-        if let Some(call) = calls.get(till.conn(), *id)? {
-            expire(&mut calls, &mut till, call)?;
-        }
-    }
-    Ok(due.len())
+    Ok(found.len())
 }
 
 /// Ends the calls of one organization that were not heard of in time, so that what they held can be used.

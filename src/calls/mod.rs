@@ -18,11 +18,11 @@ pub mod verify;
 pub use authorize::{Answer, Request, Stop, authorize};
 pub use book::Calls;
 pub use call::{Call, Charge, Ended, Hold, Named, Parties, Reason, Rejection, Report, State, Status};
-pub use end::{Captured, Closed, Unasked, capture, expire_due, release};
+pub use end::{Captured, Closed, Unasked, capture, end_silent, expire_due, release};
 pub use extend::{Extension, extend};
 pub use late::{record, void_event};
 pub use message::{DEFAULT_MESSAGE, MAX_MESSAGE, MessageError, message_of, set_message};
-pub use sql::{Filter, Message, Party, Place, legs, list, live_count, next_due};
+pub use sql::{Filter, Message, Party, Place, due, legs, list, live_count, next_due};
 
 use std::str::FromStr;
 

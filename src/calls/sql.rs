@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use super::call::{Call, Charge, Ended, Hold, Named, Parties, Reason, Rejection, Report, State, Status};
 use crate::base::id::{AgentId, AuthorizationId, IdKind, MeterId, NumberId, OrganizationId, WorkspaceId};
 use crate::base::{Id, Quantity, Timestamp};
-use crate::db::DbError;
+use crate::db::{self, DbError};
 use crate::metering::{CycleHold, Direction, ExternalId, Pins, Tariff};
 use crate::wallet::Draw;
 
@@ -146,6 +146,23 @@ pub(super) fn by_call(
 ) -> Result<Option<Call>, DbError> {
     let query = calls!("WHERE c.organization_id = ? AND c.call_id = ? AND c.meter_id = ?");
     Ok(all(conn, query, params![organization, external, meter])?.pop())
+}
+
+/// Calls that were not heard of in time and since when, the longest first, after one.
+///
+/// # Errors
+/// When the database fails.
+pub fn due(
+    conn: &Connection,
+    now: Timestamp,
+    after: Option<(Timestamp, i64)>,
+    limit: u32,
+) -> Result<Vec<(Timestamp, i64)>, DbError> {
+    let (after_at, after_id) = after.unwrap_or((Timestamp::from_millis(i64::MIN), i64::MIN));
+    // the index has live calls alone
+    let query = "SELECT expires_at, id FROM calls
+         WHERE status = 'live' AND expires_at <= ? AND (expires_at, id) > (?, ?) ORDER BY expires_at, id LIMIT ?";
+    db::collect(conn, query, params![now, after_at, after_id, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// When the next live call ends by itself after `now`, unless it is heard of.

@@ -17,7 +17,7 @@ pub use liability::{Liability, liability};
 pub use rules::{Basis, Shares};
 
 use crate::base::id::GrantId;
-use crate::base::{Credits, Money, Zone};
+use crate::base::{Credits, Money, Timestamp, Zone};
 use crate::db::{DbError, WriteTx};
 use crate::ledger::{self, AccountKind, Book, Journal, Move};
 
@@ -131,6 +131,26 @@ pub fn post_due(tx: &WriteTx<'_>, limit: u32) -> Result<usize, DbError> {
     let rest = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(limit));
     let of_fees = if is_last { fees(rest)? } else { 0 };
     Ok(found.len() + of_fees)
+}
+
+/// Passes over what [`post_due`] would look at next, where that fails: it is looked at again on the next UTC day. Answers the number
+/// of the grant, or of the fee's payment, and when that is.
+///
+/// # Errors
+/// When the database fails.
+pub fn skip(tx: &WriteTx<'_>) -> Result<Option<(i64, Timestamp)>, DbError> {
+    let conn = tx.conn()?;
+    let today = Zone::UTC.day_of(tx.now());
+    let again = Zone::UTC.start_of(today.plus_days(1));
+    let run = sql::run(conn)?;
+    if run.done != Some(today)
+        && let Some(grant) = sql::next_to_settle(conn, run.reached)?
+    {
+        sql::set_run(conn, sql::Run { reached: Some(grant), ..run })?;
+        return Ok(Some((grant.number(), again)));
+    }
+    let fee = sql::put_off_fee(conn, Zone::UTC.start_of(today), tx.now())?;
+    Ok(fee.map(|payment| (payment.number(), again)))
 }
 
 /// Brings one grant's money up to its credit, as it is now, and answers where it is; `None` for credit that nothing was paid for.

@@ -161,6 +161,30 @@ pub(super) fn fees_to_earn(conn: &Connection, before: Timestamp, limit: u32) -> 
     db::collect(conn, &format!("{FEE} {tail}"), params![before, limit], fee_row)
 }
 
+/// The grant that [`to_settle`] begins with, without looking at what is in it.
+pub(super) fn next_to_settle(
+    conn: &Connection,
+    reached: Option<GrantId>,
+) -> Result<Option<GrantId>, DbError> {
+    let query =
+        "SELECT account_id FROM grants WHERE cost_minor > 0 AND settled = 0 AND account_id > ifnull(?, 0)
+         ORDER BY account_id LIMIT 1";
+    Ok(conn.prepare_cached(query)?.query_row([reached], |row| row.get(0)).optional()?)
+}
+
+/// Has the fee that [`fees_to_earn`] begins with count as looked at.
+pub(super) fn put_off_fee(
+    conn: &Connection,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<Option<PaymentId>, DbError> {
+    let statement = "UPDATE fees SET earned_at = ? WHERE payment_id = (
+             SELECT payment_id FROM fees WHERE open = 1 AND starts_at IS NOT NULL AND earned_at < ?
+             ORDER BY earned_at LIMIT 1)
+         RETURNING payment_id";
+    Ok(conn.prepare_cached(statement)?.query_row(params![now, before], |row| row.get(0)).optional()?)
+}
+
 pub(super) fn set_fee(conn: &Connection, fee: &Fee) -> Result<(), DbError> {
     conn.prepare_cached(
         "UPDATE fees SET earned = ?, returned = ?, earned_at = ?, open = ? WHERE payment_id = ?",

@@ -128,6 +128,53 @@ where
     }
 }
 
+/// Has `step` deal with up to so many rows at a time until it finds fewer. Where it fails, they are dealt with one by one; what cannot be
+/// dealt with alone, `skip` passes over, and says which it was and when it is tried again.
+///
+/// # Errors
+/// As [`each`]; and the step's own, when there is nothing to pass over.
+pub async fn in_steps<F, S>(db: &Db, job: Job, most: u32, step: F, skip: S) -> Result<Tally, Error>
+where
+    F: Fn(&WriteTx<'_>, u32) -> Result<usize, Error> + Clone + Send + 'static,
+    S: Fn(&WriteTx<'_>) -> Result<Option<(i64, Timestamp)>, Error> + Clone + Send + 'static,
+{
+    let mut tally = Tally::default();
+    let mut alone = 0_u32;
+    loop {
+        let limit = if alone > 0 { 1 } else { most };
+        let one = step.clone();
+        match db.write(move |tx| one(tx, limit)).await {
+            Ok(count) => {
+                tally.done += u64::try_from(count).unwrap_or(u64::MAX);
+                if count < usize::try_from(limit).unwrap_or(usize::MAX) {
+                    break;
+                }
+                alone = alone.saturating_sub(1);
+            }
+            Err(error) if error.is_temporary() => return Err(error),
+            Err(_) if alone == 0 => alone = most,
+            Err(error) => {
+                let text: String = error.to_string().chars().take(ERROR_CHARS).collect();
+                let (skip, said) = (skip.clone(), text.clone());
+                let passed = db.write(move |tx| {
+                    let Some((subject, retry_at)) = skip(tx)? else { return Ok(None) };
+                    note(tx, job, subject, said, |_| retry_at)?;
+                    Ok::<_, Error>(Some(subject))
+                });
+                let Some(subject) = passed.await? else { return Err(error) };
+                tracing::error!(job = job.name(), subject, error = text, "a row could not be dealt with");
+                tally.failed += 1;
+                tally.error = Some(text);
+            }
+        }
+    }
+    if tally.done > 0 {
+        // what was tried again and did not fail once more is well
+        db.write(move |tx| sql::delete_failures_before(tx.conn()?, job, tx.now())).await?;
+    }
+    Ok(tally)
+}
+
 async fn deal<O>(
     db: &Db,
     job: Job,
@@ -159,16 +206,24 @@ where
             let error: String = error.to_string().chars().take(ERROR_CHARS).collect();
             tracing::error!(job = job.name(), subject, error, "a row could not be dealt with");
             let text = error.clone();
-            db.write(move |tx| note(tx, job, subject, text)).await?;
+            let retry = move |now: Timestamp, attempts| now.plus_ms(pause_ms(attempts));
+            db.write(move |tx| note(tx, job, subject, text, |attempts| retry(tx.now(), attempts))).await?;
             Ok(One::Failed(error))
         }
     }
 }
 
-fn note(tx: &WriteTx<'_>, job: Job, subject: i64, error: String) -> Result<(), DbError> {
+/// Writes down that a row could not be dealt with; `retry` says when it is tried again after so many attempts.
+fn note(
+    tx: &WriteTx<'_>,
+    job: Job,
+    subject: i64,
+    error: String,
+    retry: impl FnOnce(i64) -> Timestamp,
+) -> Result<(), DbError> {
     let conn = tx.conn()?;
     let attempts = sql::attempts(conn, job, subject)? + 1;
-    let retry_at = tx.now().plus_ms(pause_ms(attempts));
+    let retry_at = retry(attempts);
     sql::put_failure(conn, &RowFailure { job, subject, error, attempts, since: tx.now(), retry_at })
 }
 

@@ -24,7 +24,7 @@ pub use sql::{RowFailure, Run};
 pub use worker::Worker;
 
 use crate::base::Timestamp;
-use crate::base::id::{GrantId, SubscriptionId};
+use crate::base::id::{AuthorizationId, GrantId, SubscriptionId};
 use crate::base::time::{DAY_MS, MINUTE_MS};
 use crate::calls;
 use crate::db::{Db, DbError, WriteTx};
@@ -257,7 +257,10 @@ impl Scheduler {
     async fn carry_out(&self, job: Job) -> Result<Tally, Error> {
         let Inner { db, door, worker, terms, .. } = &*self.inner;
         match job {
-            Job::CallsEnd => steps(db, |tx| Ok(calls::expire_due(tx, STEP)?)).await,
+            Job::CallsEnd => {
+                let step = |tx: &WriteTx<'_>, id| Ok(calls::end_silent(tx, AuthorizationId::new(id))?);
+                each::each(db, job, calls::due, step).await
+            }
             Job::CreditsExpiring => {
                 let days = terms.notice_days.clone();
                 steps(db, move |tx| Ok(grants::tell_expiring(tx, &days, STEP)?)).await
@@ -280,7 +283,10 @@ impl Scheduler {
                     move |tx: &WriteTx<'_>, id| Ok(subscriptions::step(tx, &shop, SubscriptionId::new(id))?);
                 each::each(db, job, subscriptions::due, step).await
             }
-            Job::RevenuePost => steps(db, |tx| Ok(revenue::post_due(tx, STEP)?)).await,
+            Job::RevenuePost => {
+                let step = |tx: &WriteTx<'_>, limit| Ok(revenue::post_due(tx, limit)?);
+                each::in_steps(db, job, STEP, step, |tx| Ok(revenue::skip(tx)?)).await
+            }
             Job::VatRecheck => Ok(Tally::of(worker.enqueue_due().await?)),
             Job::KeysUsed => {
                 door.flush_used().await?;

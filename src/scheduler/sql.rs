@@ -194,6 +194,13 @@ pub(super) fn delete_failure(conn: &Connection, job: Job, subject: i64) -> Resul
     Ok(())
 }
 
+/// Rows that were tried again by now are well.
+pub(super) fn delete_failures_before(conn: &Connection, job: Job, now: Timestamp) -> Result<(), DbError> {
+    conn.prepare_cached("DELETE FROM job_failures WHERE job = ? AND retry_at <= ?")?
+        .execute(params![job.name(), now])?;
+    Ok(())
+}
+
 /// When the next row that could not be dealt with is tried again.
 pub(super) fn next_retry(conn: &Connection, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
     let select = "SELECT min(retry_at) FROM job_failures WHERE retry_at > ?";

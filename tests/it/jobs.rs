@@ -277,3 +277,43 @@ async fn live_there_is_no_clock_to_move() {
     let op = sign_in(&app, "op@example.com").await;
     op.get("/operator/jobs").await.expect(200).does_not_say("Clock");
 }
+
+#[actix_web::test]
+async fn a_grant_whose_money_does_not_add_up_does_not_stop_what_the_others_earned() {
+    let app = TestApp::start().await;
+    app.app.state.scheduler.stop();
+    let scheduler = &app.app.state.scheduler;
+    let mut grants = Vec::new();
+    for n in 0..20 {
+        let id = app.organization(&format!("Customer {n}")).await;
+        grants.push(grant(&app, id, 100, "2026-11-21T10:00:00Z", Some(1)).await);
+    }
+    let bad = grants[7];
+    let set_currency = |currency: &'static str| {
+        app.db().write(move |tx| -> Result<_, DbError> {
+            tx.conn()?.execute("DROP TRIGGER IF EXISTS grants_keep_their_terms", [])?;
+            tx.conn()?
+                .execute("UPDATE grants SET cost_currency = ? WHERE account_id = ?", (currency, bad))?;
+            Ok(())
+        })
+    };
+    app.it_becomes("2026-11-22T00:30:00Z");
+    scheduler.run(Job::CreditsExpire).await.unwrap();
+    set_currency("?").await.unwrap();
+    let run = scheduler.run(Job::RevenuePost).await.unwrap();
+    assert_eq!((run.done, run.failed), (19, 1), "{run:?}");
+    let broken = "SELECT grant_id FROM grant_money WHERE breakage = 100";
+    assert_eq!(column::<i64>(&app, broken).len(), 19);
+    assert_eq!(column::<i64>(&app, "SELECT subject FROM job_failures"), [bad.number()]);
+    let again = at("2026-11-23T00:00:00Z");
+    assert_eq!(column::<i64>(&app, "SELECT retry_at FROM job_failures"), [again.millis()]);
+    // not before the next day
+    let run = scheduler.run(Job::RevenuePost).await.unwrap();
+    assert_eq!((run.done, run.failed), (0, 0));
+    set_currency("EUR").await.unwrap();
+    app.it_becomes("2026-11-23T00:30:00Z");
+    let run = scheduler.run(Job::RevenuePost).await.unwrap();
+    assert_eq!((run.done, run.failed), (20, 0), "{run:?}");
+    assert_eq!(column::<i64>(&app, broken).len(), 20);
+    assert!(column::<i64>(&app, "SELECT subject FROM job_failures").is_empty());
+}
