@@ -43,6 +43,17 @@ CREATE TABLE plan_versions (
     UNIQUE (plan_id, version)
 ) STRICT;
 
+-- A version that is being written: it prices nothing, and is gone when it is published or discarded.
+CREATE TABLE catalog_drafts (
+    kind       TEXT    NOT NULL CHECK (kind IN ('rate_card', 'plan')),
+    code       TEXT    NOT NULL,                -- of one that there is, or of a new one
+    name       TEXT    NOT NULL,
+    terms      TEXT    NOT NULL,                -- JSON, as in the versions
+    actor      TEXT    NOT NULL,                -- who wrote it last
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, code)
+) STRICT, WITHOUT ROWID;
+
 -- One row: goes up with every change of the tables above, so that copies in memory know when they are old.
 CREATE TABLE catalog_state (
     id       INTEGER PRIMARY KEY CHECK (id = 1),

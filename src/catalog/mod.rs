@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+pub mod drafts;
 pub mod rules;
 pub mod seed;
 mod snapshot;
@@ -157,6 +158,9 @@ pub enum CatalogError {
     /// There is a meter with this code already.
     #[error("there is a meter {0} already")]
     MeterExists(Code),
+    /// Nothing is being written under this code.
+    #[error("there is no draft of {0}")]
+    NoDraft(Code),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -211,12 +215,7 @@ pub fn publish_plan(tx: &WriteTx<'_>, new: &NewPlanVersion) -> Result<PlanVersio
     let known = Snapshot::load(conn)?;
     let is_first = known.plan_by_code(new.plan.as_str()).is_none();
     let starts_at = new.starts_at.unwrap_or(tx.now());
-    let card = known.rate_card_by_code(new.terms.rate_card.as_str()).map(|card| card.id);
-    let is_priced = |code: &Code| {
-        let meter = known.meter_id(code.as_str())?;
-        Some(card.or(known.default_card()).is_some_and(|card| known.rate(card, meter, starts_at).is_some()))
-    };
-    let terms = check_terms(&new.terms, |_| card.is_some(), is_priced);
+    let terms = check_plan(&known, &new.terms, starts_at);
     all_of([terms, check_version(new.name.as_deref(), starts_at, tx.now(), is_first)])?;
     let json = to_json("plan_versions", &new.terms)?;
     let plan = sql::plan_named(conn, &new.plan, new.name.as_deref(), tx.now())?;
@@ -224,6 +223,16 @@ pub fn publish_plan(tx: &WriteTx<'_>, new: &NewPlanVersion) -> Result<PlanVersio
     let id = sql::insert_plan_version(conn, plan, starts_at, &json, tx.now())?;
     changed(tx)?;
     Ok(id)
+}
+
+/// Whether a plan's terms fit the rest of the catalog as it is at `at`.
+fn check_plan(known: &Snapshot, terms: &PlanTerms, at: Timestamp) -> Result<(), Problems> {
+    let card = known.rate_card_by_code(terms.rate_card.as_str()).map(|card| card.id);
+    let is_priced = |code: &Code| {
+        let meter = known.meter_id(code.as_str())?;
+        Some(card.or(known.default_card()).is_some_and(|card| known.rate(card, meter, at).is_some()))
+    };
+    check_terms(terms, |_| card.is_some(), is_priced)
 }
 
 /// What a new version of anything needs: a start that rewrites nothing, and a name for what is new.

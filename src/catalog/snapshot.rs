@@ -12,8 +12,11 @@ use crate::base::id::{MeterId, PlanId, PlanVersionId, RateCardId, RateVersionId}
 use crate::catalog::rules::Rate;
 use crate::db::{DbError, Part, WriteTx};
 
+/// The id of a version that there is not.
+const SUPPOSED: RateVersionId = RateVersionId::new(i64::MAX);
+
 /// Every meter, rate card and plan with all their versions, as of one revision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     revision: i64,
     meters: Vec<Meter>,
@@ -132,6 +135,23 @@ impl Snapshot {
             Some((version.id, version.rate(meter)?))
         };
         on(card).or_else(|| self.default_card.filter(|default| *default != card).and_then(on))
+    }
+
+    /// The catalog as it would be if these rates were a card's at any time: for asking what they would cost.
+    #[must_use]
+    pub fn supposing(&self, card: RateCardId, rates: &[Rate]) -> Self {
+        let mut supposed = self.clone();
+        let rates = rates.iter().filter_map(|rate| Some((self.meter_id(rate.meter.as_str())?, rate.clone())));
+        if let Some(card) = supposed.cards.iter_mut().find(|known| known.id == card) {
+            card.versions.push(RateVersion {
+                id: SUPPOSED,
+                version: i64::MAX,
+                starts_at: Timestamp::from_millis(i64::MIN),
+                created_at: card.created_at,
+                rates: rates.collect(),
+            });
+        }
+        supposed
     }
 
     /// The plan with this id.

@@ -8,7 +8,7 @@ use crate::base::id::{
     Id, IdKind, MeterId, MeterKind, PlanId, PlanKind, PlanVersionId, PlanVersionKind, RateCardId,
     RateCardKind, RateVersionId, RateVersionKind,
 };
-use crate::db::DbError;
+use crate::db::{self, DbError};
 
 /// A row of `meters`, `rate_cards` or `plans`: what has a code and a name.
 #[derive(Debug)]
@@ -218,4 +218,54 @@ pub(super) fn insert_plan_version(
     )?
     .execute(params![plan, starts_at, terms_json, now])?;
     Ok(PlanVersionId::new(conn.last_insert_rowid()))
+}
+
+/// A row of `catalog_drafts`.
+#[derive(Debug)]
+pub(super) struct DraftRow {
+    pub code: Code,
+    pub name: String,
+    /// JSON.
+    pub terms: String,
+    pub actor: String,
+    pub changed_at: Timestamp,
+}
+
+/// The drafts of a kind in the order of their codes; only the one with `code`, if that is given.
+pub(super) fn drafts(conn: &Connection, kind: &str, code: Option<&Code>) -> Result<Vec<DraftRow>, DbError> {
+    let statement = "SELECT code, name, terms, actor, changed_at FROM catalog_drafts
+                     WHERE kind = ?1 AND (?2 IS NULL OR code = ?2) ORDER BY code";
+    db::collect(conn, statement, params![kind, code.map(Code::as_str)], |row| {
+        let code: String = row.get(0)?;
+        Ok(DraftRow {
+            code: code.parse().map_err(|e| DbError::bad_row("catalog_drafts", 0, format!("{code:?} {e}")))?,
+            name: row.get(1)?,
+            terms: row.get(2)?,
+            actor: row.get(3)?,
+            changed_at: row.get(4)?,
+        })
+    })
+}
+
+pub(super) fn put_draft(conn: &Connection, kind: &str, draft: &DraftRow) -> Result<(), DbError> {
+    conn.prepare_cached(
+        "INSERT INTO catalog_drafts (kind, code, name, terms, actor, changed_at) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET name = excluded.name, terms = excluded.terms, actor = excluded.actor,
+                                   changed_at = excluded.changed_at",
+    )?
+    .execute(params![
+        kind,
+        draft.code.as_str(),
+        draft.name,
+        draft.terms,
+        draft.actor,
+        draft.changed_at
+    ])?;
+    Ok(())
+}
+
+/// Whether there was one.
+pub(super) fn delete_draft(conn: &Connection, kind: &str, code: &Code) -> Result<bool, DbError> {
+    let mut statement = conn.prepare_cached("DELETE FROM catalog_drafts WHERE kind = ? AND code = ?")?;
+    Ok(statement.execute([kind, code.as_str()])? > 0)
 }

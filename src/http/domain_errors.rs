@@ -107,6 +107,9 @@ impl From<CatalogError> for ApiError {
             CatalogError::MeterExists(code) => Self::new(Code::AlreadyExists)
                 .param("code")
                 .message(format!("There is a meter {code} already.")),
+            CatalogError::NoDraft(code) => {
+                Self::new(Code::NotFound).message(format!("There is no draft of {code}."))
+            }
             CatalogError::Db(error) => error.into(),
         }
     }

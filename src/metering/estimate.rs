@@ -32,6 +32,6 @@ pub fn estimate(
         Some(start) => sql::cycle_taken(tx.conn(), organization, meter, start)?,
         None => Default::default(),
     };
-    Ok(price(event, &pricing, billed, included, OfCall::default())
+    Ok(price(event.into(), &pricing, billed, included, OfCall::default())
         .map(|rated| (meter, pricing.rate_version, rated)))
 }

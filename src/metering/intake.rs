@@ -189,7 +189,7 @@ impl Intake {
             return Ok(Outcome::Refused(Refusal::NoRate));
         };
         let cycle = self.cycles.get(context.conn, organization, meter, pricing.cycle_start)?;
-        let rated = match price(event, &pricing, cycle.position(), cycle.taken(), of_call) {
+        let rated = match price(event.into(), &pricing, cycle.position(), cycle.taken(), of_call) {
             Ok(rated) => rated,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };

@@ -1,5 +1,6 @@
 //! Usage: taking it in once and only once, pricing it, charging it, adding it up.
 
+pub mod compare;
 mod cycle;
 mod estimate;
 mod event;
@@ -37,6 +38,7 @@ use rusqlite::Connection;
 
 use crate::base::id::{MeterId, OrganizationId, PlanVersionId, RateCardId};
 use crate::base::{Quantity, Timestamp};
+use crate::catalog::Snapshot;
 use crate::db::{DbError, WriteTx};
 
 /// What prices an organization's usage from a time on.
@@ -129,4 +131,29 @@ pub fn price_terms(
         plan_version: row.plan_version,
         rate_card: row.rate_card,
     }))
+}
+
+/// An organization with what prices its usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Priced {
+    /// Which.
+    pub organization: OrganizationId,
+    /// Its name.
+    pub name: String,
+    /// The plan, if it is on one.
+    pub plan_version: Option<PlanVersionId>,
+    /// The card: the plan's, else its own, else the default one.
+    pub card: Option<RateCardId>,
+}
+
+/// All organizations by name, each with what prices its usage at a time.
+///
+/// # Errors
+/// When the database fails.
+pub fn everyone(conn: &Connection, catalog: &Snapshot, at: Timestamp) -> Result<Vec<Priced>, DbError> {
+    let priced = |(organization, name, plan_version, own): sql::EveryoneRow| {
+        let plan = plan_version.and_then(|id| catalog.plan_version(id)).map(|(_, version)| &version.terms);
+        Priced { organization, name, plan_version, card: pricing::card(catalog, plan, own) }
+    };
+    Ok(sql::everyone(conn, at)?.into_iter().map(priced).collect())
 }

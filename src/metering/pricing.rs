@@ -51,13 +51,29 @@ pub(super) fn pricing<'c>(
     let card = card_of(catalog, in_force, plan.map(|(_, terms)| terms))?;
     let (rate_version, rate) = catalog.rate(card, meter, at)?;
     let allowance = included(terms, zone, plan, (meter, rate), at);
+    let anchor = plan.map(|(anchor, _)| anchor);
+    Some(Pricing {
+        rate_version,
+        rate,
+        allowance,
+        cycle_start: counted_from(zone, anchor, rate, allowance, at),
+    })
+}
+
+/// Where the cycle that `at` falls in began, where anything depends on what was used in it. `anchor`: of the plan, if there is one.
+pub(super) fn counted_from(
+    zone: &Zone,
+    anchor: Option<Timestamp>,
+    rate: &Rate,
+    allowance: Option<Quantity>,
+    at: Timestamp,
+) -> Option<Timestamp> {
     // the plan's cycle, else the calendar month
-    let cycle_start = (allowance.is_some() || rate.price.is_tiered()).then(|| match plan {
+    (allowance.is_some() || rate.price.is_tiered()).then(|| match anchor {
         // what is included is included each month, also where a year is paid at once
-        Some((anchor, _)) => cycle_start(zone, anchor, Interval::Month, at),
+        Some(anchor) => cycle_start(zone, anchor, Interval::Month, at),
         None => zone.start_of(zone.day_of(at).first_of_month()),
-    });
-    Some(Pricing { rate_version, rate, allowance, cycle_start })
+    })
 }
 
 /// What the next unit of a meter costs an organization, and what is left of its allowance.
@@ -135,9 +151,18 @@ fn included(
 }
 
 fn card_of(catalog: &Snapshot, terms: Option<&TermsRow>, plan: Option<&PlanTerms>) -> Option<RateCardId> {
+    card(catalog, plan, terms.and_then(|t| t.rate_card))
+}
+
+/// The card that prices usage on a plan, else by a card of one's own, else by the default one.
+pub(super) fn card(
+    catalog: &Snapshot,
+    plan: Option<&PlanTerms>,
+    own: Option<RateCardId>,
+) -> Option<RateCardId> {
     plan.and_then(|plan| catalog.rate_card_by_code(plan.rate_card.as_str()))
         .map(|card| card.id)
-        .or_else(|| terms.and_then(|t| t.rate_card))
+        .or(own)
         .or_else(|| catalog.default_card())
 }
 
@@ -180,9 +205,29 @@ pub(super) struct Terms {
     pub periods: Arc<[TermsRow]>,
 }
 
+/// What of an event its price depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Used {
+    pub quantity: Quantity,
+    pub toll_free_inbound: bool,
+    pub byok: bool,
+    pub carrier_cost: Option<Credits>,
+}
+
+impl From<&UsageEvent> for Used {
+    fn from(event: &UsageEvent) -> Self {
+        Self {
+            quantity: event.quantity,
+            toll_free_inbound: event.toll_free && event.flags() & flag::OUTBOUND == 0,
+            byok: event.byok,
+            carrier_cost: event.carrier_cost,
+        }
+    }
+}
+
 /// The one place where an event meets its rate. `billed` and `included`: what the cycle has, used or set aside.
 pub(super) fn price(
-    event: &UsageEvent,
+    used: Used,
     pricing: &Pricing<'_>,
     billed: Quantity,
     included: Quantity,
@@ -190,11 +235,10 @@ pub(super) fn price(
 ) -> Result<Rated, Refusal> {
     let allowance_left = left_of(pricing.allowance, included);
     let input = RatingInput {
-        quantity: event.quantity,
-        toll_free_inbound: of_call.toll_free_inbound
-            || (event.toll_free && event.flags() & flag::OUTBOUND == 0),
-        byok: event.byok,
-        carrier_cost: event.carrier_cost,
+        quantity: used.quantity,
+        toll_free_inbound: of_call.toll_free_inbound || used.toll_free_inbound,
+        byok: used.byok,
+        carrier_cost: used.carrier_cost,
         allowance_left,
         used_in_cycle: billed,
         surcharge_before: of_call.surcharge,

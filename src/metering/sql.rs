@@ -10,7 +10,7 @@ use super::rating::ItemKind;
 use super::row::{EventRow, ItemRow};
 use crate::base::id::{AccountId, MeterId, OrganizationId, PlanVersionId, RateCardId};
 use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
-use crate::db::DbError;
+use crate::db::{self, DbError};
 use crate::wallet::Draw;
 
 /// What pricing needs to know of an organization.
@@ -320,6 +320,25 @@ pub(super) fn insert_void(conn: &Connection, head: i64, void: i64) -> Result<(),
     conn.prepare_cached("INSERT INTO usage_voids (head, void_id) VALUES (?, ?)")?.execute([head, void])?;
     Ok(())
 }
+
+/// Organizations with the number of their events from one day to another (both included), those with the most first.
+pub(super) fn busiest(conn: &Connection, from: Day, to: Day) -> Result<Vec<(OrganizationId, i64)>, DbError> {
+    let statement = "SELECT organization_id, sum(events) FROM usage_days WHERE day BETWEEN ? AND ?
+                     GROUP BY organization_id ORDER BY 2 DESC, 1";
+    db::collect(conn, statement, params![from, to], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// All organizations by name, each with the plan and the card of its terms at a time.
+pub(super) fn everyone(conn: &Connection, at: Timestamp) -> Result<Vec<EveryoneRow>, DbError> {
+    let statement = "SELECT o.id, o.name, t.plan_version_id, t.rate_card_id FROM organizations o
+         LEFT JOIN price_terms t ON t.organization_id = o.id AND t.starts_at =
+             (SELECT max(starts_at) FROM price_terms WHERE organization_id = o.id AND starts_at <= ?)
+         ORDER BY o.name, o.id";
+    db::collect(conn, statement, [at], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+}
+
+/// An organization, its name, the plan and the card of its terms.
+pub(super) type EveryoneRow = (OrganizationId, String, Option<PlanVersionId>, Option<RateCardId>);
 
 /// What is known of an organization's day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

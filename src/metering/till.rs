@@ -416,10 +416,11 @@ impl<'t> Till<'t> {
         let taken = self.taken(&leg, own)?;
         let catalog = self.catalog.clone();
         let pricing = pricing_of(&catalog, &leg)?;
-        let rated = match pricing::price(&event, &pricing, leg.tariff.position, taken, OfCall::default()) {
-            Ok(rated) => rated,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+        let rated =
+            match pricing::price((&event).into(), &pricing, leg.tariff.position, taken, OfCall::default()) {
+                Ok(rated) => rated,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
         let day = terms.zone.day_of(event.occurred_at);
         if self.intake.overfills(self.conn, leg.organization, day, &event, &rated)? {
             return Ok(Err(Refusal::TooMuchForOneDay));

@@ -247,6 +247,22 @@ pub fn living(conn: &Connection, organization: OrganizationId) -> Result<Option<
     sql::living(conn, organization)
 }
 
+/// By version of a plan: how many subscriptions to it have not ended, and how many of those will change to a new price.
+///
+/// # Errors
+/// When the database fails.
+pub fn standings(conn: &Connection) -> Result<BTreeMap<PlanVersionId, (i64, i64)>, DbError> {
+    sql::standings(conn)
+}
+
+/// Subscriptions to a version that have not ended, the oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub fn on_version(conn: &Connection, id: PlanVersionId, limit: u32) -> Result<Vec<Subscription>, DbError> {
+    sql::on_version(conn, id, 0, limit)
+}
+
 /// Those for which something is due and since when, the longest due first, after one.
 ///
 /// # Errors

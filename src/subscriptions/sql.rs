@@ -157,6 +157,14 @@ pub(super) fn on_version(
     db::collect(conn, &format!("{SELECT} {tail}"), params![version, after, limit], from_row)
 }
 
+/// By version: how many have not ended, and how many of them change to a new price.
+pub(super) fn standings(conn: &Connection) -> Result<BTreeMap<PlanVersionId, (i64, i64)>, DbError> {
+    let statement = "SELECT plan_version_id, count(*), count(migrate_version) FROM subscriptions
+                     WHERE state <> 'canceled' GROUP BY plan_version_id";
+    let rows = db::collect(conn, statement, [], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    Ok(rows.into_iter().collect())
+}
+
 fn first_cycle(json: &str) -> Result<BTreeMap<MeterId, Quantity>, serde_json::Error> {
     let found: BTreeMap<i64, i64> = serde_json::from_str(json)?;
     let units = |(meter, micros)| (MeterId::new(meter), Quantity::from_micros(micros));

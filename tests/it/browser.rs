@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tollbook::base::id::OrganizationId;
+use tollbook::catalog::drafts;
+use tollbook::catalog::rules::Rate;
 use tollbook::grants::Class;
 use tollbook::identity::{Role, Scope};
 
-use crate::helpers::TestApp;
+use crate::helpers::{BY, TestApp};
 use crate::pages::browsing::{PASSWORD, Use, charge, credit, person, sign_in};
 
 const MISSING: &str = "is not installed: run ./test.sh, which installs chromium and chromium-driver";
@@ -339,6 +341,7 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         .send()
         .await
         .expect(201);
+    begin_drafts(app, id).await;
     person(app, "op@example.com", None).await;
     let reader = sign_in(app, "ana@example.com").await;
     let first = async |page: &str, link: &str| reader.get(page).await.expect(200).links(link).remove(0);
@@ -375,6 +378,32 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
     [("ana@example.com", customers), ("op@example.com", operators_pages(id))]
 }
 
+/// Drafts of a card and of a plan that cost something else last month.
+async fn begin_drafts(app: &TestApp, id: OrganizationId) {
+    let last_month = |id, meter| Use {
+        id,
+        meter,
+        quantity: "3723.456789",
+        at: "2026-10-25T08:00:00Z",
+        agent: "",
+        workspace: "",
+    };
+    charge(app, id, &[last_month("l1", "voice"), last_month("l2", "chat")]).await;
+    let catalog = app.db().read_blocking(|tx| app.app.state.catalog.get(tx)).unwrap();
+    let payg = catalog.rate_card_by_code("payg").unwrap();
+    let mut rates: Vec<Rate> = payg.versions[0].rates.values().cloned().collect();
+    rates[0].price =
+        serde_json::from_str(r#"{"graduated":[{"up_to":60000,"price":6.5},{"price":6}]}"#).unwrap();
+    let card = (payg.code.clone(), payg.name.clone());
+    let growth = catalog.plan_by_code("growth").unwrap();
+    let plan = (growth.code.clone(), growth.name.clone(), growth.versions[0].terms.clone());
+    let begun = app.db().write(move |tx| {
+        drafts::begin(tx, &BY, &card.0, &card.1, &rates)?;
+        drafts::begin(tx, &BY, &plan.0, &plan.1, &plan.2)
+    });
+    begun.await.unwrap();
+}
+
 fn operators_pages(id: OrganizationId) -> Vec<String> {
     let operators = [
         "/operator/organizations",
@@ -382,6 +411,16 @@ fn operators_pages(id: OrganizationId) -> Vec<String> {
         "/operator/deliveries",
         "/operator/jobs",
         "/operator/clock",
+        "/operator/rates",
+        "/operator/rates/growth",
+        "/operator/rates/new-meter",
+        "/operator/rates/payg/draft",
+        "/operator/rates/payg/draft/meters/voice",
+        "/operator/plans",
+        "/operator/plans/growth",
+        "/operator/plans/growth/draft",
+        "/operator/plans/growth/draft/terms",
+        "/operator/plans/growth/migrate",
         "/operator/packages",
         "/operator/packages/growth",
         "/operator/packages/new",

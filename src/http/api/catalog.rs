@@ -10,6 +10,7 @@ use crate::base::id::{MeterId, PlanId, PlanVersionId, RateCardId, RateVersionId}
 use crate::base::{Credits, Money, Quantity, Timestamp};
 use crate::catalog::rules::{Code, PlanTerms, Price, Rate};
 use crate::catalog::{self, NewMeter, NewPlanVersion, NewRateVersion};
+use crate::db::WriteTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::body::Json;
@@ -19,7 +20,7 @@ use crate::http::params::PathId;
 use crate::http::reply::{Answer, Reply};
 use crate::http::route::Table;
 use crate::identity::Scope;
-use crate::identity::audit::{self, Difference};
+use crate::identity::audit::{self, By, Difference};
 
 const ADMIN: Access = Access::operator(Scope::Admin);
 
@@ -82,13 +83,20 @@ async fn add_meter(
 ) -> Answer<Meter> {
     let by = admitted.by()?;
     let new = NewMeter { code: input.code, name: input.name, unit: input.unit };
-    let added = state.db.write(move |tx| -> Result<_, ApiError> {
-        let meter = catalog::add_meter(tx, &new)?;
-        let difference = Difference::new().with("name", new.name).with("unit", new.unit);
-        audit::record(tx, &by, "meter.added", &meter.code, None, &difference)?;
-        Ok(meter)
-    });
+    let added = state.db.write(move |tx| meter_added(tx, &by, &new));
     Ok(Reply::created(Meter::from(&added.await?)))
+}
+
+/// Adds a meter, and writes down who did.
+pub(in crate::http) fn meter_added(
+    tx: &WriteTx<'_>,
+    by: &By,
+    new: &NewMeter,
+) -> Result<catalog::Meter, ApiError> {
+    let meter = catalog::add_meter(tx, new)?;
+    let difference = Difference::new().with("name", &*new.name).with("unit", &*new.unit);
+    audit::record(tx, by, "meter.added", &meter.code, None, &difference)?;
+    Ok(meter)
 }
 
 /// How one meter is priced. `price` is `{"flat": 7}`, `{"graduated": [{"up_to": 1000, "price": 7}, {"price": 5}]}` or

@@ -5,7 +5,7 @@ pub(super) mod alerts;
 mod audit;
 mod auto_reload;
 mod calls;
-mod catalog;
+pub mod catalog;
 mod checkout;
 pub(super) mod clock;
 pub(super) mod credit;

@@ -6,6 +6,7 @@ mod billing_details;
 pub mod brand;
 mod call;
 mod calls;
+mod catalog;
 pub mod choices;
 pub mod chrome;
 pub mod components;
@@ -65,4 +66,5 @@ pub fn register(table: &mut Table) {
     entry::routes(table);
     setup::routes(table);
     operator::routes(table);
+    catalog::routes(table);
 }

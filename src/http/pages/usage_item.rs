@@ -3,17 +3,18 @@
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 
+use super::catalog::words::{self, per, priced};
 use super::chrome::{self, html};
 use super::customer::{Grants, attached};
 use super::filter::workspaces_in_reach;
-use super::format::{self, plural, quantity};
+use super::format::{self, quantity};
 use super::usage_day::row;
 use super::views::usage_day::{PriceLine, RateShown, UsageItemPage};
 use super::views::{Crumb, Section};
 use crate::base::id::{TransactionId, UsageItemId};
 use crate::base::{Credits, Quantity};
 use crate::calls::{self, CallRef};
-use crate::catalog::rules::{PassThrough, Price, Rate, Tier};
+use crate::catalog::rules::{Price, Rate};
 use crate::catalog::{Meter, Snapshot};
 use crate::db::ReadTx;
 use crate::http::State;
@@ -118,62 +119,8 @@ fn rate_shown(item: &Item, catalog: &Snapshot) -> Option<RateShown> {
         card: card.name.clone(),
         version: version.version.to_string(),
         since: version.starts_at,
-        terms: terms(rate, meter),
+        terms: words::rate(rate, meter),
     })
-}
-
-fn terms(rate: &Rate, meter: &Meter) -> Vec<(String, String)> {
-    let mut terms = Vec::new();
-    let mut term = |name: &str, text: String| terms.push((name.to_owned(), text));
-    let per = per(rate, meter);
-    match &rate.price {
-        Price::Flat(price) => term("Price", priced(*price, &per)),
-        Price::Graduated(tiers) => term("Price by step", steps(tiers, meter, &per)),
-        Price::Volume(tiers) => term("Price by volume", steps(tiers, meter, &per)),
-    }
-    if let Some(price) = rate.byok_price {
-        term("With an own provider key", priced(price, &per));
-    }
-    if let Some(price) = rate.toll_free_surcharge {
-        term("Toll-free surcharge", priced(price, &per));
-    }
-    if rate.increment > Quantity::from_micros(1) {
-        term("Increment", quantity(rate.increment, &meter.unit));
-    }
-    if rate.minimum.is_positive() {
-        term("Minimum", quantity(rate.minimum, &meter.unit));
-    }
-    match rate.pass_through {
-        PassThrough::Never => {}
-        PassThrough::TollFree => term("Carrier cost", "of toll-free calls, above the surcharge".into()),
-        PassThrough::Always => term("Carrier cost", "above the surcharge".into()),
-    }
-    term("Rounding", format!("half up, to {} credits", rate.rounding));
-    terms
-}
-
-/// `minute`, `message`, `1,000,000 tokens`.
-fn per(rate: &Rate, meter: &Meter) -> String {
-    let is_seconds = matches!(meter.unit.as_str(), "second" | "seconds");
-    if is_seconds && Some(rate.unit_size) == Quantity::from_whole(60) {
-        "minute".to_owned()
-    } else if Some(rate.unit_size) == Quantity::from_whole(1) {
-        plural(&meter.unit, true)
-    } else {
-        quantity(rate.unit_size, &meter.unit)
-    }
-}
-
-fn priced(price: Credits, per: &str) -> String {
-    format!("{price} credits per {per}")
-}
-
-fn steps(tiers: &[Tier], meter: &Meter, per: &str) -> String {
-    let step = |tier: &Tier| match tier.up_to {
-        Some(up_to) => format!("{} up to {}", priced(tier.price, per), quantity(up_to, &meter.unit)),
-        None => format!("{} beyond", priced(tier.price, per)),
-    };
-    tiers.iter().map(step).collect::<Vec<_>>().join(", ")
 }
 
 fn line(label: impl Into<String>, detail: impl Into<String>, credits: Option<Credits>) -> PriceLine {

@@ -128,6 +128,30 @@ const PAGES: &[(&str, &str, Who)] = &[
     ("POST", "/operator/payments/concerns/{id}", Operator),
     ("POST", "/operator/refunds/{id}", Operator),
     ("POST", "/operator/disputes/{id}", Operator),
+    ("GET", "/operator/rates", Operator),
+    ("GET", "/operator/rates/new-card", Operator),
+    ("POST", "/operator/rates/new-card", Operator),
+    ("GET", "/operator/rates/new-meter", Operator),
+    ("POST", "/operator/rates/new-meter", Operator),
+    ("GET", "/operator/rates/{id}", Operator),
+    ("GET", "/operator/rates/{id}/draft", Operator),
+    ("POST", "/operator/rates/{id}/draft", Operator),
+    ("POST", "/operator/rates/{id}/draft/discard", Operator),
+    ("POST", "/operator/rates/{id}/draft/publish", Operator),
+    ("GET", "/operator/rates/{id}/draft/meters/{meter}", Operator),
+    ("POST", "/operator/rates/{id}/draft/meters/{meter}", Operator),
+    ("GET", "/operator/plans", Operator),
+    ("GET", "/operator/plans/new-plan", Operator),
+    ("POST", "/operator/plans/new-plan", Operator),
+    ("GET", "/operator/plans/{id}", Operator),
+    ("GET", "/operator/plans/{id}/draft", Operator),
+    ("POST", "/operator/plans/{id}/draft", Operator),
+    ("POST", "/operator/plans/{id}/draft/discard", Operator),
+    ("POST", "/operator/plans/{id}/draft/publish", Operator),
+    ("GET", "/operator/plans/{id}/draft/terms", Operator),
+    ("POST", "/operator/plans/{id}/draft/terms", Operator),
+    ("GET", "/operator/plans/{id}/migrate", Operator),
+    ("POST", "/operator/plans/{id}/migrate", Operator),
     ("GET", "/operator/packages", Operator),
     ("GET", "/operator/packages/new", Operator),
     ("POST", "/operator/packages/new", Operator),
@@ -219,8 +243,9 @@ async fn every_page_lets_in_whom_it_should_and_nobody_else() {
     for (method, path, who) in PAGES.iter().filter(|(_, path, _)| *path != "/sign-out") {
         for (visitor, browser) in &visitors {
             // things that cannot exist: whoever is let in finds nothing, and changes nothing
-            let path =
-                path.replace("{id}", "nothing").replace("{day}", "nothing").replace("{key}", "nothing");
+            let path = ["{id}", "{day}", "{key}", "{meter}"]
+                .iter()
+                .fold((*path).to_owned(), |path, part| path.replace(part, "nothing"));
             let page =
                 if *method == "GET" { browser.get(&path).await } else { browser.send(&path, &[]).await };
             let status = page.answer.status.as_u16();

@@ -3,6 +3,7 @@
 mod access;
 pub mod browsing;
 mod calls;
+mod catalog;
 mod customer;
 mod entry;
 mod files;

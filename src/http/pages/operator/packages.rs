@@ -50,7 +50,7 @@ impl FromParams for Done {
 async fn list(state: web::Data<State>, admitted: Admitted, Query(Done(done)): Query<Done>) -> Answered {
     let page = state.db.read_blocking(|tx| -> Result<_, ApiError> {
         let crumbs = vec![Crumb::here("Operator"), Crumb::here("Packages")];
-        let mut chrome = chrome(&state, &admitted, tx, Section::Packages, crumbs)?;
+        let mut chrome = chrome(&state, &admitted, tx, Section::Prices, crumbs)?;
         if done {
             chrome.notice = Some(Notice { tone: Tone::Good, text: "Saved.".into(), link: None });
         }
@@ -61,7 +61,7 @@ async fn list(state: web::Data<State>, admitted: Admitted, Query(Done(done)): Qu
 
 fn around(state: &State, admitted: &Admitted, tx: &ReadTx<'_>, here: &str) -> Result<Chrome, ApiError> {
     let crumbs = vec![Crumb::here("Operator"), Crumb::link("Packages", PATH), Crumb::here(here)];
-    chrome(state, admitted, tx, Section::Packages, crumbs)
+    chrome(state, admitted, tx, Section::Prices, crumbs)
 }
 
 /// The fields that a package has from the first and later. The price's suffix is its currency, once it has one.

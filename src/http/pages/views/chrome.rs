@@ -52,8 +52,8 @@ pub enum Section {
     Organizations,
     /// Operator: payments, refunds and disputes.
     Payments,
-    /// Operator: what is for sale at a fixed price.
-    Packages,
+    /// Operator: rates, plans and packages.
+    Prices,
     /// Operator: reports.
     Reports,
     /// Operator: what was sent to whom.
@@ -215,7 +215,7 @@ impl Chrome {
             }
             Section::Organizations
             | Section::Payments
-            | Section::Packages
+            | Section::Prices
             | Section::Reports
             | Section::Deliveries
             | Section::Seller
@@ -224,7 +224,7 @@ impl Chrome {
                 let mut items = vec![
                     item("Organizations", "/operator/organizations", Section::Organizations),
                     item("Payments", "/operator/payments", Section::Payments),
-                    item("Packages", "/operator/packages", Section::Packages),
+                    item("Prices", "/operator/rates", Section::Prices),
                     item("Reports", "/operator/reports", Section::Reports),
                     item("Deliveries", "/operator/deliveries", Section::Deliveries),
                     item("Jobs", "/operator/jobs", Section::Jobs),

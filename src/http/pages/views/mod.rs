@@ -6,6 +6,7 @@
 pub mod call;
 pub mod calls;
 pub mod cards;
+pub mod catalog;
 pub mod chrome;
 pub mod credit;
 pub mod failure;
@@ -38,6 +39,7 @@ pub mod usage_day;
 pub use call::CallPage;
 pub use calls::CallsPage;
 pub use cards::{AutoReloadPage, PaymentMethodsPage};
+pub use catalog::CatalogPage;
 pub use chrome::{Balance, Brand, Chrome, Crumb, Membership, Section, SeeingAs};
 pub use credit::{CreditPage, CreditPreview, GrantChange, PartChange};
 pub use failure::FailurePage;

@@ -84,7 +84,7 @@ impl PackagesPage {
             active,
         };
         Self {
-            chrome: samples::chrome(Section::Packages, &[("Operator", ""), ("Packages", "")]),
+            chrome: samples::chrome(Section::Prices, &[("Operator", ""), ("Packages", "")]),
             packages: vec![
                 kept("starter", "Starter", (1_000, "EUR"), "1000", "0", true),
                 kept("summer_26", "Summer & sun", (5_000, "EUR"), "5000", "250", false),

@@ -53,6 +53,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("money", html(&MoneyPage::sample())),
         ("packages", html(&PackagesPage::sample())),
         ("packages-empty", html(&PackagesPage::sample_empty())),
+        ("catalog", html(&CatalogPage::sample())),
         ("reports", html(&ReportsPage::sample())),
         ("reports-empty", html(&ReportsPage::sample_empty())),
         ("jobs", html(&JobsPage::sample())),

@@ -44,7 +44,7 @@ pub(crate) fn chrome(section: Section, crumbs: &[(&str, &str)]) -> Chrome {
         Section::Outside
             | Section::Organizations
             | Section::Payments
-            | Section::Packages
+            | Section::Prices
             | Section::Reports
             | Section::Seller
     );
