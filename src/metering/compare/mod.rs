@@ -106,7 +106,9 @@ impl Comparison {
     #[must_use]
     pub fn total(&self) -> Cost {
         let mut sum = Cost::default();
-        self.organizations.iter().for_each(|one| sum.add(one.total));
+        for one in &self.organizations {
+            sum.add(one.total);
+        }
         sum
     }
 }
@@ -146,7 +148,9 @@ pub fn compare(
         found.events += events.len();
         let (meters, unpriced) = replay(&zone, &sides, &events, days.0);
         let mut total = Cost::default();
-        meters.values().for_each(|cost| total.add(*cost));
+        for cost in meters.values() {
+            total.add(*cost);
+        }
         let until = (until < days.1).then_some(until);
         found.organizations.push(OfOrganization { organization, until, meters, total, unpriced });
     }
@@ -191,7 +195,7 @@ fn differ([old, new]: &[Side<'_>; 2], zone: &Zone, at: Timestamp) -> bool {
 /// The day of the first event that matters: before the month where a cycle that something depends on began before it.
 fn counted_from(sides: &[Side<'_>; 2], zone: &Zone, month: Day) -> Day {
     let at = zone.start_of(month);
-    let cycles = sides.iter().flat_map(|side| {
+    let cycles = sides.iter().filter_map(|side| {
         let starts =
             side.catalog.meters().iter().filter_map(|meter| side.pricing(zone, meter.id, at)?.cycle_start);
         starts.min()

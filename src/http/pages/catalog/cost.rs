@@ -20,59 +20,61 @@ const MOST_ROWS: usize = 20;
 const LABELS: [&str; 4] = ["", "By today's prices", "By this draft", "Difference"];
 
 /// What a change would cost whoever it meets. `who`: whose usage, such as `on Growth`.
-pub(super) fn part(
+pub(super) fn parts(
     state: &State,
     tx: &ReadTx<'_>,
     catalog: &Snapshot,
     change: Change<'_>,
     (show, who): (&Show, &str),
-) -> Result<Part, ApiError> {
+) -> Result<Vec<Part>, ApiError> {
     let days = last_month(&show.zone, tx.now());
     let month = days.0.date().strftime("%B %Y").to_string();
     let found = compare(tx, catalog, change, days, tx.now())?;
     let part = |body: Body| Part::new("cost", "Old and new cost", body).note(format!("Usage of {month}"));
     if found.organizations.is_empty() && found.left_out == 0 {
         let text = format!("No usage in {month} of anybody {who} would be priced differently.");
-        return Ok(part(EmptyState { title: "No difference".into(), text, action: None }.into()));
+        return Ok(vec![part(EmptyState { title: "No difference".into(), text, action: None }.into())]);
     }
     let rows = Rows::read(state, tx, &found)?;
-    let mut part = part(rows.meters(catalog, &found).into()).lead(told(&month, who, &found));
-    part.body.push(rows.organizations(&found).into());
-    Ok(part)
+    let meters = part(rows.meters(catalog, &found).into()).lead(told(&month, who, &found));
+    let title = "Old and new cost by organization";
+    let organizations = Part::new("cost-organizations", title, rows.organizations(&found));
+    Ok(vec![meters, organizations.note(format!("Usage of {month}"))])
 }
 
 /// What exactly is compared.
 fn told(month: &str, who: &str, found: &Comparison) -> String {
-    let count = |of: usize| format::count(u64::try_from(of).unwrap_or(u64::MAX));
-    let mut text = format!(
-        "{} events of {month}, of {} organizations {who} that would be priced differently, priced again in the order in \
-         which they were charged: by the prices that are in force today, and by this draft, with minimums, steps, \
-         allowances and tiers counted anew for each. Events that were taken back are left out, and so are plans' fees and \
-         credit. {} credits were charged for them in fact; that differs from today's prices where those have changed \
-         since.",
-        count(found.events),
-        count(found.organizations.len()),
+    let number = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
+    let count = |of: usize| format::count(number(of));
+    let counted = |of: usize, what: &str| format::counted(number(of), what);
+    let mut said = vec![format!(
+        "{} of {month}, of {} {who} that would be priced differently, priced again in the order in which they were charged: \
+         by the prices that are in force today, and by this draft, with minimums, steps, allowances and tiers counted anew \
+         for each. Events that were taken back are left out, and so are plans' fees and credit. {} credits were charged for \
+         them in fact; that differs from today's prices where those have changed since.",
+        counted(found.events, "event"),
+        counted(found.organizations.len(), "organization"),
         format::headline(found.total().charged).0,
-    );
+    )];
     let cut = found.organizations.iter().filter(|one| one.until.is_some()).count();
     if cut > 0 || found.left_out > 0 {
-        text.push_str(&format!(
-            " Not all of it was looked at: at most {} events in all and {} of one organization, by whole days. {} \
-             organizations are in it with their first days only, {} not at all.",
+        said.push(format!(
+            "Not all of it was looked at: at most {} events in all and {} of one organization, by whole days. In it with \
+             their first days only: {}; not at all: {}.",
             count(usize::try_from(MOST_EVENTS).unwrap_or(0)),
             count(usize::try_from(MOST_OF_ONE).unwrap_or(0)),
-            count(cut),
-            count(found.left_out)
+            counted(cut, "organization"),
+            counted(found.left_out, "organization")
         ));
     }
     let unpriced: u64 = found.organizations.iter().map(|one| one.unpriced).sum();
     if unpriced > 0 {
-        text.push_str(&format!(
-            " {} events would have no price on one side, and are in no sum.",
-            format::count(unpriced)
+        said.push(format!(
+            "Without a price on one side, and in no sum: {}.",
+            format::counted(unpriced, "event")
         ));
     }
-    text
+    said.join(" ")
 }
 
 /// What the rows need to know of organizations.
@@ -170,10 +172,11 @@ pub(super) fn fees(tx: &ReadTx<'_>, plan: &Plan, new: &PlanTerms) -> Result<Part
         text: "Nobody pays for this plan, so no fee would change.".into(),
         action: None,
     };
-    let body: Body = if rows.rows.is_empty() { none().into() } else { rows.into() };
-    Ok(Part::new("fees", "Old and new fees", body).lead(
-        "What all subscribers of each version pay, without tax. They keep their version and its fee until you move them.",
-    ))
+    let are_some = !rows.rows.is_empty();
+    let body: Body = if are_some { rows.into() } else { none().into() };
+    let lead = "What all subscribers of each version pay, without tax. They keep their version and its fee until you move them.";
+    let lead = if are_some { lead } else { "" };
+    Ok(Part::new("fees", "Old and new fees", body).lead(lead))
 }
 
 /// What so many subscribers pay more: by the month where both fees are, else by the year.

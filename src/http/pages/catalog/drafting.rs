@@ -13,6 +13,7 @@ use crate::http::pages::format::Show;
 use crate::http::pages::forms::fresh_key;
 use crate::http::pages::views::catalog::{Body, Part, PartForm};
 
+use super::words::Changes;
 use super::{cells, table, who};
 
 /// `Last changed by … on …`.
@@ -25,7 +26,7 @@ pub(super) fn last_changed<T>(tx: &ReadTx<'_>, draft: &Draft<T>, show: &Show) ->
 }
 
 /// What differs from the newest version, where there is one.
-pub(super) fn changes(before: Option<(i64, Vec<(String, String, String)>)>) -> Part {
+pub(super) fn changes(before: Option<(i64, Changes)>) -> Part {
     let (note, body): (_, Body) = match before {
         None => {
             let text = "There is no version of it yet.".into();

@@ -189,16 +189,18 @@ fn cost_parts(
     let wanted = asked.of.as_ref().and_then(|code| catalog.plan_by_code(code.as_str()));
     let Some(plan) = own.or(wanted).or(catalog.plans().first()) else { return Ok(Vec::new()) };
     let change = Change::Plan(plan.id, &draft.terms);
-    let mut part = cost::part(state, tx, catalog, change, (show, &format!("on {}", plan.name)))?;
+    let mut parts = cost::parts(state, tx, catalog, change, (show, &format!("on {}", plan.name)))?;
     if own.is_some() {
-        return Ok(vec![part, cost::fees(tx, plan, &draft.terms)?]);
+        parts.push(cost::fees(tx, plan, &draft.terms)?);
+        return Ok(parts);
     }
     let tab = |other: &catalog::Plan| {
         let href = format!("{}?of={}", page_of_draft(&draft.code), other.code);
         (format!("Usage on {}", other.name), href, other.id == plan.id)
     };
-    part.tabs = catalog.plans().iter().map(tab).collect();
-    Ok(vec![part])
+    let tabs = catalog.plans().iter().map(tab);
+    parts.iter_mut().take(1).for_each(|part| part.tabs = tabs.clone().collect());
+    Ok(parts)
 }
 
 async fn discard(state: web::Data<State>, admitted: Admitted, PathId(code): PathId<Code>) -> Answered {

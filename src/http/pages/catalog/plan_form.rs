@@ -6,7 +6,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 
 use super::plans::page_of_draft;
-use super::{ADMIN, Answered, PLANS, around, drafting};
+use super::{ADMIN, Answered, PLANS, around, drafting, words};
 use crate::base::{Credits, Currency, FieldError, FieldErrors, Money, Quantity};
 use crate::catalog::Snapshot;
 use crate::catalog::drafts;
@@ -19,7 +19,7 @@ use crate::http::form::Form;
 use crate::http::pages::choices;
 use crate::http::pages::chrome::{html, redirect};
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
-use crate::http::pages::format::{plural, quantity};
+use crate::http::pages::format::plural;
 use crate::http::pages::forms::{fresh_key, refused};
 use crate::http::pages::views::{Crumb, FormPage};
 use crate::http::params::PathId;
@@ -92,10 +92,10 @@ fn fields(form: &FormState, catalog: &Snapshot, currency: Currency) -> Vec<Field
         let name = included(&meter.code);
         let field = figure(&name, &format!("{} included a month", meter.name)).optional();
         let said: Option<Quantity> = form.value(&name).parse().ok();
-        let said = said.filter(|_| meter.unit == "second").map(|said| quantity(said, &meter.unit));
+        let said = said.filter(|_| meter.unit == "second").map(|said| words::units(said, &meter.unit));
         let field = field.suffix(plural(&meter.unit, false));
         fields.push(match said {
-            Some(said) => field.hint(format!("Now {said}. A minute has 60 seconds.")),
+            Some(said) => field.hint(format!("Now {said}; a minute has 60 seconds.")),
             None => field,
         });
     }

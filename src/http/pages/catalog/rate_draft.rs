@@ -149,7 +149,7 @@ fn view(
         (version.version, words::changes(&words::version(version, &catalog), &after))
     });
     let mut parts = vec![rates(&draft, &catalog), drafting::changes(before)];
-    parts.extend(cost_part(state, tx, &catalog, (&draft, asked), &chrome.show)?);
+    parts.extend(cost_parts(state, tx, &catalog, (&draft, asked), &chrome.show)?);
     parts.push(drafting::publish(
         admitted,
         &form,
@@ -190,27 +190,28 @@ fn rates(draft: &Draft<Vec<Rate>>, catalog: &Snapshot) -> Part {
 }
 
 /// Against whose usage it is held: the card's own customers, or those of another where it is new.
-fn cost_part(
+fn cost_parts(
     state: &State,
     tx: &ReadTx<'_>,
     catalog: &Snapshot,
     (draft, asked): (&Draft<Vec<Rate>>, &Asked),
     show: &Show,
-) -> Result<Option<Part>, ApiError> {
+) -> Result<Vec<Part>, ApiError> {
     let own = catalog.rate_card_by_code(draft.code.as_str());
     let wanted = asked.of.as_ref().and_then(|code| catalog.rate_card_by_code(code.as_str()));
     let default = catalog.default_card().and_then(|id| catalog.rate_card(id));
-    let Some(card) = own.or(wanted).or(default) else { return Ok(None) };
+    let Some(card) = own.or(wanted).or(default) else { return Ok(Vec::new()) };
     let change = Change::Card(card.id, &draft.terms);
-    let mut part = cost::part(state, tx, catalog, change, (show, &format!("on {}", card.name)))?;
+    let mut parts = cost::parts(state, tx, catalog, change, (show, &format!("on {}", card.name)))?;
     if own.is_none() {
         let tab = |other: &crate::catalog::RateCard| {
             let href = format!("{}?of={}", page_of_draft(&draft.code), other.code);
             (format!("Usage on {}", other.name), href, other.id == card.id)
         };
-        part.tabs = catalog.rate_cards().iter().map(tab).collect();
+        let tabs = catalog.rate_cards().iter().map(tab);
+        parts.iter_mut().take(1).for_each(|part| part.tabs = tabs.clone().collect());
     }
-    Ok(Some(part))
+    Ok(parts)
 }
 
 async fn discard(state: web::Data<State>, admitted: Admitted, PathId(code): PathId<Code>) -> Answered {

@@ -305,11 +305,11 @@ mod tests {
 
     #[test]
     fn steps_are_read_as_they_are_written() {
-        let tier_ = |up_to: Option<&str>, price: &str| Tier {
+        let step = |up_to: Option<&str>, price: &str| Tier {
             up_to: up_to.map(|text| text.parse().expect(text)),
             price: price.parse().expect(price),
         };
-        let tiers = [tier_(Some("60000"), "7"), tier_(Some("90000.5"), "6.25"), tier_(None, "5")];
+        let tiers = [step(Some("60000"), "7"), step(Some("90000.5"), "6.25"), step(None, "5")];
         let text = steps(&tiers);
         assert_eq!(text, "60000: 7\n90000.5: 6.25\nbeyond: 5");
         let read: Vec<Tier> = text.lines().map(|line| tier(line).expect(line)).collect();

@@ -6,8 +6,8 @@ use actix_web::web;
 use super::{
     ADMIN, Answered, Asked, MOST_LISTED, PLANS, RATES, around, cells, next_of, standing, table, words,
 };
-use crate::base::Timestamp;
 use crate::base::id::RateCardId;
+use crate::base::{Credits, Timestamp};
 use crate::catalog::drafts::{self, Draft};
 use crate::catalog::rules::{Code, Rate};
 use crate::catalog::{DEFAULT_CARD, Plan, RateCard, RateVersion, Snapshot};
@@ -18,7 +18,7 @@ use crate::http::error::{ApiError, Code as ErrorCode};
 use crate::http::pages::chrome::html;
 use crate::http::pages::components::table::Cell;
 use crate::http::pages::components::{DataTable, EmptyState, FormState};
-use crate::http::pages::format::{self, Show, quantity};
+use crate::http::pages::format::{self, Show};
 use crate::http::pages::views::Crumb;
 use crate::http::pages::views::catalog::{Action, Body, CatalogPage, Part};
 use crate::http::params::{PathId, Query};
@@ -201,24 +201,19 @@ pub(super) fn prices<'r>(
         let Some(meter) = catalog.meter_id(rate.meter.as_str()).and_then(|id| catalog.meter(id)) else {
             continue;
         };
-        let mut terms = words::rate(rate, meter).into_iter().filter(|(name, _)| name != "Rounding");
+        let mut terms = words::rate(rate, meter).into_iter();
         let price = terms.next().map_or_else(String::new, |(_, text)| text);
         let price = if rate.price.is_tiered() { format!("{price} ({})", tiers(rate)) } else { price };
-        let (billed, besides): (Vec<_>, Vec<_>) =
-            terms.partition(|(name, _)| matches!(name.as_str(), "Increment" | "Minimum"));
-        let list = |terms: Vec<(String, String)>| match terms.as_slice() {
-            [] => "—".to_owned(),
-            terms => {
-                terms.iter().map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("; ")
-            }
-        };
-        let billed = if billed.is_empty() {
-            format!("per {}", quantity(rate.increment, &meter.unit))
-        } else {
-            list(billed)
-        };
+        let usual = rate.rounding == Credits::from_micros(1);
+        let besides = terms.filter(|(name, _)| match name.as_str() {
+            "Increment" | "Minimum" => false,
+            "Rounding" => !usual,
+            _ => true,
+        });
+        let besides: Vec<String> = besides.map(|(name, text)| format!("{name}: {text}")).collect();
+        let besides = if besides.is_empty() { "—".into() } else { besides.join("; ") };
         let mut row = vec![Cell::link(&meter.name, edit(&meter.code))];
-        row.extend(cells([price, billed, list(besides)]));
+        row.extend(cells([price, words::billed(rate, meter), besides]));
         table.rows.push(row);
     }
     table
@@ -295,8 +290,8 @@ fn organizations(tx: &ReadTx<'_>, card: RateCardId, catalog: &Snapshot) -> Resul
     Ok(Part::new("organizations", "Organizations on this card", body).note(counted(on.len())))
 }
 
-/// `50 of 1,204`, or all.
+/// `50 of 1,204 organizations`, or all.
 pub(super) fn counted(all: usize) -> String {
-    let count = |of: usize| format::count(u64::try_from(of).unwrap_or(u64::MAX));
-    if all > MOST_LISTED { format!("{} of {}", count(MOST_LISTED), count(all)) } else { count(all) }
+    let count = format::counted(u64::try_from(all).unwrap_or(u64::MAX), "organization");
+    if all > MOST_LISTED { format!("{MOST_LISTED} of {count}") } else { count }
 }

@@ -1,5 +1,6 @@
 //! Rates and plans in words.
 
+use crate::base::decimal::MICROS;
 use crate::base::{Credits, Quantity, Timestamp};
 use crate::catalog::rules::{Interval, PassThrough, PlanTerms, Price, Rate, Tier};
 use crate::catalog::{Meter, RateVersion, Snapshot};
@@ -26,10 +27,10 @@ pub fn rate(rate: &Rate, meter: &Meter) -> Terms {
         term("Toll-free surcharge", priced(price, &per));
     }
     if rate.increment > Quantity::from_micros(1) {
-        term("Increment", quantity(rate.increment, &meter.unit));
+        term("Increment", units(rate.increment, &meter.unit));
     }
     if rate.minimum.is_positive() {
-        term("Minimum", quantity(rate.minimum, &meter.unit));
+        term("Minimum", units(rate.minimum, &meter.unit));
     }
     match rate.pass_through {
         PassThrough::Never => {}
@@ -49,8 +50,31 @@ pub fn per(rate: &Rate, meter: &Meter) -> String {
     } else if Some(rate.unit_size) == Quantity::from_whole(1) {
         plural(&meter.unit, true)
     } else {
-        quantity(rate.unit_size, &meter.unit)
+        units(rate.unit_size, &meter.unit)
     }
+}
+
+/// A quantity to the last digit, as terms need it: seconds as `2,000 min` where they are whole minutes.
+#[must_use]
+pub fn units(units: Quantity, unit: &str) -> String {
+    let minute = 60 * MICROS;
+    if !matches!(unit, "second" | "seconds") {
+        quantity(units, unit)
+    } else if units.is_positive() && units.micros() % minute == 0 {
+        quantity(Quantity::from_micros(units.micros() / 60), "min")
+    } else {
+        quantity(units, "s")
+    }
+}
+
+/// How a quantity becomes one that is billed: `in steps of 6 s, at least 30 s`.
+#[must_use]
+pub fn billed(rate: &Rate, meter: &Meter) -> String {
+    let steps = (rate.increment > Quantity::from_micros(1))
+        .then(|| format!("in steps of {}", units(rate.increment, &meter.unit)));
+    let least = rate.minimum.is_positive().then(|| format!("at least {}", units(rate.minimum, &meter.unit)));
+    let both: Vec<String> = steps.into_iter().chain(least).collect();
+    if both.is_empty() { "as used".into() } else { both.join(", ") }
 }
 
 /// `7 credits per minute`.
@@ -61,7 +85,7 @@ pub fn priced(price: Credits, per: &str) -> String {
 
 fn steps(tiers: &[Tier], meter: &Meter, per: &str) -> String {
     let step = |tier: &Tier| match tier.up_to {
-        Some(up_to) => format!("{} up to {}", priced(tier.price, per), quantity(up_to, &meter.unit)),
+        Some(up_to) => format!("{} up to {}", priced(tier.price, per), units(up_to, &meter.unit)),
         None => format!("{} beyond", priced(tier.price, per)),
     };
     tiers.iter().map(step).collect::<Vec<_>>().join(", ")
@@ -77,7 +101,7 @@ pub fn plan(terms: &PlanTerms, catalog: &Snapshot) -> Terms {
     for (code, units) in &terms.allowances {
         let meter = catalog.meter_id(code.as_str()).and_then(|id| catalog.meter(id));
         let (name, unit) = meter.map_or((code.as_str(), ""), |meter| (&meter.name, &meter.unit));
-        term(&format!("{name} included"), format!("{} a month", quantity(*units, unit)));
+        term(&format!("{name} included"), format!("{} a month", self::units(*units, unit)));
     }
     if terms.plan_credits.is_positive() {
         term("Plan credit", format!("{} credits a month", format::credits(terms.plan_credits)));
@@ -105,8 +129,11 @@ pub fn fee(terms: &PlanTerms) -> String {
 }
 
 /// What differs: the name, what it was and what it is.
+pub type Changes = Vec<(String, String, String)>;
+
+/// What differs between two versions.
 #[must_use]
-pub fn changes(before: &Terms, after: &Terms) -> Vec<(String, String, String)> {
+pub fn changes(before: &Terms, after: &Terms) -> Changes {
     let find = |terms: &Terms, name: &str| {
         terms.iter().find(|(known, _)| known == name).map_or_else(|| "—".to_owned(), |(_, text)| text.clone())
     };
@@ -124,8 +151,10 @@ pub fn rates<'r>(rates: impl Iterator<Item = &'r Rate>, catalog: &Snapshot) -> T
     let meter = |rate: &Rate| catalog.meter_id(rate.meter.as_str()).and_then(|id| catalog.meter(id));
     let named = |rate: &'r Rate| Some((meter(rate)?, rate));
     let terms = rates.filter_map(named).flat_map(|(meter, rate)| {
-        let terms = self::rate(rate, meter);
-        terms.into_iter().map(|(name, text)| (format!("{}: {}", meter.name, lower(&name)), text))
+        let usual = rate.rounding == Credits::from_micros(1);
+        let terms =
+            self::rate(rate, meter).into_iter().filter(move |(name, _)| !(usual && name == "Rounding"));
+        terms.map(|(name, text)| (format!("{}: {}", meter.name, lower(&name)), text))
     });
     terms.collect()
 }

@@ -141,11 +141,13 @@ pub struct PartForm {
 
 impl CatalogPage {
     fn fields(&self) -> Vec<&Field> {
-        let of = |body| match body {
-            &Body::Form(ref form) => Some(&form.fields),
-            Body::Table(_) | Body::Empty(_) => None,
-        };
-        self.parts.iter().flat_map(|part| &part.body).filter_map(of).flatten().collect()
+        let mut fields = Vec::new();
+        for body in self.parts.iter().flat_map(|part| &part.body) {
+            if let Body::Form(form) = body {
+                fields.extend(&form.fields);
+            }
+        }
+        fields
     }
 }
 

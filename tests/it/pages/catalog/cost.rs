@@ -110,11 +110,15 @@ impl Months {
     }
 
     /// What would be different of December, in January.
-    fn compared(&self, change: impl Fn(&tollbook::catalog::Snapshot) -> Change<'_>) -> Comparison {
+    fn compared(&self, change: Change<'_>) -> Comparison {
         let day = |text: &str| -> Day { text.parse().unwrap() };
         let days = (day("2026-12-01"), day("2026-12-31"));
-        let catalog = self.app.db().read_blocking(|tx| self.app.app.state.catalog.get(tx)).unwrap();
-        self.app.db().read_blocking(|tx| compare(tx, &catalog, change(&catalog), days, tx.now())).unwrap()
+        let catalog = self.catalog();
+        self.app.db().read_blocking(|tx| compare(tx, &catalog, change, days, tx.now())).unwrap()
+    }
+
+    fn catalog(&self) -> std::sync::Arc<tollbook::catalog::Snapshot> {
+        self.app.db().read_blocking(|tx| self.app.app.state.catalog.get(tx)).unwrap()
     }
 
     /// What was charged for December and not taken back.
@@ -137,7 +141,7 @@ async fn other_rates_cost_what_the_api_then_charges() {
     let now = Months::of(BEFORE, PLAN).await;
     now.app.it_becomes("2027-01-05T12:00:00Z");
     let new = rates(AFTER);
-    let found = now.compared(|catalog| Change::Card(catalog.default_card().unwrap(), &new));
+    let found = now.compared(Change::Card(now.catalog().default_card().unwrap(), &new));
     // the same, where the others were in force all the time
     let then = Months::of(AFTER, PLAN).await;
     assert_eq!(found.organizations.len(), 2);
@@ -159,9 +163,9 @@ async fn other_rates_cost_what_the_api_then_charges() {
 
     // whoever is not on it, and prices that are as they were, are not in it
     let same = rates(BEFORE);
-    let none = now.compared(|catalog| Change::Card(catalog.default_card().unwrap(), &same));
+    let none = now.compared(Change::Card(now.catalog().default_card().unwrap(), &same));
     assert_eq!(none, Comparison::default());
-    let none = now.compared(|catalog| Change::Card(catalog.rate_card_by_code("scale").unwrap().id, &new));
+    let none = now.compared(Change::Card(now.catalog().rate_card_by_code("scale").unwrap().id, &new));
     assert_eq!(none, Comparison::default());
 
     // and so says the page
@@ -184,7 +188,7 @@ async fn another_plan_costs_what_the_api_then_charges() {
     let now = Months::of(BEFORE, PLAN).await;
     now.app.it_becomes("2027-01-05T12:00:00Z");
     let new: PlanTerms = serde_json::from_str(OTHER_PLAN).unwrap();
-    let found = now.compared(|catalog| Change::Plan(catalog.plan_by_code("tiny").unwrap().id, &new));
+    let found = now.compared(Change::Plan(now.catalog().plan_by_code("tiny").unwrap().id, &new));
     let then = Months::of(BEFORE, OTHER_PLAN).await;
     assert_eq!(found.organizations.len(), 1);
     let one = of(&found, now.on_plan);
@@ -192,8 +196,8 @@ async fn another_plan_costs_what_the_api_then_charges() {
     assert_eq!(one.total.new, then.charged(then.on_plan));
     assert_ne!(one.total.old, one.total.new);
     let operator = operator(&now.app).await;
-    let code = "tiny".parse().unwrap();
-    now.app.db().write(move |tx| drafts::begin(tx, &BY, &code, "Tiny", &new)).await.unwrap();
+    let (code, terms) = ("tiny".parse().unwrap(), new.clone());
+    now.app.db().write(move |tx| drafts::begin(tx, &BY, &code, "Tiny", &terms)).await.unwrap();
     let page = operator.get("/operator/plans/tiny/draft").await.expect(200);
     page.says("Usage of December 2026");
     page.says("No subscribers");
@@ -225,10 +229,10 @@ async fn todays_prices_are_those_in_force_and_the_work_is_bounded() {
     let new = rates(r#"[{"meter":"chat","price":{"flat":3}}]"#);
     app.db().write(move |tx| drafts::begin(tx, &BY, &code, "Pay as you go", &new)).await.unwrap();
     let page = operator.get("/operator/rates/payg/draft").await.expect(200);
-    page.says("24,000 events of November 2026, of 1 organizations");
+    page.says("24,000 events of November 2026, of 1 organization ");
     page.says("All together 48,000.00 · €480.00 72,000.00 · €720.00 +24,000.00 · +€240.00");
     page.says("24,000.00 credits were charged for them in fact");
     page.says("Acme (until 21 Nov) 48,000.00");
     page.says("at most 100,000 events in all and 25,000 of one organization");
-    page.says("1 organizations are in it with their first days only, 0 not at all");
+    page.says("In it with their first days only: 1 organization; not at all: 0 organizations.");
 }

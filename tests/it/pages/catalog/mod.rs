@@ -74,7 +74,7 @@ async fn cards_and_plans_say_who_is_on_them() {
     assert!(list.links(PLANS).contains(&PLANS.to_owned()) && !list.links("/operator/packages").is_empty());
     let card = operator.get(GROWTH).await.expect(200);
     card.says(
-        "Voice 5.5 credits per minute Increment: 1 s With an own provider key: 2.25 credits per minute",
+        "Voice 5.5 credits per minute in steps of 1 s With an own provider key: 2.25 credits per minute",
     );
     card.says(
         "Toll-free surcharge: 2 credits per minute; Carrier cost: of toll-free calls, above the surcharge",
@@ -91,7 +91,7 @@ async fn cards_and_plans_say_who_is_on_them() {
         .expect(200)
         .says("Growth growth version 1 the beginning — €99.00 a month 0 0 —");
     let plan = operator.get("/operator/plans/growth").await.expect(200);
-    plan.says("Voice included 1 d 9 h 20 min a month");
+    plan.says("Voice included 2,000 min a month");
     plan.says("Plan credit 500.00 credits a month Unused plan credit expires with its month");
     plan.says("1 the beginning in force 0 1 the first");
     plan.says("Beta 1 given by you, without a fee");
@@ -284,7 +284,7 @@ async fn a_plans_draft_says_what_is_wrong_and_is_published() {
     operator.fill(&wrong, path, &typed).await.location();
     let draft = operator.get("/operator/plans/growth/draft").await.expect(200);
     draft.says("Fee €99.00 a month €109.00 a month");
-    draft.says("Voice included 1 d 9 h 20 min a month 1 d 17 h 40 min a month");
+    draft.says("Voice included 2,000 min a month 2,500 min a month");
     draft.says("Plan credit 500.00 credits a month 600.00 credits a month");
     operator.fill(&draft, "/operator/plans/growth/draft/publish", &[("date", "2026-12-01")]).await.location();
     let page = operator.get("/operator/plans/growth").await.expect(200);
