@@ -121,25 +121,34 @@ fn who(tx: &ReadTx<'_>, actor: &str) -> String {
     user.map_or_else(|| actor.to_owned(), |user| user.email)
 }
 
-/// A version as it stands in a list: its number, when it starts, and what it is to now.
-fn standing(version: i64, starts_at: Timestamp, in_force: Option<i64>, now: Timestamp) -> &'static str {
-    match in_force {
-        Some(current) if current == version => "in force",
-        Some(current) if version < current => "replaced",
-        _ if starts_at > now => "to come",
-        _ => "replaced",
+/// The number of a version, and when it starts.
+type Start = (i64, Timestamp);
+
+/// Those that will be in force, the next one first: what a later version replaces before or when it starts never is.
+fn to_come(versions: &[Start], now: Timestamp) -> Vec<Start> {
+    let comes = |(number, at): &Start| {
+        *at > now && !versions.iter().any(|(later, starts)| later > number && starts <= at)
+    };
+    let mut found: Vec<Start> = versions.iter().copied().filter(comes).collect();
+    found.sort_by_key(|(_, at)| *at);
+    found
+}
+
+/// What each of all versions is now.
+fn standing(version: i64, in_force: Option<i64>, to_come: &[Start]) -> &'static str {
+    if in_force == Some(version) {
+        "in force"
+    } else if to_come.iter().any(|(number, _)| *number == version) {
+        "to come"
+    } else {
+        "replaced"
     }
 }
 
-/// `version 3, from 1 Dec 2026, 00:00`; a dash where nothing is to come.
-fn next_of<'v>(
-    versions: impl DoubleEndedIterator<Item = (i64, Timestamp)> + 'v,
-    now: Timestamp,
-    show: &Show,
-) -> String {
-    let mut next = versions.rev().filter(|(_, starts_at)| *starts_at > now);
-    next.next()
-        .map_or_else(|| "—".into(), |(version, at)| format!("{version}, from {}", show.when(at).text()))
+/// `3, from 1 Dec 2026, 00:00`; a dash where nothing is to come.
+fn next_of(to_come: &[Start], show: &Show) -> String {
+    let next = to_come.first();
+    next.map_or_else(|| "—".into(), |(version, at)| format!("{version}, from {}", show.when(*at).text()))
 }
 
 /// The month before the one that it is.
@@ -152,4 +161,20 @@ fn last_month(zone: &Zone, now: Timestamp) -> (crate::base::Day, crate::base::Da
 fn zone(state: &State) -> Result<Zone, ApiError> {
     let defaults = state.db.read_blocking(|tx| settings::defaults(tx))?;
     Ok(defaults.map_or(Zone::UTC, |defaults| defaults.zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_was_replaced_before_it_began_never_comes() {
+        let at = Timestamp::from_millis;
+        let versions = [(1, at(0)), (2, at(100)), (3, at(50)), (4, at(200))];
+        let next = to_come(&versions, at(10));
+        assert_eq!(next, [(3, at(50)), (4, at(200))]);
+        let states = [1, 2, 3, 4].map(|version| standing(version, Some(1), &next));
+        assert_eq!(states, ["in force", "replaced", "to come", "to come"]);
+        assert_eq!(to_come(&versions, at(200)), []);
+    }
 }

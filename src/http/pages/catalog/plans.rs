@@ -7,7 +7,8 @@ use actix_web::web;
 
 use super::rates::counted;
 use super::{
-    ADMIN, Answered, Asked, MOST_LISTED, PLANS, RATES, around, cells, next_of, standing, table, words,
+    ADMIN, Answered, Asked, MOST_LISTED, PLANS, RATES, Start, around, cells, next_of, standing, table,
+    to_come, words,
 };
 use crate::base::Timestamp;
 use crate::base::id::PlanVersionId;
@@ -111,13 +112,17 @@ fn plan_row(plan: &Plan, standings: &Standings, drafts: &[Code], now: Timestamp,
         plan.code.to_string(),
         current.map_or_else(|| "none yet".into(), |version| format!("version {}", version.version)),
         current.map_or_else(|| "—".into(), |version| words::since(version.starts_at, show)),
-        next_of(plan.versions.iter().map(|version| (version.version, version.starts_at)), now, show),
+        next_of(&to_come(&starts(plan), now), show),
         current.map_or_else(|| "—".into(), |version| words::fee(&version.terms)),
         all.to_string(),
         older.to_string(),
     ]));
     row.push(draft);
     row
+}
+
+fn starts(plan: &Plan) -> Vec<Start> {
+    plan.versions.iter().map(|version| (version.version, version.starts_at)).collect()
 }
 
 async fn one(
@@ -170,7 +175,9 @@ fn one_page(
         "Versions",
         versions(plan, (&catalog, &standings, &on), tx.now(), &chrome.show),
     ));
-    parts.push(organizations(&on));
+    let listed = on.iter().filter(|one| one.pays).count();
+    let unlisted = subscribers(plan, &standings).saturating_sub(listed);
+    parts.push(organizations(&on, unlisted));
     let form = FormState::default();
     Ok(CatalogPage {
         chrome,
@@ -181,6 +188,12 @@ fn one_page(
         form,
         parts,
     })
+}
+
+/// How many subscriptions to any of its versions have not ended.
+fn subscribers(plan: &Plan, standings: &Standings) -> usize {
+    let all = plan.versions.iter().filter_map(|version| standings.get(&version.id));
+    all.filter_map(|(count, _)| usize::try_from(*count).ok()).sum()
 }
 
 /// A plan's terms; what the card prices is a link away.
@@ -245,6 +258,7 @@ fn versions(
     let labels = ["Version", "From", "State", "Subscribers", "Given", "What changed"];
     let mut table = table("Versions, the newest first", &labels);
     let current = plan.in_force(now).map(|version| version.version);
+    let next = to_come(&starts(plan), now);
     for (index, version) in plan.versions.iter().enumerate().rev() {
         let before = index.checked_sub(1).and_then(|before| plan.versions.get(before));
         let changed = before.map_or_else(
@@ -261,7 +275,7 @@ fn versions(
         table.rows.push(cells([
             version.version.to_string(),
             words::since(version.starts_at, show),
-            standing(version.version, version.starts_at, current, now).into(),
+            standing(version.version, current, &next).into(),
             format!("{count}{moving}"),
             given.to_string(),
             changed,
@@ -270,7 +284,8 @@ fn versions(
     table
 }
 
-fn organizations(on: &[On]) -> Part {
+/// `unlisted`: so many more are on it.
+fn organizations(on: &[On], unlisted: usize) -> Part {
     let mut rows = table("Organizations on this plan", &["Organization", "Version", "How"]);
     for one in on.iter().take(MOST_LISTED) {
         rows.rows.push(vec![
@@ -281,5 +296,5 @@ fn organizations(on: &[On]) -> Part {
     }
     let none = EmptyState { title: "Nobody".into(), text: "Nobody is on this plan.".into(), action: None };
     let body: Body = if on.is_empty() { none.into() } else { rows.into() };
-    Part::new("organizations", "Organizations on this plan", body).note(counted(on.len()))
+    Part::new("organizations", "Organizations on this plan", body).note(counted(on.len() + unlisted))
 }

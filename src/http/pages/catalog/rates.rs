@@ -4,7 +4,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 
 use super::{
-    ADMIN, Answered, Asked, MOST_LISTED, PLANS, RATES, around, cells, next_of, standing, table, words,
+    ADMIN, Answered, Asked, MOST_LISTED, PLANS, RATES, Start, around, cells, next_of, standing, table,
+    to_come, words,
 };
 use crate::base::id::RateCardId;
 use crate::base::{Credits, Timestamp};
@@ -97,7 +98,7 @@ fn card_row(
         card.code.to_string(),
         current.map_or_else(|| "none yet".into(), |version| format!("version {}", version.version)),
         current.map_or_else(|| "—".into(), |version| words::since(version.starts_at, show)),
-        next_of(card.versions.iter().map(|version| (version.version, version.starts_at)), now, show),
+        next_of(&to_come(&starts(card), now), show),
         plans_on(card, catalog, now).count().to_string(),
         format::count(u64::try_from(count).unwrap_or(0)),
     ]));
@@ -112,6 +113,10 @@ fn plans_on<'c>(card: &'c RateCard, catalog: &'c Snapshot, now: Timestamp) -> im
         let to_come = plan.versions.iter().filter(move |version| version.starts_at > now);
         current.chain(to_come).any(|version| version.terms.rate_card == card.code)
     })
+}
+
+fn starts(card: &RateCard) -> Vec<Start> {
+    card.versions.iter().map(|version| (version.version, version.starts_at)).collect()
 }
 
 fn meters(catalog: &Snapshot, now: Timestamp) -> Part {
@@ -174,9 +179,12 @@ fn one_page(
                 .note(format!("Version {}, since {since}", version.version)),
         );
     }
-    parts.push(Part::new("versions", "Versions", versions(card, &catalog, tx.now(), &chrome.show)));
+    let mut on = metering::everyone(tx, &catalog, tx.now())?;
+    on.retain(|one| one.card == Some(card.id));
+    let versions = versions(card, &catalog, on.len(), (tx.now(), &chrome.show));
+    parts.push(Part::new("versions", "Versions", versions));
     parts.push(plans(card, &catalog, tx.now()));
-    parts.push(organizations(tx, card.id, &catalog)?);
+    parts.push(organizations(&on, card.id, &catalog));
     let default =
         "It prices whoever has no plan and no card of their own, and what other cards do not price.";
     Ok(CatalogPage {
@@ -226,10 +234,19 @@ const fn tiers(rate: &Rate) -> &'static str {
     }
 }
 
-fn versions(card: &RateCard, catalog: &Snapshot, now: Timestamp, show: &Show) -> DataTable {
-    let mut table =
-        table("Versions, the newest first", &["Version", "From", "Published", "State", "What changed"]);
+/// `priced`: how many organizations the version in force prices. The others price nobody.
+fn versions(
+    card: &RateCard,
+    catalog: &Snapshot,
+    priced: usize,
+    (now, show): (Timestamp, &Show),
+) -> DataTable {
+    let mut table = table(
+        "Versions, the newest first",
+        &["Version", "From", "Published", "State", "Organizations", "What changed"],
+    );
     let current = card.in_force(now).map(|version| version.version);
+    let next = to_come(&starts(card), now);
     for (index, version) in card.versions.iter().enumerate().rev() {
         let before: Option<&RateVersion> = index.checked_sub(1).and_then(|before| card.versions.get(before));
         let changed = before.map_or_else(
@@ -245,7 +262,8 @@ fn versions(card: &RateCard, catalog: &Snapshot, now: Timestamp, show: &Show) ->
             version.version.to_string(),
             words::since(version.starts_at, show),
             show.when(version.created_at).text(),
-            standing(version.version, version.starts_at, current, now).into(),
+            standing(version.version, current, &next).into(),
+            (if current == Some(version.version) { priced } else { 0 }).to_string(),
             changed,
         ]));
     }
@@ -270,9 +288,7 @@ fn plans(card: &RateCard, catalog: &Snapshot, now: Timestamp) -> Part {
 }
 
 /// Whoever the card prices now: all of them by its version in force.
-fn organizations(tx: &ReadTx<'_>, card: RateCardId, catalog: &Snapshot) -> Result<Part, ApiError> {
-    let on: Vec<Priced> =
-        metering::everyone(tx, catalog, tx.now())?.into_iter().filter(|one| one.card == Some(card)).collect();
+fn organizations(on: &[Priced], card: RateCardId, catalog: &Snapshot) -> Part {
     let mut rows = table("Organizations on this card", &["Organization", "Through"]);
     for one in on.iter().take(MOST_LISTED) {
         let plan = one.plan_version.and_then(|id| catalog.plan_version(id));
@@ -287,7 +303,7 @@ fn organizations(tx: &ReadTx<'_>, card: RateCardId, catalog: &Snapshot) -> Resul
     let none =
         EmptyState { title: "Nobody".into(), text: "It prices nobody's usage now.".into(), action: None };
     let body: Body = if on.is_empty() { none.into() } else { rows.into() };
-    Ok(Part::new("organizations", "Organizations on this card", body).note(counted(on.len())))
+    Part::new("organizations", "Organizations on this card", body).note(counted(on.len()))
 }
 
 /// `50 of 1,204 organizations`, or all.

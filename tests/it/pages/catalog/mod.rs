@@ -79,7 +79,7 @@ async fn cards_and_plans_say_who_is_on_them() {
     card.says(
         "Toll-free surcharge: 2 credits per minute; Carrier cost: of toll-free calls, above the surcharge",
     );
-    card.says("1 the beginning 21 Nov 2026, 09:00 in force the first");
+    card.says("1 the beginning 21 Nov 2026, 09:00 in force 2 the first");
     card.says("Growth 1 €99.00 a month");
     card.says("Beta plan Growth, version 1 Gamma a card of its own");
     card.does_not_say("Acme");
@@ -142,7 +142,7 @@ async fn a_draft_is_kept_and_prices_nothing_until_the_day_it_is_published_from()
     let draft = operator.get(DRAFT).await.expect(200);
     draft.says("Voice: price 5.5 credits per minute —");
     draft.says("Voice: price by step — 6 credits per minute up to 10 min, 4 credits per minute beyond");
-    operator.get(RATES).await.expect(200).says("— 0 1 Draft");
+    operator.get(RATES).await.expect(200).says("— 1 1 Draft");
     assert_eq!(minute(&app, &key).await, json!(5.5));
 
     let publish = format!("{DRAFT}/publish");
@@ -157,7 +157,7 @@ async fn a_draft_is_kept_and_prices_nothing_until_the_day_it_is_published_from()
     operator.fill(&wrong, &publish, &[("date", "2026-11-25")]).await.location();
     let card = operator.get(done.location()).await.expect(200);
     card.says("Published.");
-    card.says("2 25 Nov 2026, 00:00 21 Nov 2026, 09:00 to come Voice: price by step —");
+    card.says("2 25 Nov 2026, 00:00 21 Nov 2026, 09:00 to come 0 Voice: price by step —");
     card.says("Version 1, since the beginning");
     operator.get(DRAFT).await.expect(404);
     operator
