@@ -2,7 +2,8 @@
 //!
 //! The events of the month are priced again in the order in which they were charged, once by the prices in force now and once by
 //! the new ones, each with its own count of what is included and used up: with the function that charges. Where a cycle began
-//! before the month, what was used in it before is replayed first and not added up. Events that were taken back are left out.
+//! before the month, what was used in it before is replayed first and not added up. Events that were taken back are left out, and
+//! so is what was used after the month, also where an event of the month came later still.
 //!
 //! The work is bounded: see [`MOST_EVENTS`] and [`MOST_OF_ONE`].
 

@@ -59,7 +59,7 @@ fn view(
     Ok(FormPage {
         title: format!("Move subscribers of {} to the new price", plan.name),
         lead: format!(
-            "{} on an older version. The newest is version {}, {}, in force since {starts}. They are told now, and change at \
+            "{} on an older version. The newest is version {}, {}, from {starts} on. They are told now, and change at \
              their first renewal from the day below on, to the version that is in force then; until then everything stays as \
              it is. A new price is announced at least {days} days before it is charged. Whoever you gave the plan to without a \
              fee is not moved.",

@@ -80,7 +80,8 @@ pub fn billed(rate: &Rate, meter: &Meter) -> String {
 /// `7 credits per minute`.
 #[must_use]
 pub fn priced(price: Credits, per: &str) -> String {
-    format!("{price} credits per {per}")
+    let credits = if Credits::from_whole(1) == Some(price) { "credit" } else { "credits" };
+    format!("{price} {credits} per {per}")
 }
 
 fn steps(tiers: &[Tier], meter: &Meter, per: &str) -> String {
@@ -154,7 +155,15 @@ pub fn rates<'r>(rates: impl Iterator<Item = &'r Rate>, catalog: &Snapshot) -> T
         let usual = rate.rounding == Credits::from_micros(1);
         let terms =
             self::rate(rate, meter).into_iter().filter(move |(name, _)| !(usual && name == "Rounding"));
-        terms.map(|(name, text)| (format!("{}: {}", meter.name, lower(&name)), text))
+        let by = match rate.price {
+            Price::Flat(_) => "",
+            Price::Graduated(_) => "by step: ",
+            Price::Volume(_) => "by volume: ",
+        };
+        terms.enumerate().map(move |(index, (name, text))| match index {
+            0 => (format!("{}: price", meter.name), format!("{by}{text}")),
+            _ => (format!("{}: {}", meter.name, lower(&name)), text),
+        })
     });
     terms.collect()
 }

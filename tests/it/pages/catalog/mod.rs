@@ -140,8 +140,7 @@ async fn a_draft_is_kept_and_prices_nothing_until_the_day_it_is_published_from()
     again.says("Go on with the draft");
     operator.send(DRAFT, &[("csrf", &again.hidden("/sign-out")[0].1)]).await.location();
     let draft = operator.get(DRAFT).await.expect(200);
-    draft.says("Voice: price 5.5 credits per minute —");
-    draft.says("Voice: price by step — 6 credits per minute up to 10 min, 4 credits per minute beyond");
+    draft.says("Voice: price 5.5 credits per minute by step: 6 credits per minute up to 10 min, 4 credits per minute beyond");
     operator.get(RATES).await.expect(200).says("— 1 1 Draft");
     assert_eq!(minute(&app, &key).await, json!(5.5));
 
@@ -157,7 +156,9 @@ async fn a_draft_is_kept_and_prices_nothing_until_the_day_it_is_published_from()
     operator.fill(&wrong, &publish, &[("date", "2026-11-25")]).await.location();
     let card = operator.get(done.location()).await.expect(200);
     card.says("Published.");
-    card.says("2 25 Nov 2026, 00:00 21 Nov 2026, 09:00 to come 0 Voice: price by step —");
+    card.says(
+        "2 25 Nov 2026, 00:00 21 Nov 2026, 09:00 to come 0 Voice: price 5.5 credits per minute → by step: 6",
+    );
     card.says("Version 1, since the beginning");
     operator.get(DRAFT).await.expect(404);
     operator
