@@ -449,7 +449,7 @@ fn desk(config: &Config, db: &Db, public_url: &str) -> Result<Desk, StartError> 
 }
 
 /// Where plans are sold.
-fn office(config: &Config, db: &Db, desk: &Desk) -> Office {
+pub(crate) fn office(config: &Config, db: &Db, desk: &Desk) -> Office {
     let terms = subscriptions::Terms {
         dunning_days: config.subscriptions.dunning_days.clone(),
         notice_days: config.subscriptions.notice_days,

@@ -160,7 +160,9 @@ impl Reason {
         }
     }
 
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
         let known =
             [Self::Abandoned, Self::Refused, Self::GivenUp].into_iter().find(|reason| reason.name() == name);
         known.or_else(|| Decline::from_name(name).map(Self::Declined))

@@ -9,6 +9,7 @@ mod offer;
 mod office;
 pub mod rules;
 mod sql;
+mod standing;
 mod turning;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use rusqlite::Connection;
 pub use offer::{Offer, Step, offer};
 pub use office::Office;
 use rules::Cycle;
+pub use standing::{Included, Standing, migrates, standing, with_tax};
 pub use turning::{failed, lost, paid, step};
 
 use crate::base::id::{

@@ -106,13 +106,8 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// With the tax on it.
     fn amounts(&self, purchase: &Purchase) -> Result<Amounts, Error> {
-        if purchase.price.minor == 0 {
-            let nothing = purchase.price;
-            return Ok(Amounts { net: nothing, tax: nothing, total: nothing });
-        }
-        Ok(payments::quote(self.conn, self.seller, self.organization, purchase, self.now)?.amounts)
+        amounts(self.conn, self.seller, self.organization, purchase, self.now)
     }
 
     fn begin(&self, plan: &Plan, version: &PlanVersion) -> Result<Offer, Error> {
@@ -211,6 +206,21 @@ impl Desk<'_> {
             ..later
         })
     }
+}
+
+/// What is paid, with the tax on it.
+pub(super) fn amounts(
+    conn: &Connection,
+    seller: &SellerTerms,
+    organization: OrganizationId,
+    purchase: &Purchase,
+    now: Timestamp,
+) -> Result<Amounts, Error> {
+    if purchase.price.minor == 0 {
+        let nothing = purchase.price;
+        return Ok(Amounts { net: nothing, tax: nothing, total: nothing });
+    }
+    Ok(payments::quote(conn, seller, organization, purchase, now)?.amounts)
 }
 
 /// A period's fee.

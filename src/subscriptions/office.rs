@@ -43,13 +43,22 @@ impl Office {
         wish: Wish,
         currency: Currency,
     ) -> Result<(SubscriptionId, Option<Payment>), Error> {
+        self.takes(currency)?;
+        let shop = self.shop.clone();
+        let (id, payment) = self.db.write(move |tx| change(tx, &shop, &by, organization, &wish)).await?;
+        Ok((id, self.pursue(payment).await?))
+    }
+
+    /// Refuses money that cannot be paid with here.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn takes(&self, currency: Currency) -> Result<(), Error> {
         if self.desk.gateway().is_ok_and(|gateway| !gateway.takes(currency)) {
             let text = format!("payments in {currency} are not taken here");
             return Err(Error::Invalid(vec![FieldError::new("currency", "not_supported", text)]));
         }
-        let shop = self.shop.clone();
-        let (id, payment) = self.db.write(move |tx| change(tx, &shop, &by, organization, &wish)).await?;
-        Ok((id, self.pursue(payment).await?))
+        Ok(())
     }
 
     /// Undoes what was to happen at the end of the period, or goes on after a pause.
@@ -73,7 +82,10 @@ impl Office {
     }
 
     /// Has a payment made now rather than when its work is taken up, and does what comes of it.
-    async fn pursue(&self, payment: Option<PaymentId>) -> Result<Option<Payment>, Error> {
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn pursue(&self, payment: Option<PaymentId>) -> Result<Option<Payment>, Error> {
         let Some(id) = payment else { return Ok(None) };
         let payment = match self.desk.go_on(id).await {
             Ok(payment) => payment,
@@ -83,12 +95,21 @@ impl Office {
                 self.db.read_blocking(|tx| payments::get(tx, id))?
             }
         };
-        match payment.state {
-            payments::State::Settled(_) => self.db.write(move |tx| paid(tx, id)).await?,
-            payments::State::Failed { .. } => self.failed(id).await?,
-            payments::State::Created | payments::State::Pending { .. } => {}
-        }
+        self.follow(&payment).await?;
         Ok(Some(payment))
+    }
+
+    /// Does what comes of a fee that has been paid, or will not be, rather than when its work is taken up.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn follow(&self, payment: &Payment) -> Result<(), Error> {
+        let id = payment.id;
+        match payment.state {
+            payments::State::Settled(_) => self.db.write(move |tx| paid(tx, id)).await,
+            payments::State::Failed { .. } => self.failed(id).await,
+            payments::State::Created | payments::State::Pending { .. } => Ok(()),
+        }
     }
 
     async fn failed(&self, id: PaymentId) -> Result<(), Error> {

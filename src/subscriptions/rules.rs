@@ -4,7 +4,7 @@
 //! given for it is rounded down: changing plans back and forth never gives more than was paid for.
 
 use crate::base::time::DAY_MS;
-use crate::base::{Timestamp, Zone};
+use crate::base::{Quantity, Timestamp, Zone};
 use crate::catalog::rules::Interval;
 
 /// A period that was paid for, counted in months after an anchor.
@@ -39,6 +39,63 @@ impl Cycle {
     #[must_use]
     pub const fn next_month(&self) -> i32 {
         self.month.saturating_add(self.months)
+    }
+}
+
+/// When the first period from `cycle` on ends that does not end before `from`.
+#[must_use]
+pub fn first_end(zone: &Zone, cycle: &Cycle, from: Timestamp) -> Timestamp {
+    let mut next = *cycle;
+    while next.end < from {
+        next = Cycle::at(zone, next.anchor, next.next_month(), next.months.max(1));
+    }
+    next.end
+}
+
+/// A month in which what is included is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Month {
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ends.
+    pub end: Timestamp,
+}
+
+/// What the pace of a month so far leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    /// The month is too young to say.
+    Unknown,
+    /// What is included lasts; so much will be used by the end.
+    Lasts(Quantity),
+    /// Everything is used by then.
+    UsedUp(Timestamp),
+}
+
+/// A pace is told after a forty-eighth of the month: fifteen hours.
+const PACE_AFTER: i128 = 48;
+
+impl Month {
+    /// Where `used` of `included` leads to at the pace so far.
+    #[must_use]
+    pub fn ahead(self, included: Quantity, used: Quantity, now: Timestamp) -> Ahead {
+        let gone = i128::from(now.millis().saturating_sub(self.start.millis()).max(0));
+        let whole = i128::from(self.end.millis().saturating_sub(self.start.millis()));
+        if used >= included {
+            return Ahead::UsedUp(now);
+        }
+        if gone * PACE_AFTER < whole {
+            return Ahead::Unknown;
+        }
+        let (used, included) = (i128::from(used.micros()), i128::from(included.micros()));
+        let by_the_end = used * whole / gone.max(1);
+        match i64::try_from(by_the_end) {
+            Ok(micros) if by_the_end <= included => Ahead::Lasts(Quantity::from_micros(micros)),
+            Ok(_) | Err(_) => {
+                let after = i64::try_from(included * gone / used.max(1)).unwrap_or(i64::MAX);
+                Ahead::UsedUp(self.start.plus_ms(after))
+            }
+        }
     }
 }
 
@@ -164,6 +221,38 @@ mod tests {
             assert_eq!(next_try(failed, &[1, 3, 5, 7], at(now)), next.map(at), "{now}");
         }
         assert_eq!(next_try(failed, &[], failed), None);
+    }
+
+    #[test]
+    fn a_new_price_comes_with_the_first_renewal_from_its_day_on() {
+        let cycle = Cycle::at(&Zone::UTC, at("2027-01-31T10:00:00Z"), 0, 1);
+        for (from, end) in [
+            ("2027-01-01T00:00:00Z", "2027-02-28T10:00:00Z"),
+            ("2027-02-28T10:00:00Z", "2027-02-28T10:00:00Z"),
+            ("2027-02-28T10:00:00.001Z", "2027-03-31T10:00:00Z"),
+            ("2027-04-01T00:00:00Z", "2027-04-30T10:00:00Z"),
+        ] {
+            assert_eq!(first_end(&Zone::UTC, &cycle, at(from)), at(end), "{from}");
+        }
+    }
+
+    #[test]
+    fn where_a_pace_leads_by_table() {
+        let month = Month { start: at("2027-04-01T00:00:00Z"), end: at("2027-05-01T00:00:00Z") };
+        let units = |whole| Quantity::from_whole(whole).unwrap();
+        for (now, used, ahead) in [
+            // too early, unless there is nothing left
+            ("2027-04-01T14:59:59Z", 10, Ahead::Unknown),
+            ("2027-04-01T00:00:00Z", 300, Ahead::UsedUp(at("2027-04-01T00:00:00Z"))),
+            ("2027-04-01T15:00:00Z", 0, Ahead::Lasts(Quantity::ZERO)),
+            // a tenth, a third
+            ("2027-04-11T00:00:00Z", 30, Ahead::Lasts(units(90))),
+            ("2027-04-11T00:00:00Z", 100, Ahead::Lasts(units(300))),
+            ("2027-04-11T00:00:00Z", 150, Ahead::UsedUp(at("2027-04-21T00:00:00Z"))),
+            ("2027-04-11T00:00:00Z", 300, Ahead::UsedUp(at("2027-04-11T00:00:00Z"))),
+        ] {
+            assert_eq!(month.ahead(units(300), units(used), at(now)), ahead, "{now} {used}");
+        }
     }
 
     proptest::proptest! {

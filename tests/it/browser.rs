@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tollbook::base::id::OrganizationId;
 use tollbook::catalog::drafts;
 use tollbook::catalog::rules::Rate;
@@ -50,7 +51,7 @@ struct Browser {
     driver: Child,
     client: Client,
     session: String,
-    _profile: tempfile::TempDir,
+    _profile: TempDir,
 }
 
 impl Browser {
@@ -203,6 +204,34 @@ impl Browser {
         text.as_str().unwrap().replace('\u{a0}', " ")
     }
 
+    /// Where files go from now on.
+    async fn downloads(&self) -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let command = json!({ "cmd": "Browser.setDownloadBehavior",
+            "params": { "behavior": "allow", "downloadPath": dir.path() } });
+        self.call(Method::POST, "/goog/cdp/execute", command).await;
+        dir
+    }
+
+    /// The PDF behind the first of such links.
+    async fn download(&self, css: &str, to: &TempDir) -> Vec<u8> {
+        self.click("css selector", css).await;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let mut files = std::fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().path());
+            if let Some(done) = files.find(|path| path.extension().is_some_and(|ending| ending == "pdf")) {
+                return std::fs::read(done).unwrap();
+            }
+            assert!(Instant::now() < until, "nothing was downloaded");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Forgets who was signed in.
+    async fn forget(&self) {
+        self.call(Method::DELETE, "/cookie", Value::Null).await;
+    }
+
     async fn close(self) {
         self.call(Method::DELETE, "", Value::Null).await;
     }
@@ -276,10 +305,7 @@ async fn credit_is_bought_and_its_invoice_downloaded() {
     let browser = Browser::start(1_280, With::Script).await;
     let app = TestApp::start().await;
     customer(&app).await;
-    let downloads = tempfile::tempdir().unwrap();
-    let command = json!({ "cmd": "Browser.setDownloadBehavior",
-        "params": { "behavior": "allow", "downloadPath": downloads.path() } });
-    browser.call(Method::POST, "/goog/cdp/execute", command).await;
+    let downloads = browser.downloads().await;
     browser.sign_in(&app, "ana@example.com", "/overview").await;
     browser.follow("link text", "Top up", "/topup").await;
     browser.click(CSS, "input[name=package][value=growth]").await;
@@ -295,18 +321,66 @@ async fn credit_is_bought_and_its_invoice_downloaded() {
     browser.follow("link text", "Invoices", "/invoices").await;
     let row = browser.text("main table tbody tr:first-child").await;
     assert!(row.contains("INV-2026-000001") && row.contains("\u{20ac}60.50"), "{row}");
-    let pdf = browser.find(CSS, "main a[href$='/pdf']").await;
-    browser.call(Method::POST, &format!("{pdf}/click"), json!({})).await;
-    let until = Instant::now() + PATIENCE;
-    let file = loop {
-        let mut files = std::fs::read_dir(downloads.path()).unwrap().map(|entry| entry.unwrap().path());
-        if let Some(done) = files.find(|path| path.extension().is_some_and(|ending| ending == "pdf")) {
-            break std::fs::read(done).unwrap();
-        }
-        assert!(Instant::now() < until, "nothing was downloaded");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let file = browser.download("main a[href$='/pdf']", &downloads).await;
     assert!(file.starts_with(b"%PDF-") && file.len() > 5_000, "{} bytes", file.len());
+    browser.close().await;
+}
+
+/// Subscribes on the sandbox's page, goes up with the card that was saved there, and is renewed when the operator moves the clock.
+#[actix_web::test]
+async fn a_plan_is_chosen_changed_and_renewed() {
+    const CSS: &str = "css selector";
+    const LINK: &str = "link text";
+    let browser = Browser::start(1_280, With::Script).await;
+    let app = TestApp::start().await;
+    customer(&app).await;
+    person(&app, "op@example.com", None).await;
+    let downloads = browser.downloads().await;
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
+    browser.follow(LINK, "Plan", "/plan").await;
+    browser.follow(LINK, "Choose Starter", "/plan/review").await;
+    browser.click(CSS, "main form .button-primary").await;
+    browser.write("input[name=card]", "4242 4242 4242 4242").await;
+    browser.click(CSS, "main form .button-primary").await;
+    let paid = browser.text("main").await;
+    assert!(paid.contains("Paid: see your plan.") && paid.contains("\u{20ac}35.09"), "{paid}");
+    browser.follow(LINK, "See the plan", "/plan").await;
+    browser.follow(LINK, "Choose Growth", "/plan/review").await;
+    let asked = browser.text("main").await;
+    assert!(asked.contains("Pay \u{20ac}84.70") && asked.contains("Visa •••• 4242 is charged"), "{asked}");
+    browser.follow(CSS, "main form .button-primary", "/plan").await;
+    let plan = browser.text("main").await;
+    assert!(plan.contains("Paid, and done.") && plan.contains("21 Nov 2026 to 21 Dec 2026"), "{plan}");
+
+    browser.forget().await;
+    browser.sign_in(&app, "op@example.com", "/operator/organizations").await;
+    browser.follow(LINK, "Clock", "/operator/clock").await;
+    browser.write("input[name=by]", "31").await;
+    browser.click(CSS, "select[name=unit] option[value=days]").await;
+    browser.click(CSS, "main form .button-primary").await;
+    let banner = browser.text("body").await;
+    assert!(banner.contains("22 Dec 2026"), "{banner}");
+
+    // sessions have ended meanwhile
+    browser.forget().await;
+    browser.sign_in(&app, "ana@example.com", "/overview").await;
+    browser.follow(LINK, "Growth", "/plan").await;
+    let plan = browser.text("main").await;
+    assert!(plan.contains("Growth") && plan.contains("21 Dec 2026 to 21 Jan 2027"), "{plan}");
+    browser.follow(LINK, "Invoices", "/invoices").await;
+    let row = browser.text("main table tbody tr:first-child").await;
+    assert!(row.contains("INV-2026-000003") && row.contains("\u{20ac}119.79"), "{row}");
+    let file = browser.download("main a[href$='/pdf']", &downloads).await;
+    assert!(file.starts_with(b"%PDF-") && file.len() > 5_000, "{} bytes", file.len());
+
+    browser.forget().await;
+    browser.sign_in(&app, "op@example.com", "/operator/organizations").await;
+    browser.follow(LINK, "Deliveries", "/operator/deliveries").await;
+    let sent = browser.text("main").await;
+    assert!(sent.contains("Your plan Growth was renewed") && sent.contains("ana@example.com"), "{sent}");
+    browser.click(LINK, "Your plan Growth was renewed").await;
+    let mail = browser.text("main").await;
+    assert!(mail.contains("Another period has begun"), "{mail}");
     browser.close().await;
 }
 
@@ -357,6 +431,11 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
         "/limits".into(),
         first("/limits", "/limits/agent").await,
         "/docs".into(),
+        "/plan".into(),
+        "/plan/review?plan=growth".into(),
+        "/plan/review?plan=starter".into(),
+        "/plan/cancel".into(),
+        "/plan/pause".into(),
         "/topup".into(),
         "/topup/review?package=growth".into(),
         "/transfer".into(),

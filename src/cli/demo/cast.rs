@@ -5,7 +5,7 @@ pub(super) struct Profile {
     pub name: &'static str,
     pub external_id: &'static str,
     pub zone: &'static str,
-    pub plan: Option<&'static str>,
+    pub plan: Option<Plan>,
     pub company: Company,
     pub people: &'static [Person],
     pub workspaces: &'static [(&'static str, &'static str)],
@@ -31,6 +31,14 @@ pub(super) struct Limits {
     pub near: &'static str,
     /// An agent that stops when the plan is used up, and where its limit stands pauses.
     pub stops: &'static str,
+}
+
+/// Which plan an organization is on.
+pub(super) enum Plan {
+    /// The operator gave it.
+    Given(&'static str),
+    /// It is paid for, from so many days after the beginning.
+    Subscribed { plan: &'static str, after_days: i64 },
 }
 
 /// For the billing details.
@@ -85,7 +93,7 @@ pub(super) const PROFILES: [Profile; 3] = [
         name: "Brightline Dental",
         external_id: "brightline",
         zone: "Europe/Madrid",
-        plan: Some("growth"),
+        plan: Some(Plan::Subscribed { plan: "growth", after_days: 12 }),
         company: Company {
             address: "Calle de la Demostración 12",
             postal_code: "28001",
@@ -161,7 +169,7 @@ pub(super) const PROFILES: [Profile; 3] = [
         name: "Nordlicht Energie",
         external_id: "nordlicht",
         zone: "Europe/Berlin",
-        plan: Some("starter"),
+        plan: Some(Plan::Given("starter")),
         company: Company {
             address: "Beispielstraße 3",
             postal_code: "20095",

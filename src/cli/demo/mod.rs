@@ -2,7 +2,7 @@
 
 mod calls;
 mod cast;
-mod declining;
+mod counter;
 mod limits;
 mod live;
 mod note;

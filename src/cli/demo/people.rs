@@ -1,7 +1,7 @@
 //! The demo's organizations, people, key and prices, made as an operator would make them.
 
 use super::super::Failure;
-use super::cast::{PROFILES, Profile};
+use super::cast::{PROFILES, Plan, Profile};
 use super::note::{Note, SignIn};
 use super::usage::WEB_SEARCH;
 use crate::base::id::{OrganizationId, WorkspaceId};
@@ -118,7 +118,11 @@ fn organization(
         zone: profile.zone.parse().unwrap_or(Zone::UTC),
         rate_card_id: None,
     };
-    let prices = Prices { plan: profile.plan.map(str::to_owned), rate_card: None };
+    let given = match profile.plan {
+        Some(Plan::Given(plan)) => Some(plan.to_owned()),
+        Some(Plan::Subscribed { .. }) | None => None,
+    };
+    let prices = Prices { plan: given, rate_card: None };
     let credits = Credits::from_whole(WELCOME_CREDITS).unwrap_or(Credits::ZERO);
     let welcome = Welcome { credits, expiry_days: WELCOME_DAYS };
     let id = onboarding::create(tx, &BY, &new, &prices, welcome)?.id;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::Failure;
 use super::calls;
-use super::cast::{Funding, PROFILES, Profile};
-use super::declining::Counter;
+use super::cast::{Funding, PROFILES, Plan, Profile};
+use super::counter::Counter;
 use super::limits;
 use super::note::Note;
 use super::people;
@@ -74,8 +74,8 @@ struct Party {
     per_unit: i64,
     /// What will be reported, by the time of the report.
     ahead: VecDeque<Reported>,
-    /// Starts of the plan's cycles that have not come yet.
-    cycles: VecDeque<Timestamp>,
+    /// It has chosen the plan that it pays for.
+    subscribed: bool,
     settled: bool,
 }
 
@@ -101,8 +101,8 @@ impl Party {
         }
         ahead.retain(|r| r.event.occurred_at >= began && r.at <= now);
         ahead.sort_by_key(|r| r.at);
-        let cycles = if profile.plan.is_some() { cycles.into() } else { VecDeque::new() };
-        Ok(Self { profile, id, zone, per_unit, ahead: ahead.into(), cycles, settled: false })
+        let ahead = ahead.into();
+        Ok(Self { profile, id, zone, per_unit, ahead, subscribed: false, settled: false })
     }
 
     /// What has been reported by `until`.
@@ -141,9 +141,7 @@ impl Walk<'_> {
                 events.extend(reported);
             }
             self.record(events)?;
-            if parties.iter().any(|party| party.settled && party.profile.card_declines) {
-                self.counter.work()?;
-            }
+            self.counter.work(self.db)?;
             let days = (at.millis() - self.began.millis()).div_euclid(DAY_MS);
             if days > day {
                 day = days;
@@ -205,11 +203,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Credit that the plan brings, and top-ups.
+    /// The plan, and top-ups.
     fn fund(&self, party: &mut Party, at: Timestamp) -> Result<(), Failure> {
-        while party.cycles.front().is_some_and(|start| *start <= at) {
-            party.cycles.pop_front();
-            self.renew(party, at)?;
+        if let Some(Plan::Subscribed { plan, after_days }) = party.profile.plan
+            && !party.subscribed
+            && at.millis() - self.began.millis() >= after_days * DAY_MS
+        {
+            party.subscribed = true;
+            self.counter.subscribe(self.db, party.id, plan)?;
         }
         let summary = self.db.read_blocking(|tx| wallet::summary(tx.conn(), party.id, at))?;
         let whole = |credits| Credits::from_whole(credits).unwrap_or(Credits::ZERO);
@@ -257,27 +258,6 @@ impl Walk<'_> {
             }
             Ok(micros)
         })
-    }
-
-    fn renew(&self, party: &Party, at: Timestamp) -> Result<(), Failure> {
-        let catalog = self.db.read_blocking(|tx| Snapshot::load(tx.conn()))?;
-        let plan = party.profile.plan.and_then(|code| catalog.plan_by_code(code));
-        let Some(version) = plan.and_then(|plan| plan.in_force(at)) else { return Ok(()) };
-        if !version.terms.plan_credits.is_positive() {
-            return Ok(());
-        }
-        self.credit(
-            party,
-            NewCredit {
-                amount: version.terms.plan_credits,
-                class: Class::Plan,
-                expires_at: Some(party.zone.months_after(at, 1)),
-                source: "plan",
-                kind: TransactionType::PlanGrant,
-                description: "Credit of the Growth plan for a month".into(),
-                ..blank()
-            },
-        )
     }
 
     /// Bought with a card of the sandbox, taxed and invoiced as it would be for anybody.

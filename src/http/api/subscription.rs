@@ -7,9 +7,8 @@ use utoipa::ToSchema;
 
 use crate::base::id::{OrganizationId, PaymentId, PlanId, PlanVersionId, SubscriptionId};
 use crate::base::{Credits, Money, Quantity, Timestamp};
-use crate::catalog::rules::{Interval, PlanTerms};
+use crate::catalog::rules::Interval;
 use crate::catalog::{Plan, PlanVersion, Snapshot};
-use crate::db::ReadTx;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::body::Json;
@@ -20,9 +19,8 @@ use crate::http::params::PathId;
 use crate::http::reply::{Answer, Reply};
 use crate::http::route::Table;
 use crate::identity::{Scope, organizations};
-use crate::metering;
-use crate::payments::{self, Payment, Purchase, State as Standing};
-use crate::subscriptions::{self, Offer, Pending, Wish};
+use crate::payments::{Payment, State as PaymentState};
+use crate::subscriptions::{self, Included, Offer, Pending, Standing, Wish};
 use crate::tax::Amounts;
 
 pub(super) fn routes(table: &mut Table) {
@@ -37,7 +35,7 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 /// The plan that prices an organization's usage.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, ToSchema, Default)]
 struct Subscription {
     /// Null where the plan is the operator's gift, and without one.
     id: Option<SubscriptionId>,
@@ -48,6 +46,8 @@ struct Subscription {
     status: Option<&'static str>,
     /// Since when on these terms.
     started_at: Option<Timestamp>,
+    /// The period that is paid for, by the plan's interval. Nothing is paid for a plan that the operator gave: its periods are
+    /// the months in which what it includes is counted.
     current_period_start: Option<Timestamp>,
     current_period_end: Option<Timestamp>,
     /// What the plan includes in this month, and what of it is used.
@@ -124,10 +124,8 @@ async fn get(state: web::Data<State>, admitted: Admitted) -> Answer<Subscription
 fn shown(state: &State, organization: OrganizationId) -> Result<Subscription, ApiError> {
     state.db.read_blocking(|tx| {
         let catalog = state.catalog.get(tx)?;
-        match subscriptions::living(tx, organization)? {
-            Some(sub) => paid_for(state, tx, &catalog, &sub),
-            None => assigned(tx, organization, &catalog),
-        }
+        let found = subscriptions::standing(tx, &catalog, &state.desk.seller, organization, tx.now())?;
+        Ok(found.map_or_else(Subscription::default, |standing| view(&catalog, standing)))
     })
 }
 
@@ -146,18 +144,10 @@ fn current(plan: &Plan, version: &PlanVersion) -> CurrentPlan {
     }
 }
 
-/// One that the customer has, and pays.
-fn paid_for(
-    state: &State,
-    tx: &ReadTx<'_>,
-    catalog: &Snapshot,
-    sub: &subscriptions::Subscription,
-) -> Result<Subscription, ApiError> {
-    use subscriptions::State::{Active, PastDue};
-    let gone = || ApiError::internal(format!("no plan version {}", sub.version));
-    let (plan, version) = catalog.plan_version(sub.version).ok_or_else(gone)?;
-    let end = sub.cycle.map(|cycle| cycle.end);
-    let pending = sub.pending.map(|pending| {
+fn view(catalog: &Snapshot, standing: Standing) -> Subscription {
+    let Standing { subscription: sub, period, .. } = standing;
+    let end = period.map(|(_, end)| end);
+    let pending = sub.as_ref().and_then(|sub| sub.pending).map(|pending| {
         let (change, plan) = match pending {
             Pending::Plan(version) => {
                 ("plan", catalog.plan_version(version).map(|(plan, _)| plan.code.to_string()))
@@ -167,90 +157,30 @@ fn paid_for(
         };
         PendingChange { change, plan, effective_at: end }
     });
-    let next_charge_at = match (sub.state, sub.pending) {
-        (Active, None | Some(Pending::Plan(_))) => end,
-        (PastDue, _) => sub.due_at,
-        _ => None,
-    };
-    let next = catalog.plan_version(subscriptions::version_next(sub)).map(|(_, version)| version.terms.price);
-    let next = next.filter(|price| next_charge_at.is_some() && price.minor > 0).and_then(|price| {
-        let fee = Purchase::fee(price, plan.name.clone());
-        payments::quote(tx, &state.desk.seller, sub.organization, &fee, tx.now()).ok()
-    });
-    Ok(Subscription {
-        id: Some(sub.id),
-        plan: Some(current(plan, version)),
-        status: Some(sub.state.name()),
-        started_at: sub.cycle.map(|cycle| cycle.anchor),
-        current_period_start: sub.cycle.map(|cycle| cycle.start),
+    Subscription {
+        id: sub.as_ref().map(|sub| sub.id),
+        plan: catalog.plan_version(standing.version).map(|(plan, version)| current(plan, version)),
+        status: Some(sub.as_ref().map_or("active", |sub| sub.state.name())),
+        started_at: standing.since,
+        current_period_start: period.map(|(start, _)| start),
         current_period_end: end,
-        allowances: match sub.state {
-            Active => allowances(tx, sub.organization, catalog, &version.terms)?,
-            _ => Vec::new(),
-        },
+        allowances: standing.included.iter().filter_map(|used| allowance(catalog, used)).collect(),
         pending,
-        next_charge_at,
-        next_charge: next.map(|quote| quote.amounts.into()),
-        problem: sub.reason.clone(),
-    })
-}
-
-/// One that the operator gave.
-fn assigned(
-    tx: &ReadTx<'_>,
-    organization: OrganizationId,
-    catalog: &Snapshot,
-) -> Result<Subscription, ApiError> {
-    let terms = metering::price_terms(tx, organization, tx.now())?;
-    let found = terms.and_then(|t| Some((t.starts_at, catalog.plan_version(t.plan_version?)?)));
-    let none = Subscription {
-        id: None,
-        plan: None,
-        status: None,
-        started_at: None,
-        current_period_start: None,
-        current_period_end: None,
-        allowances: Vec::new(),
-        pending: None,
-        next_charge_at: None,
-        next_charge: None,
-        problem: None,
-    };
-    let Some((anchor, (plan, version))) = found else { return Ok(none) };
-    let zone = organizations::get(tx, organization)?.zone;
-    let terms = &version.terms;
-    Ok(Subscription {
-        plan: Some(current(plan, version)),
-        status: Some("active"),
-        started_at: Some(anchor),
-        current_period_start: Some(metering::cycle_start(&zone, anchor, terms.interval, tx.now())),
-        current_period_end: Some(metering::cycle_end(&zone, anchor, terms.interval, tx.now())),
-        allowances: allowances(tx, organization, catalog, terms)?,
-        ..none
-    })
-}
-
-fn allowances(
-    tx: &ReadTx<'_>,
-    organization: OrganizationId,
-    catalog: &Snapshot,
-    terms: &PlanTerms,
-) -> Result<Vec<AllowanceUse>, ApiError> {
-    let mut all = Vec::new();
-    for (code, included) in &terms.allowances {
-        let Some(meter) = catalog.meter_id(code.as_str()).and_then(|id| catalog.meter(id)) else { continue };
-        let quote = metering::quote(tx, catalog, organization, meter.id, tx.now())?;
-        let left = quote.as_ref().map_or(*included, |quote| quote.allowance_left);
-        let included = quote.and_then(|quote| quote.allowance).unwrap_or(*included);
-        all.push(AllowanceUse {
-            meter: code.to_string(),
-            unit: meter.unit.clone(),
-            included,
-            used: included.checked_sub(left).unwrap_or(Quantity::ZERO),
-            left,
-        });
+        next_charge_at: standing.next_charge_at,
+        next_charge: standing.next_charge.map(PriceWithTax::from),
+        problem: sub.and_then(|sub| sub.reason),
     }
-    Ok(all)
+}
+
+fn allowance(catalog: &Snapshot, used: &Included) -> Option<AllowanceUse> {
+    let meter = catalog.meter(used.meter)?;
+    Some(AllowanceUse {
+        meter: meter.code.to_string(),
+        unit: meter.unit.clone(),
+        included: used.included,
+        used: used.used,
+        left: used.left,
+    })
 }
 
 /// Which plan is wanted.
@@ -320,7 +250,7 @@ fn changed(
     organization: OrganizationId,
     payment: Option<Payment>,
 ) -> Result<Changed, ApiError> {
-    if let Some(Payment { state: Standing::Failed { reason, .. }, .. }) = &payment {
+    if let Some(Payment { state: PaymentState::Failed { reason, .. }, .. }) = &payment {
         let why = reason.name();
         return Err(ApiError::new(Code::PaymentDeclined).details(&serde_json::json!({ "reason": why })));
     }
@@ -330,8 +260,8 @@ fn changed(
         payment_id: payment.as_ref().map(|payment| payment.id),
         payment_status: status,
         checkout_url: payment.and_then(|payment| match payment.state {
-            Standing::Pending { checkout, .. } => checkout.url,
-            Standing::Created | Standing::Settled(_) | Standing::Failed { .. } => None,
+            PaymentState::Pending { checkout, .. } => checkout.url,
+            PaymentState::Created | PaymentState::Settled(_) | PaymentState::Failed { .. } => None,
         }),
     })
 }

@@ -27,6 +27,7 @@ pub mod outlook;
 mod overview;
 mod password;
 mod payment_methods;
+mod plan;
 mod sandbox;
 mod setup;
 mod taxation;
@@ -51,6 +52,7 @@ pub fn register(table: &mut Table) {
     call::register(table);
     transactions::register(table);
     limits::register(table);
+    plan::register(table);
     topup::register(table);
     invoices::register(table);
     billing_details::register(table);

@@ -12,6 +12,7 @@ use super::{auto_reload, outlook, transactions, transfer, usage};
 use crate::base::id::OrganizationId;
 use crate::base::{Credits, Day, Timestamp};
 use crate::calls;
+use crate::catalog::Snapshot;
 use crate::db::{DbError, ReadTx};
 use crate::grants::Class;
 use crate::http::State;
@@ -24,6 +25,7 @@ use crate::identity::{KeyOwner, Scope, keys, organizations};
 use crate::metering;
 use crate::metering::reports::{self, Dimension, Query};
 use crate::payments::reload;
+use crate::subscriptions;
 use crate::wallet::{self, Summary};
 
 /// Days of spend and of balance in sight, today included.
@@ -66,6 +68,7 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
         available,
         parts: parts(&summary, calls::live_count(tx, organization)?, tx.now()),
         lasts_ms,
+        plan: plan(tx, state, &catalog, organization)?,
         spent_today: since(today),
         spent_month: since(today.first_of_month()),
         spend: chart.unwrap_or_else(|| StackedDays::sample("spend", today, &chrome.show)),
@@ -82,6 +85,17 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted) -> Result<OverviewP
         }),
         chrome,
     })
+}
+
+fn plan(
+    tx: &ReadTx<'_>,
+    state: &State,
+    catalog: &Snapshot,
+    organization: OrganizationId,
+) -> Result<String, ApiError> {
+    let found = subscriptions::standing(tx, catalog, &state.desk.seller, organization, tx.now())?;
+    let plan = found.and_then(|standing| catalog.plan_version(standing.version));
+    Ok(plan.map_or_else(|| "Pay as you go".to_owned(), |(plan, _)| plan.name.clone()))
 }
 
 /// `about 6 hours left`.

@@ -155,7 +155,10 @@ pub(super) fn row(payment: &Payment) -> PaymentRow {
     PaymentRow {
         href: format!("/topup/{}", payment.id),
         at: payment.created_at,
-        credits: format::credits(payment.purchase.credits),
+        what: match &payment.purchase.plan {
+            Some(plan) => plan.clone(),
+            None => format!("{} credits", format::credits(payment.purchase.credits)),
+        },
         price: format::money(payment.quote.amounts.total),
         status: payment.state.name(),
     }
@@ -303,6 +306,12 @@ async fn payment(
         // what is known already is shown; the schedule asks again
         Err(error) => tracing::warn!(payment = %id, %error, "payment not asked about"),
     }
+    if found.purchase.plan.is_some() {
+        // its work is written down: whoever looks need not wait for it
+        if let Err(error) = state.office.follow(&found).await {
+            tracing::warn!(payment = %id, %error, "a plan's fee");
+        }
+    }
     let page = state.db.read_blocking(|tx| show(tx, &state, &admitted, &found))?;
     html(StatusCode::OK, &page)
 }
@@ -313,14 +322,18 @@ fn show(
     admitted: &Admitted,
     payment: &Payment,
 ) -> Result<PaymentPage, ApiError> {
-    let crumbs =
-        vec![Crumb::link("My Credit", "/overview"), Crumb::link("Top up", "/topup"), Crumb::here("Payment")];
     let (purchase, amounts) = (&payment.purchase, payment.quote.amounts);
+    let (section, from) = match purchase.plan {
+        Some(_) => (Section::Plan, Crumb::link("Plan", "/plan")),
+        None => (Section::TopUp, Crumb::link("Top up", PATH)),
+    };
+    let crumbs = vec![Crumb::link("My Credit", "/overview"), from, Crumb::here("Payment")];
     let (refunds, disputes) = (refunds::of_payment(tx, payment.id)?, disputes::of_payment(tx, payment.id)?);
     Ok(PaymentPage {
-        chrome: chrome::chrome(state, admitted, tx, Section::TopUp, crumbs)?,
+        chrome: chrome::chrome(state, admitted, tx, section, crumbs)?,
         id: payment.id.to_string(),
         notice: notice(payment, &refunds, &disputes),
+        plan: purchase.plan.clone().unwrap_or_default(),
         credits: format::credits(purchase.credits),
         bonus: bonus(purchase),
         price: format::money(amounts.net),
@@ -365,7 +378,12 @@ fn disputed(dispute: &Dispute) -> String {
 }
 
 /// Paid, and what is left of that.
-fn settled(total: Money, refunds: &[Refund], disputes: &[Dispute]) -> Notice {
+fn settled(payment: &Payment, refunds: &[Refund], disputes: &[Dispute]) -> Notice {
+    let total = payment.quote.amounts.total;
+    let (paid, see) = match payment.purchase.plan {
+        Some(_) => ("Paid: see your plan.", ("/plan", "See the plan")),
+        None => ("Paid, and the credit is there.", ("/transactions", "See it")),
+    };
     let given = refunds.iter().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. }));
     let taken = disputes.iter().filter(|dispute| matches!(dispute.state, DisputeState::Lost { .. }));
     let amounts = given.map(|refund| refund.total).chain(taken.map(|dispute| dispute.amount));
@@ -373,13 +391,13 @@ fn settled(total: Money, refunds: &[Refund], disputes: &[Dispute]) -> Notice {
     let is_open = disputes.iter().any(|dispute| dispute.state == DisputeState::Open);
     let (tone, text) = match back.minor {
         0 if is_open => (Tone::Warn, "Paid, and disputed with your bank.".into()),
-        0 => (Tone::Good, "Paid, and the credit is there.".into()),
+        0 => (Tone::Good, paid.into()),
         minor if minor < total.minor => {
             (Tone::Neutral, format!("Paid. {} of it was given back.", format::money(back)))
         }
         _ => (Tone::Neutral, format!("Paid, and {} was given back.", format::money(back))),
     };
-    Notice { tone, text, link: Some(("/transactions".into(), "See it".into())) }
+    Notice { tone, text, link: Some((see.0.into(), see.1.into())) }
 }
 
 /// What whoever looks may ask back.
@@ -419,6 +437,10 @@ fn notice(payment: &Payment, refunds: &[Refund], disputes: &[Dispute]) -> Notice
         text: text.into(),
         link: link.map(|(to, label)| (to.into(), label.into())),
     };
+    let (again, given) = match payment.purchase.plan {
+        Some(_) => (("/plan", "Back to the plan"), "The plan begins, or goes on,"),
+        None => ((PATH, "Begin again"), "The credit is given"),
+    };
     match &payment.state {
         Standing::Created => say(
             Tone::Warn,
@@ -430,35 +452,27 @@ fn notice(payment: &Payment, refunds: &[Refund], disputes: &[Dispute]) -> Notice
                 let pay = checkout.url.as_deref().map(|url| (url, "Go on to pay"));
                 say(Tone::Warn, "Pending: nothing was paid yet.", pay)
             }
-            Progress::Processing => say(
-                Tone::Warn,
-                "Pending: the bank has not settled it yet. The credit is given as soon as it has.",
-                None,
-            ),
+            Progress::Processing => {
+                let text = format!("Pending: the bank has not settled it yet. {given} as soon as it has.");
+                say(Tone::Warn, &text, None)
+            }
             Progress::Declined(decline) => {
                 let again = checkout.url.as_deref().map(|url| (url, "Try another card"));
                 say(Tone::Bad, declined(*decline), again)
             }
         },
-        Standing::Settled(_) => settled(payment.quote.amounts.total, refunds, disputes),
-        Standing::Failed { reason: Reason::Abandoned, .. } => say(
-            Tone::Bad,
-            "It was not paid in time, and you were not charged.",
-            Some(("/topup", "Begin again")),
-        ),
-        Standing::Failed { reason: Reason::Declined(decline), .. } => {
-            say(Tone::Bad, declined(*decline), Some(("/topup", "Top up with another card")))
-        }
-        Standing::Failed { reason: Reason::GivenUp, .. } => say(
-            Tone::Bad,
-            "Nothing came of it: you were not charged, or it was given back.",
-            Some(("/topup", "Begin again")),
-        ),
-        Standing::Failed { reason: Reason::Refused, .. } => say(
-            Tone::Bad,
-            "The payment provider refused it, and you were not charged.",
-            Some(("/topup", "Begin again")),
-        ),
+        Standing::Settled(_) => settled(payment, refunds, disputes),
+        Standing::Failed { reason, .. } => say(Tone::Bad, failed(*reason), Some(again)),
+    }
+}
+
+/// Why nothing was paid, for people.
+pub(super) const fn failed(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Abandoned => "It was not paid in time, and you were not charged.",
+        Reason::Declined(decline) => declined(decline),
+        Reason::GivenUp => "Nothing came of it: you were not charged, or it was given back.",
+        Reason::Refused => "The payment provider refused it, and you were not charged.",
     }
 }
 

@@ -136,3 +136,32 @@ async fn what_is_no_plan_or_in_the_way_is_refused() {
     migrate("nothing", "2027-06-01T00:00:00Z").await.expect(404);
     assert_eq!(migrate("growth", "2027-06-01T00:00:00Z").await.expect(200).json["subscriptions"], 0);
 }
+
+/// What a plan includes is counted by the month, also where a year is paid at once.
+#[actix_web::test]
+async fn the_periods_of_a_plan_that_was_given_are_months() {
+    let desk = Desk::new().await;
+    let yearly = json!({
+        "code": "yearly", "name": "Yearly",
+        "terms": {
+            "price": { "amount": "990.00", "currency": "EUR" }, "interval": "year",
+            "rate_card": "payg", "allowances": { "voice": 6000 },
+        },
+    });
+    let publish = desk.app.post("/api/v1/admin/catalog/plans", &yearly.to_string()).bearer(&desk.operator);
+    publish.send().await.expect(201);
+    desk.app.clock.advance(1_000);
+    let path = format!("/api/v1/admin/organizations/{}/prices", desk.organization);
+    let given = desk.app.call("PUT", &path).json(r#"{"plan":"yearly"}"#).bearer(&desk.operator);
+    given.send().await.expect(200);
+    desk.app.it_becomes("2027-01-31T12:00:00Z");
+    let used = r#"{"id":"e1","meter":"voice","quantity":600,"occurred_at":"2027-01-31T11:00:00Z"}"#;
+    desk.report(used).await.expect(201);
+    let shown = desk.get("/billing/subscription").await.expect(200).json;
+    assert_eq!((&shown["id"], &shown["status"]), (&Value::Null, &json!("active")));
+    assert_eq!(shown["plan"]["interval"], "year");
+    assert_eq!(shown["current_period_start"], "2027-01-21T09:00:01Z");
+    assert_eq!(shown["current_period_end"], "2027-02-21T09:00:01Z");
+    assert_eq!(shown["allowances"][0]["left"], json!(5_400));
+    assert_eq!(shown["next_charge_at"], Value::Null);
+}

@@ -13,6 +13,7 @@ mod money;
 mod operator;
 mod packages;
 mod people;
+mod plan;
 mod refunds;
 mod reload;
 mod telling;

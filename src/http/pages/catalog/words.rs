@@ -15,11 +15,12 @@ pub fn rate(rate: &Rate, meter: &Meter) -> Terms {
     let mut terms = Vec::new();
     let mut term = |name: &str, text: String| terms.push((name.to_owned(), text));
     let per = per(rate, meter);
-    match &rate.price {
-        Price::Flat(price) => term("Price", priced(*price, &per)),
-        Price::Graduated(tiers) => term("Price by step", steps(tiers, meter, &per)),
-        Price::Volume(tiers) => term("Price by volume", steps(tiers, meter, &per)),
-    }
+    let name = match &rate.price {
+        Price::Flat(_) => "Price",
+        Price::Graduated(_) => "Price by step",
+        Price::Volume(_) => "Price by volume",
+    };
+    term(name, price(rate, meter));
     if let Some(price) = rate.byok_price {
         term("With an own provider key", priced(price, &per));
     }
@@ -39,6 +40,16 @@ pub fn rate(rate: &Rate, meter: &Meter) -> Terms {
     }
     term("Rounding", format!("half up, to {} credits", rate.rounding));
     terms
+}
+
+/// The price alone: `7 credits per minute`, or its steps.
+#[must_use]
+pub fn price(rate: &Rate, meter: &Meter) -> String {
+    let per = per(rate, meter);
+    match &rate.price {
+        Price::Flat(price) => priced(*price, &per),
+        Price::Graduated(tiers) | Price::Volume(tiers) => steps(tiers, meter, &per),
+    }
 }
 
 /// `minute`, `message`, `1,000,000 tokens`.

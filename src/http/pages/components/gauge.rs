@@ -15,6 +15,8 @@ pub struct Gauge {
     pub used: i64,
     /// How much is included, in the same unit.
     pub included: i64,
+    /// How much will be used by the end at this pace.
+    pub ahead: Option<i64>,
     /// Used of included in words: `312 of 500 min`.
     pub text: String,
     /// Where the pace leads, in words; empty for nothing.
@@ -27,7 +29,24 @@ impl Gauge {
     /// The used part of the arc, whose length counts as 100.
     #[must_use]
     pub fn arc(&self) -> String {
-        percent(self.used.min(self.included), self.included).trim_end_matches('%').to_owned()
+        self.part(self.used)
+    }
+
+    /// How much of it is used, in whole percent rounded down: the last one is not shown before everything is used.
+    #[must_use]
+    pub fn share(&self) -> String {
+        let part = self.part(self.used);
+        format!("{} %", part.split('.').next().unwrap_or_default())
+    }
+
+    /// The part that will be used, as far as the arc goes.
+    #[must_use]
+    pub fn ahead_arc(&self) -> Option<String> {
+        self.ahead.map(|ahead| self.part(ahead))
+    }
+
+    fn part(&self, units: i64) -> String {
+        percent(units.min(self.included), self.included).trim_end_matches('%').to_owned()
     }
 }
 
@@ -89,11 +108,17 @@ mod tests {
             label: "Voice".into(),
             used,
             included: 500,
+            ahead: Some(2 * used),
             text: String::new(),
             note: String::new(),
         };
         assert_eq!(gauge(125).arc(), "25.00");
         assert_eq!(gauge(900).arc(), "100.00");
+        assert_eq!((gauge(499).share(), gauge(500).share()), ("99 %".into(), "100 %".into()));
+        assert_eq!(
+            (gauge(125).ahead_arc(), gauge(400).ahead_arc()),
+            (Some("50.00".into()), Some("100.00".into()))
+        );
         let html = gauge(125).render().expect("renders");
         assert!(html.contains("stroke-dasharray=\"25.00 100\""), "{html}");
     }

@@ -150,7 +150,7 @@ mod tests {
                 past: vec![PaymentRow {
                     href: "/topup/pay_0".into(),
                     at: at("2026-11-21T08:10:00Z"),
-                    credits: "5,000".into(),
+                    what: "5,000.00 credits".into(),
                     price: "€60.50".into(),
                     status: "settled",
                 }],

@@ -22,6 +22,8 @@ pub enum Section {
     Outside,
     /// Customer: overview.
     Overview,
+    /// Customer: the plan.
+    Plan,
     /// Customer: usage.
     Usage,
     /// Customer: calls.
@@ -180,6 +182,7 @@ impl Chrome {
                 items: vec![item("Usage", "/usage", Section::Usage), item("Calls", "/calls", Section::Calls)],
             }],
             Section::Overview
+            | Section::Plan
             | Section::Usage
             | Section::Calls
             | Section::Transactions
@@ -202,6 +205,7 @@ impl Chrome {
                         item("Transactions", "/transactions", Section::Transactions),
                         item("Limits & agents", "/limits", Section::Limits),
                         item("Numbers", "/numbers", Section::Numbers),
+                        item("Plan", "/plan", Section::Plan),
                         item("Top up", "/topup", Section::TopUp),
                         item("Invoices", "/invoices", Section::Invoices),
                         item("Billing details", "/billing-details", Section::BillingDetails),

@@ -22,6 +22,7 @@ pub mod organizations;
 pub mod outside;
 pub mod overview;
 pub mod packages;
+pub mod plan;
 #[cfg(test)]
 mod rendering;
 mod reports;
@@ -55,6 +56,7 @@ pub use organizations::{NewOrganizationPage, OrganizationRow, OrganizationsPage}
 pub use outside::OutsidePage;
 pub use overview::{BalanceParts, OverviewPage};
 pub use packages::PackagesPage;
+pub use plan::{PlanPage, PlanStepPage};
 pub use reports::ReportsPage;
 pub use sandbox::SandboxPage;
 pub use setup::SetupPage;

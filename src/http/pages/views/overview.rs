@@ -72,6 +72,8 @@ pub struct OverviewPage {
     pub parts: BalanceParts,
     /// How long it lasts at the pace of the last 7 days, in milliseconds; none without usage.
     pub lasts_ms: Option<i64>,
+    /// The plan's name; `Pay as you go` without one.
+    pub plan: String,
     /// What was spent today.
     pub spent_today: Credits,
     /// What was spent this month.
@@ -190,6 +192,7 @@ impl OverviewPage {
             },
             lasts_ms: Some(9 * DAY_MS),
             spent_today: c("179.4"),
+            plan: "Growth".into(),
             spent_month: c("6204.366667"),
             spend: samples::spend("spend"),
             runway: samples::runway("runway"),

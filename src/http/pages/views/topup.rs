@@ -14,8 +14,8 @@ pub struct PaymentRow {
     pub href: String,
     /// When it was begun.
     pub at: Timestamp,
-    /// What was bought, in credits.
-    pub credits: String,
+    /// What was bought: credits, or the time of a plan.
+    pub what: String,
     /// For how much, with tax.
     pub price: String,
     /// Where it stands.
@@ -102,6 +102,8 @@ pub struct PaymentPage {
     pub id: String,
     /// How it stands, and what to do next.
     pub notice: Notice,
+    /// The time of a plan that is bought; empty where credit is.
+    pub plan: String,
     /// What is bought, in credits.
     pub credits: String,
     /// Free credit on top; empty for none.
@@ -154,7 +156,7 @@ mod tests {
                 payments: vec![PaymentRow {
                     href: "/topup/pay_0".into(),
                     at: at("2026-11-21T08:10:00Z"),
-                    credits: "1,000".into(),
+                    what: "1,000 credits".into(),
                     price: "€10.00".into(),
                     status: "settled",
                 }],
@@ -197,6 +199,7 @@ mod tests {
                 ),
                 id: "pay_0".into(),
                 notice: Notice { tone: Tone::Warn, text: "Waiting for the bank.".into(), link: None },
+                plan: String::new(),
                 credits: "5,000".into(),
                 bonus: "250".into(),
                 price: "€50.00".into(),
@@ -207,6 +210,17 @@ mod tests {
                 waits: true,
                 aside: vec!["€12.10 was given back.".into()],
                 refundable: Some("€48.40".into()),
+            }
+        }
+
+        /// A plan's fee.
+        pub(crate) fn sample_fee() -> Self {
+            Self {
+                plan: "Growth: 2026-11-21 to 2026-12-21".into(),
+                credits: "0.00".into(),
+                bonus: String::new(),
+                refundable: None,
+                ..Self::sample()
             }
         }
     }
