@@ -121,7 +121,15 @@ fn reloaded(about: &About<'_>) -> Mail {
 fn reason(word: Option<&String>) -> String {
     match word.map(String::as_str) {
         Some("insufficient_funds") => "The bank says that the card lacks funds.".into(),
-        Some("declined") => "The bank declined the card.".into(),
+        Some("card_declined") => "The bank declined the card.".into(),
+        Some("expired_card") => "The card has expired.".into(),
+        Some("authentication_failed") => "The payment was not confirmed with the bank.".into(),
+        Some("refused" | "payments_unavailable") => "The payment provider did not take the charge.".into(),
+        Some("unanswered") => {
+            "It was not learned whether the card was charged, so somebody looks at it first.".into()
+        }
+        Some("given_up" | "abandoned") => "Nothing came of the charge.".into(),
+        Some("price") => "What is bought each time has no price any more.".into(),
         Some("monthly_cap") => "The monthly cap that you set for auto-reload is reached.".into(),
         Some("authentication_required" | "action_required") => {
             "The bank wants you to confirm the payment.".into()

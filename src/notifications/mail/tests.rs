@@ -79,6 +79,24 @@ fn what_happens_to_a_plan_is_said_in_sentences() {
 }
 
 #[test]
+fn why_a_charge_came_to_nothing_is_said_in_sentences() {
+    use crate::payments::gateway::Decline;
+    let terms = terms();
+    let about = About { terms: &terms, organization: None };
+    let others = ["refused", "monthly_cap", "card_removed", "price", "given_up", "abandoned", "unanswered"];
+    let more = ["no_card", "payments_unavailable"];
+    for word in Decline::ALL.map(Decline::name).into_iter().chain(others).chain(more) {
+        let reload = crate::events::payload::Reload {
+            payment_id: None,
+            reason: Some(word.into()),
+            retry_at: Some("2026-12-21T09:00:00Z".parse().unwrap()),
+        };
+        let (_, mail) = compose(&Payload::AutoReloadFailed(reload), &about).unwrap();
+        assert!(!mail.paragraphs[0].starts_with("Reason:"), "{word}: {mail:?}");
+    }
+}
+
+#[test]
 fn a_low_balance_says_how_much_is_left_and_where_to_top_up() {
     let terms = terms();
     let about = About { terms: &terms, organization: None };
