@@ -54,6 +54,7 @@ pub(super) const LINES: &[Line] = &[
     under("authorize-busy-p99", "Authorize at half of full load, p99", Unit::Micros, 5_000),
     rate("reads", "Balance reads, 64 connections"),
     under("reads-p99", "Balance reads, p99", Unit::Micros, 2_000),
+    under("renewals", "10,000 plans renewed on the sandbox, in all", Unit::Micros, 60_000_000),
     rate("floor-full-1", "Floor on the full table, 1 per transaction"),
     rate("floor-full-100", "Floor on the full table, 100 per transaction"),
     rate("floor-full-1000", "Floor on the full table, 1,000 per transaction"),

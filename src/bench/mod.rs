@@ -16,6 +16,7 @@ mod machine;
 mod phases;
 mod postgres;
 mod process;
+pub mod renewals;
 mod report;
 mod site;
 mod sql;
@@ -71,6 +72,8 @@ pub enum Part {
     Growth,
     /// Plain SQLite with the full number of events.
     FloorGrowth,
+    /// Plans that are all renewed at the same time.
+    Renewals,
     /// PostgreSQL, where installed.
     Postgres,
 }
@@ -81,9 +84,9 @@ pub enum BenchError {
     /// The machine refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// The floor's database refused.
-    #[error("floor: {0}")]
-    Floor(#[from] rusqlite::Error),
+    /// A database that is read or filled past the server refused.
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
     /// An answer that is not right, or none.
     #[error("{0}")]
     Wrong(String),

@@ -14,7 +14,7 @@ use super::postgres::Postgres;
 use super::process::{Server, disk_bytes, memory, run, this_program};
 use super::report::Samples;
 use super::site::{Place, Reads, Site, copy, date_text, days_ago_ms};
-use super::{BenchError, Options, Part, echo};
+use super::{BenchError, Options, Part, echo, renewals};
 use crate::base::time::{DAY_MS, HOUR_MS};
 
 /// Connections that post batches.
@@ -87,6 +87,9 @@ impl<'o> Bench<'o> {
             if self.wants(Part::Postgres) {
                 self.postgres()?;
             }
+        }
+        if self.wants(Part::Renewals) {
+            self.renewals()?;
         }
         if self.wants(Part::FloorGrowth) {
             self.floor_growth()?;
@@ -261,6 +264,14 @@ impl<'o> Bench<'o> {
         self.samples.add("postgres-sets", postgres.sets(seconds)?);
         drop(postgres);
         std::fs::remove_dir_all(directory)?;
+        Ok(())
+    }
+
+    fn renewals(&mut self) -> Result<(), BenchError> {
+        say("renewals");
+        let count = if self.options.quick { 500 } else { 10_000 };
+        let taken = renewals::measure(&self.work.join("renewals"), count)?;
+        self.samples.add("renewals", micros(taken));
         Ok(())
     }
 

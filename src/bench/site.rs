@@ -59,7 +59,7 @@ pub(super) fn serve(data: &Path) -> Result<Server, BenchError> {
     Server::start(&["serve", "--data", data, "--listen", "127.0.0.1:0"], &ENVIRONMENT, &log)
 }
 
-fn path_text(path: &Path) -> Result<&str, BenchError> {
+pub(super) fn path_text(path: &Path) -> Result<&str, BenchError> {
     path.to_str().ok_or_else(|| BenchError::Wrong(format!("{} is not readable text", path.display())))
 }
 

@@ -1,4 +1,9 @@
-//! The naive schema that serves as the floor, for SQLite and for PostgreSQL.
+//! The naive schema that serves as the floor, for SQLite and for PostgreSQL; and saved cards.
+
+use rusqlite::Connection;
+
+use crate::base::Timestamp;
+use crate::db::DbError;
 
 /// Per event a usage row with a unique text id and an index on organization and time, two postings, two
 /// balances. What anyone would write first.
@@ -87,3 +92,32 @@ END $$;";
 pub(super) const POSTGRES_SINGLE: &str = "\\set org random(1, 1000)\nSELECT charge(:org);\n";
 /// For `pgbench`: a thousand events of one organization.
 pub(super) const POSTGRES_SET: &str = "\\set org random(1, 1000)\nSELECT charge_many(:org, 1000);\n";
+
+/// Cards that the sandbox keeps, for everybody; and nobody is told of what was before.
+pub(super) fn give_cards(conn: &Connection, now: Timestamp) -> Result<(), DbError> {
+    conn.execute_batch(
+        "INSERT INTO sandbox_customers (reference, request_key, name, email)
+         SELECT 'cus_bench_' || id, 'bench_' || id, name, '' FROM organizations;
+         INSERT INTO sandbox_cards (reference, customer, number, exp_month, exp_year, kept)
+         SELECT 'pm_bench_' || id, 'cus_bench_' || id, '4242424242424242', 12, 2100, 1 FROM organizations;
+         UPDATE events_told SET told = (SELECT max(id) FROM events);",
+    )?;
+    conn.execute(
+        "INSERT INTO provider_customers (organization_id, gateway, reference, created_at)
+         SELECT id, 'sandbox', 'cus_bench_' || id, ? FROM organizations",
+        [now],
+    )?;
+    conn.execute(
+        "INSERT INTO payment_methods (organization_id, gateway, reference, brand, last4, exp_month, exp_year, is_default,
+                                      added_at)
+         SELECT id, 'sandbox', 'pm_bench_' || id, 'visa', '4242', 12, 2100, 1, ? FROM organizations",
+        [now],
+    )?;
+    Ok(())
+}
+
+/// Plans that were paid for once and have begun.
+pub(super) const RENEWED: &str = "SELECT count(*) FROM subscriptions s
+     JOIN subscription_charges c ON c.subscription_id = s.id AND c.state = 'paid'
+     JOIN payments p ON p.id = c.payment_id AND p.state = 'settled'
+     WHERE s.state = 'active' AND s.number = 2";

@@ -5,7 +5,7 @@ pub mod rules;
 mod sql;
 mod verify;
 
-pub use notices::{next_notice, tell_expiring};
+pub use notices::{is_notice_due, next_notice, tell_expiring};
 pub use rules::{Class, DrawOrder, Terms};
 pub use sql::{
     GrantRow, REVERSAL, add_withdrawn, all_of, close, expiring, get, insert, next_expiry, open_of, reopen,

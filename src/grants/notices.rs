@@ -27,6 +27,15 @@ pub(super) struct Span {
     pub before_ms: i64,
 }
 
+impl Span {
+    /// Those that are told of so many `days` before, and were not when it had been told up to `reached`, leaving out those that
+    /// expire until `nearer`.
+    fn new(days: i64, (reached, nearer, now): (Timestamp, Timestamp, Timestamp)) -> Self {
+        let before_ms = days.saturating_mul(DAY_MS);
+        Self { after: reached.plus_ms(before_ms).max(nearer), until: now.plus_ms(before_ms), before_ms }
+    }
+}
+
 /// Tells of credit that expires in so many `days` or less, of up to `limit` grants for each of them and those that expire together
 /// with the last. Answers how many it told of; fewer than `limit` means that all are told.
 ///
@@ -40,10 +49,9 @@ pub fn tell_expiring(tx: &WriteTx<'_>, days: &[i64], limit: u32) -> Result<usize
     // what is told of at a later notice is not told of at this one
     let mut nearer = now;
     for days in days {
-        let before_ms = days.saturating_mul(DAY_MS);
         let reached = sql::notice_reached(conn, days)?;
-        let until = now.plus_ms(before_ms);
-        let mut span = Span { after: reached.plus_ms(before_ms).max(nearer), until, before_ms };
+        let mut span = Span::new(days, (reached, nearer, now));
+        let until = span.until;
         let full = sql::nth_to_tell(conn, &span, limit)?;
         span.until = full.unwrap_or(until);
         let found = sql::to_tell(conn, &span)?;
@@ -51,7 +59,7 @@ pub fn tell_expiring(tx: &WriteTx<'_>, days: &[i64], limit: u32) -> Result<usize
             tell(tx, *organization, credit.clone())?;
         }
         if !found.is_empty() || reached.plus_ms(NOTED_EVERY_MS) <= now {
-            sql::set_notice_reached(conn, days, span.until.plus_ms(-before_ms))?;
+            sql::set_notice_reached(conn, days, span.until.plus_ms(-span.before_ms))?;
         }
         told += found.len();
         nearer = until;
@@ -65,6 +73,24 @@ fn tell(
     credit: Credit,
 ) -> Result<(), DbError> {
     events::emit(tx, Some(organization), &Payload::CreditsExpiring(credit)).map(|_| ())
+}
+
+/// Whether any grant is due to be told of.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_notice_due(conn: &Connection, days: &[i64], now: Timestamp) -> Result<bool, DbError> {
+    let mut days = days.to_vec();
+    days.sort_unstable();
+    let mut nearer = now;
+    for days in days {
+        let span = Span::new(days, (sql::notice_reached(conn, days)?, nearer, now));
+        if sql::nth_to_tell(conn, &span, 1)?.is_some() {
+            return Ok(true);
+        }
+        nearer = span.until;
+    }
+    Ok(false)
 }
 
 /// When the next grant is told of after `now`, unless nothing is left of it then.

@@ -6,7 +6,7 @@ use super::mail::{self, Audience};
 use super::{Channel, Error, NewDelivery, endpoints, sql};
 use crate::alerts::{self, Alerts, Targets};
 use crate::base::id::{DeliveryId, EventId, OrganizationId};
-use crate::db::{Db, DbError, WriteTx};
+use crate::db::{DbError, WriteTx};
 use crate::events::{self, Event, Kind, Payload};
 use crate::identity::organizations;
 
@@ -47,8 +47,8 @@ pub fn tell(tx: &WriteTx<'_>, terms: &Terms, limit: u32) -> Result<usize, Error>
 ///
 /// # Errors
 /// When the database fails.
-pub fn untold(db: &Db) -> Result<bool, DbError> {
-    db.read_blocking(|tx| Ok(!events::after(tx, sql::told(tx)?, 1)?.is_empty()))
+pub fn untold(conn: &Connection) -> Result<bool, DbError> {
+    Ok(!events::after(conn, sql::told(conn)?, 1)?.is_empty())
 }
 
 fn tell_one(tx: &WriteTx<'_>, terms: &Terms, event: &Event) -> Result<(), Error> {

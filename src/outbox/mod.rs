@@ -43,6 +43,8 @@ impl Lane {
         }
     }
 
+    const ALL: [Self; 3] = [Self::Money, Self::Telling, Self::Mail];
+
     const fn number(self) -> i64 {
         match self {
             Self::Money => 0,
@@ -124,6 +126,19 @@ pub fn enqueue_at(
     now: Timestamp,
 ) -> Result<WorkId, DbError> {
     sql::insert(conn, kind, subject, (due_at, 0), now)
+}
+
+/// Whether any work is due, of whatever lane.
+///
+/// # Errors
+/// When the database fails.
+pub fn is_any_due(conn: &Connection, now: Timestamp) -> Result<bool, DbError> {
+    for lane in Lane::ALL {
+        if sql::is_due(conn, lane, now)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Takes up to `limit` of a lane's work that is due, oldest first, for [`LEASE_MS`].

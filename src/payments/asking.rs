@@ -1,8 +1,11 @@
 //! Asking the provider, soon at first and then later and later, about what is under way: should nobody tell what became of it, it
 //! is found all the same.
 
+use rusqlite::Connection;
+
 use super::desk::Desk;
 use super::{Error, State, disputes, get, next_ask, record, refunds, sql};
+use crate::base::Timestamp;
 use crate::base::id::{CardSetupId, DisputeId, PaymentId, RefundId};
 use crate::db::DbError;
 
@@ -39,6 +42,19 @@ impl Desk {
         let cards = self
             .each(&CARDS, |row| async move { self.ask_about_card(CardSetupId::new(row)).await.map(drop) });
         Ok(asked + cards.await?)
+    }
+
+    /// Whether the provider is due to be asked about anything.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn is_asking_due(&self, conn: &Connection, now: Timestamp) -> Result<bool, DbError> {
+        for asked in [&PAYMENTS, &REFUNDS, &DISPUTES, &CARDS].into_iter().filter(|_| self.is_open()) {
+            if !sql::to_ask(conn, asked, now, 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Asks about the rows of a table that are due, oldest first. They are put off before, so that one that always fails does

@@ -5,6 +5,7 @@
 //! that cannot be dealt with is written down and tried again later ([`each`]); the others do not wait for it.
 
 mod cron;
+mod due;
 mod each;
 mod jobs;
 mod sql;
@@ -12,7 +13,7 @@ mod test_clock;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -36,7 +37,6 @@ use crate::numbers;
 use crate::outbox;
 use crate::payments;
 use crate::revenue;
-use crate::subscriptions;
 use crate::wallet;
 
 /// Rows handled in one transaction.
@@ -118,6 +118,8 @@ struct Inner {
     board: Mutex<BTreeMap<Job, Noted>>,
     /// The clock is moved by one at a time.
     moving: tokio::sync::Mutex<()>,
+    /// The UTC day on which a tick did what has no time of its own.
+    tidied_on: AtomicI64,
     stopped: AtomicBool,
 }
 
@@ -157,6 +159,7 @@ impl Scheduler {
                 running,
                 board: Mutex::default(),
                 moving: tokio::sync::Mutex::new(()),
+                tidied_on: AtomicI64::new(i64::MIN),
                 stopped: AtomicBool::new(false),
             }),
         }
@@ -167,20 +170,24 @@ impl Scheduler {
         self.inner.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Does everything that is due now, in the order of [`Job::ALL`], and all work outside, until nothing is due.
+    /// Does everything that is due now, in the order of [`Job::ALL`], and all work outside, until nothing is due. Where nothing
+    /// is, that is one look.
     ///
     /// # Errors
     /// The first that fails, after the others were done as well; what is left is tried again at the next tick.
     pub async fn tick(&self) -> Result<(), Error> {
         for _ in 0..ROUNDS {
+            let (jobs, outside) = self.inner.db.read_blocking(|tx| self.due(tx, tx.now()))?;
             let (mut done, mut failed) = (0, None);
-            for job in Job::ALL {
-                match self.run(*job).await {
+            for job in jobs {
+                match self.run(job).await {
                     Ok(run) => done += run.done,
                     Err(error) => failed = failed.or(Some(error)),
                 }
             }
-            done += u64::try_from(self.inner.worker.work().await?).unwrap_or(u64::MAX);
+            if outside || done > 0 {
+                done += u64::try_from(self.inner.worker.work().await?).unwrap_or(u64::MAX);
+            }
             match failed {
                 Some(error) => return Err(error),
                 None if done == 0 => return Ok(()),
@@ -324,20 +331,6 @@ impl Scheduler {
             }
         };
         Ok(Job::ALL.iter().map(|job| status(*job)).collect())
-    }
-
-    /// When the next thing is due after `now`, of what is known to be due at a time of its own.
-    fn next_due(&self, conn: &Connection, now: Timestamp) -> Result<Option<Timestamp>, DbError> {
-        let known = [
-            calls::next_due(conn, now)?,
-            grants::next_expiry(conn, now)?,
-            grants::next_notice(conn, &self.inner.terms.notice_days, now)?,
-            numbers::next_due(conn, now)?,
-            subscriptions::next_due(conn, now)?,
-            outbox::next_due(conn, now)?,
-            sql::next_retry(conn, now)?,
-        ];
-        Ok(known.into_iter().flatten().min())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who carries out the work that is done outside: each kind of work names the one that does it before its first dot.
 
-use crate::base::Credits;
+use rusqlite::Connection;
+
+use crate::base::{Credits, Timestamp};
 use crate::base::id::OrganizationId;
 use crate::db::{Db, DbError};
 use crate::limits;
@@ -104,6 +106,16 @@ impl Worker {
         })
     }
 
+    /// Whether there is anything to carry out, to ask about or to tell.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn has_work(&self, conn: &Connection, now: Timestamp) -> Result<bool, DbError> {
+        Ok(outbox::is_any_due(conn, now)?
+            || self.desk.is_asking_due(conn, now)?
+            || (self.courier.is_some() && notifications::untold(conn)?))
+    }
+
     /// Carries out all work that is due, and asks about payments that are due to be asked about; then tells what has
     /// happened. Answers how much was done.
     ///
@@ -150,7 +162,7 @@ impl Worker {
         let mut done = 0;
         loop {
             let terms = terms.clone();
-            let told = match notifications::untold(&self.db) {
+            let told = match self.db.read_blocking(|tx| notifications::untold(tx)) {
                 Ok(true) => self.db.write(move |tx| notifications::tell(tx, &terms, EVENTS)).await,
                 Ok(false) => Ok(0),
                 Err(error) => Err(error.into()),

@@ -10,10 +10,9 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::kill::{drawn, setting};
-use crate::process::Installation;
+use crate::process::{Installation, OWNER, PASSWORD};
 
 const BUYERS: u64 = 3;
-pub(crate) const PASSWORD: &str = "a long enough one";
 pub(crate) const ORGANIZATION: &str = "ext:a";
 
 /// A purchase on its way, as far as its buyer was told.
@@ -45,7 +44,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Option<(u16, String)> {
 impl Buyer {
     pub(crate) async fn new(url: &str, operator: &str) -> Option<Self> {
         let client = tollbook::outside::builder().unwrap().cookie_store(true).build().unwrap();
-        let body = json!({"email": "owner@example.com", "password": PASSWORD});
+        let body = json!({"email": OWNER, "password": PASSWORD});
         let (status, text) = answer(client.post(format!("{url}/api/v1/auth/sessions")).json(&body)).await?;
         assert_eq!(status, 201, "{text}");
         let session: Value = serde_json::from_str(&text).unwrap();
@@ -130,25 +129,8 @@ async fn go_on(buyer: Option<Buyer>, purchases: &mut Vec<Purchase>, round: u64, 
 #[actix_web::test]
 async fn killed_around_every_step_of_a_payment_it_is_credited_once() {
     let (rounds, seed) = (setting("TOLLBOOK_KILL_ROUNDS", 4), setting("TOLLBOOK_KILL_SEED", 1));
-    let installation = Installation::new(&[
-        ("TOLLBOOK_SERVER_MODE", "test"),
-        ("TOLLBOOK_SELLER_NAME", "Vozia Telecom S.L."),
-        ("TOLLBOOK_SELLER_COUNTRY", "ES"),
-        ("TOLLBOOK_CREDITS_WELCOME", "0"),
-        ("TOLLBOOK_LIMITS_SESSION_PER_SECOND", "0"),
-        ("TOLLBOOK_LIMITS_ANONYMOUS_PER_SECOND", "0"),
-        ("TOLLBOOK_LIMITS_OPERATOR_KEY_PER_SECOND", "0"),
-        ("TOLLBOOK_AUTH_LOGIN_ATTEMPTS", "1000"),
-    ]);
-    installation.prepare();
-    let organization =
-        installation.run(&["admin", "create-organization", "--name", "A", "--external-id", "a"]);
-    let user =
-        ["admin", "create-user", "--organization", organization.trim(), "--email", "owner@example.com"];
-    installation.run_with(&[user.as_slice(), &["--role", "owner", "--password-stdin"]].concat(), PASSWORD);
-    let scopes = ["--operator", "--scopes", "billing:write,billing:read,admin"];
-    let key = installation.run(&[["admin", "create-key"].as_slice(), &scopes].concat());
-    let key = key.trim();
+    let (installation, key) = Installation::shop(0);
+    let key = key.as_str();
 
     let mut all: Vec<Vec<Purchase>> = (0..BUYERS).map(|_| Vec::new()).collect();
     for round in 0..rounds {

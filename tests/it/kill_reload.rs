@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tollbook::base::{Clock, SystemClock};
 
 use crate::kill::{drawn, setting};
-use crate::kill_payments::{Buyer, ORGANIZATION, PASSWORD, answer};
+use crate::kill_payments::{Buyer, ORGANIZATION, answer};
 use crate::process::Installation;
 
 const START: i64 = 150;
@@ -112,26 +112,8 @@ async fn prepare(buyer: &Buyer) {
 #[actix_web::test]
 async fn killed_around_every_step_of_a_reload_each_fall_is_charged_once() {
     let (rounds, seed) = (setting("TOLLBOOK_KILL_ROUNDS", 4), setting("TOLLBOOK_KILL_SEED", 1));
-    let welcome = START.to_string();
-    let installation = Installation::new(&[
-        ("TOLLBOOK_SERVER_MODE", "test"),
-        ("TOLLBOOK_SELLER_NAME", "Vozia Telecom S.L."),
-        ("TOLLBOOK_SELLER_COUNTRY", "ES"),
-        ("TOLLBOOK_CREDITS_WELCOME", &welcome),
-        ("TOLLBOOK_LIMITS_SESSION_PER_SECOND", "0"),
-        ("TOLLBOOK_LIMITS_ANONYMOUS_PER_SECOND", "0"),
-        ("TOLLBOOK_LIMITS_OPERATOR_KEY_PER_SECOND", "0"),
-        ("TOLLBOOK_AUTH_LOGIN_ATTEMPTS", "1000"),
-    ]);
-    installation.prepare();
-    let organization =
-        installation.run(&["admin", "create-organization", "--name", "A", "--external-id", "a"]);
-    let user =
-        ["admin", "create-user", "--organization", organization.trim(), "--email", "owner@example.com"];
-    installation.run_with(&[user.as_slice(), &["--role", "owner", "--password-stdin"]].concat(), PASSWORD);
-    let scopes = ["--operator", "--scopes", "usage:write,billing:write,billing:read,admin"];
-    let key = installation.run(&[["admin", "create-key"].as_slice(), &scopes].concat());
-    let key = key.trim();
+    let (installation, key) = Installation::shop(START);
+    let key = key.as_str();
     {
         let server = installation.serve();
         prepare(&Buyer::new(&server.url, key).await.unwrap()).await;

@@ -16,6 +16,7 @@ mod jobs;
 mod kill;
 mod kill_payments;
 mod kill_reload;
+mod kill_renewals;
 mod ledger_kit;
 mod ledger_rules;
 mod ledger_sim;

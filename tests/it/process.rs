@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+pub const OWNER: &str = "owner@example.com";
+pub const PASSWORD: &str = "a long enough one";
+
 /// The program under test.
 pub fn tollbook() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollbook"));
@@ -25,6 +28,29 @@ impl Installation {
     pub fn new(env: &[(&'static str, &str)]) -> Self {
         let env = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         Self { dir: tempfile::tempdir().expect("a directory"), env }
+    }
+
+    /// A shop in test mode, that was started once: with an organization `ext:a`, which gets `welcome` credits, and its owner
+    /// ([`OWNER`], [`PASSWORD`]). Answers the key of an operator with it.
+    pub fn shop(welcome: i64) -> (Self, String) {
+        let welcome = welcome.to_string();
+        let shop = Self::new(&[
+            ("TOLLBOOK_SERVER_MODE", "test"),
+            ("TOLLBOOK_SELLER_NAME", "Vozia Telecom S.L."),
+            ("TOLLBOOK_SELLER_COUNTRY", "ES"),
+            ("TOLLBOOK_CREDITS_WELCOME", &welcome),
+            ("TOLLBOOK_LIMITS_SESSION_PER_SECOND", "0"),
+            ("TOLLBOOK_LIMITS_ANONYMOUS_PER_SECOND", "0"),
+            ("TOLLBOOK_LIMITS_OPERATOR_KEY_PER_SECOND", "0"),
+            ("TOLLBOOK_AUTH_LOGIN_ATTEMPTS", "1000"),
+        ]);
+        shop.prepare();
+        let id = shop.run(&["admin", "create-organization", "--name", "A", "--external-id", "a"]);
+        let owner = ["admin", "create-user", "--organization", &id, "--email", OWNER, "--role", "owner"];
+        shop.run_with(&[owner.as_slice(), &["--password-stdin"]].concat(), PASSWORD);
+        let scopes = "usage:write,billing:write,billing:read,admin";
+        let key = shop.run(&["admin", "create-key", "--operator", "--scopes", scopes]);
+        (shop, key)
     }
 
     /// A path in a directory of this test's own, outside the data.
