@@ -13,7 +13,7 @@ use super::{BenchError, sql};
 use crate::app::{self, Opened};
 use crate::base::id::PlanId;
 use crate::base::time::{HOUR_MS, MINUTE_MS};
-use crate::base::{Clock, Credits, Mode, Money, SystemClock, TestClock, Timestamp, Zone};
+use crate::base::{Clock, Credits, Currency, Mode, Money, SystemClock, TestClock, Timestamp, Zone};
 use crate::catalog::rules::{Interval, PlanTerms};
 use crate::catalog::{self, NewPlanVersion, Snapshot, seed};
 use crate::config::Config;
@@ -93,8 +93,7 @@ fn free_plan(tx: &WriteTx<'_>, config: &Config) -> Outcome<PlanId> {
         credit_transfer: false,
         listed: true,
     };
-    let new =
-        NewPlanVersion { plan: catalog_code(FREE)?, name: Some("Free".into()), starts_at: None, terms };
+    let new = NewPlanVersion { plan: catalog_code(FREE)?, name: Some("Free".into()), starts_at: None, terms };
     catalog::publish_plan(tx, &new).map_err(bad)?;
     plan(tx, FREE)
 }
@@ -113,7 +112,7 @@ fn customer(tx: &WriteTx<'_>, shop: &Shop, number: u32, plans: [PlanId; 2]) -> O
     let new = NewOrganization {
         name: format!("Customer {number}"),
         external_id: Some(format!("customer-{number}")),
-        currency: Config::default().credits.currency,
+        currency: Currency::EUR,
         zone: Zone::UTC,
         rate_card_id: None,
     };

@@ -16,7 +16,9 @@ use crate::base::{Clock, SystemClock};
 use crate::calls;
 use crate::config::Config;
 use crate::db::SCHEMA_VERSION;
+use crate::numbers;
 use crate::payments;
+use crate::subscriptions;
 
 const WAIT: Duration = Duration::from_secs(5);
 /// A clock that is further behind the file than this has stepped back.
@@ -57,11 +59,10 @@ pub(super) fn verify(common: &Common) -> Outcome {
     let (_, opened) = common.open()?;
     let (calls::verify::Summary { usage: summary, calls, invoices }, payments) =
         opened.db.read_blocking(|tx| -> Result<_, crate::ledger::verify::VerifyError> {
-            Ok((calls::verify::run(tx.conn())?, {
-                let payments = payments::verify::run(tx.conn())?;
-                crate::subscriptions::verify(tx.conn())?;
-                payments
-            }))
+            let found = (calls::verify::run(tx.conn())?, payments::verify::run(tx.conn())?);
+            subscriptions::verify(tx.conn())?;
+            numbers::verify(tx.conn())?;
+            Ok(found)
         })?;
     println!(
         "verified: {} commits, {} transfers, {} accounts, {} wallets, {} events, {} items, {} rollups, {calls} calls, \

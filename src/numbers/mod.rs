@@ -25,6 +25,7 @@ use crate::db::{DbError, WriteTx};
 use crate::events::{self, Payload, payload};
 use crate::identity::By;
 use crate::identity::audit::{self, Difference};
+use crate::ledger::verify::{VerifyError, none_of};
 use crate::limits;
 use crate::metering::rating::{RatingInput, rate};
 use crate::metering::{
@@ -282,6 +283,14 @@ pub fn due(
     limit: u32,
 ) -> Result<Vec<(Timestamp, i64)>, DbError> {
     sql::due(conn, now, after, limit)
+}
+
+/// Compares rentings with what was charged for them.
+///
+/// # Errors
+/// The first row that does not fit, by name.
+pub fn verify(conn: &Connection) -> Result<(), VerifyError> {
+    sql::MISFITS.iter().try_for_each(|(table, query)| none_of(conn, table, query))
 }
 
 /// When there is something to do next after `now`.

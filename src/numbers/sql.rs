@@ -160,3 +160,37 @@ pub(super) fn update(conn: &Connection, rental: &Rental) -> Result<(), DbError> 
     })?;
     Ok(())
 }
+
+/// Rentings that are not what was charged for them, or not what their state says.
+pub(super) const MISFITS: [(&str, &str); 3] = [
+    (
+        "number_rentals",
+        "WITH ids AS (
+             SELECT organization_id, number_id, substr(event_id, 6) AS id FROM usage_items
+             WHERE head IS NULL AND corrects IS NULL AND typeof(event_id) = 'text' AND event_id GLOB 'rent_[0-9]*_[0-9]*'),
+         rents AS (
+             SELECT CAST(substr(id, 1, instr(id, '_') - 1) AS INTEGER) AS rental, count(*) AS charges,
+                    max(CAST(substr(id, instr(id, '_') + 1) AS INTEGER)) AS last,
+                    max(organization_id) AS organization_id, max(number_id) AS number_id
+             FROM ids GROUP BY 1)
+         SELECT coalesce(r.id, c.rental), 'counts ' || coalesce(r.charges, 0) || ' months, and '
+                || coalesce(c.charges, 0) || ' were charged for it'
+         FROM number_rentals r FULL JOIN rents c ON c.rental = r.id
+         WHERE r.charges IS NOT c.charges OR r.charges - 1 IS NOT c.last OR r.organization_id IS NOT c.organization_id
+            OR r.number_id IS NOT c.number_id ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "number_rentals",
+        "SELECT id, 'is ' || state || ', which does not go with its dates' FROM number_rentals
+         WHERE months < 1 OR months > charges OR paid_until <= anchor_at
+            OR next_at IS NOT CASE WHEN state = 'active' THEN paid_until WHEN state = 'released' THEN NULL
+                                   WHEN state = 'grace' AND NOT warned THEN until - 86400000 ELSE until END
+         ORDER BY 1 LIMIT 1",
+    ),
+    (
+        "number_rentals",
+        "SELECT r.id, 'is ' || r.state || ', but calls are let in as if it were not'
+         FROM number_rentals r LEFT JOIN number_guards g ON g.number_id = r.number_id
+         WHERE r.state <> 'released' AND coalesce(g.unpaid, 0) <> (r.state = 'suspended') ORDER BY 1 LIMIT 1",
+    ),
+];

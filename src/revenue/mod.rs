@@ -112,7 +112,8 @@ impl Paid {
 /// When the database fails.
 pub fn is_due(conn: &Connection, now: Timestamp) -> Result<bool, DbError> {
     let today = Zone::UTC.day_of(now);
-    Ok(sql::run(conn)?.done != Some(today) || !sql::fees_to_earn(conn, Zone::UTC.start_of(today), 1)?.is_empty())
+    Ok(sql::run(conn)?.done != Some(today)
+        || !sql::fees_to_earn(conn, Zone::UTC.start_of(today), 1)?.is_empty())
 }
 
 /// Posts what was earned and what expired since the last run, of up to `limit` grants. Answers how many it looked at; fewer

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use crate::base::{Credits, Timestamp};
 use crate::base::id::OrganizationId;
+use crate::base::{Credits, Timestamp};
 use crate::db::{Db, DbError};
 use crate::limits;
 use crate::notifications::{self, Courier, accounts};

@@ -402,12 +402,42 @@ pub fn verify(
         with_lines += u64::from(of_lines.lines > 0);
     }
     expect_equal("wallets", "all", "how many have lines", &with_lines, &(derived.len() as u64))?;
-    none_of(conn, "wallets", FOREIGN_OVERDRAFTS)?;
+    [FOREIGN_OVERDRAFTS, LEVELS, CROSSED, FORGOTTEN]
+        .iter()
+        .try_for_each(|what| none_of(conn, "wallets", what))?;
     verify_days(conn, derived, days)?;
     closed_grants(conn)?;
     Ok(count)
 }
 
+/// Balances between which nothing is told that do not follow from the thresholds and where they stand: below the highest that is
+/// armed, and from the lowest that is not. Snoozed, they do not count; where nobody has looked yet, anything at all is looked at.
+const LEVELS: &str = "
+    WITH thresholds AS (
+        SELECT organization_id, 1 AS threshold, empty AS state FROM alert_settings
+        UNION ALL SELECT a.organization_id, a.threshold, a.state
+        FROM alerts a JOIN alert_settings s ON s.organization_id = a.organization_id WHERE s.snoozed_until IS NULL),
+    levels AS (
+        SELECT organization_id, max(CASE WHEN state = 'armed' THEN threshold END) AS below,
+               min(CASE WHEN state <> 'armed' THEN threshold END) AS above
+        FROM thresholds GROUP BY organization_id)
+    SELECT w.organization_id, 'looks for other balances than its thresholds say'
+    FROM wallets w LEFT JOIN levels l ON l.organization_id = w.organization_id
+    WHERE (w.alert_below IS NOT NULL OR w.alert_above IS NOT NULL)
+      AND (w.alert_below IS NOT l.below
+           OR w.alert_above IS NOT CASE WHEN l.organization_id IS NULL THEN 1 ELSE l.above END)
+    ORDER BY 1 LIMIT 1";
+/// Falls and recoveries that nobody looked at.
+const CROSSED: &str = "
+    SELECT organization_id, 'has a balance that is to be told, but nobody was asked to' FROM wallets
+    WHERE balance < alert_below OR balance >= alert_above ORDER BY 1 LIMIT 1";
+const FORGOTTEN: &str = "
+    SELECT w.organization_id, 'has thresholds, but its balance is not looked at'
+    FROM wallets w JOIN alert_settings s ON s.organization_id = w.organization_id
+    WHERE w.alert_below IS NULL AND w.alert_above IS NULL
+      AND NOT EXISTS (SELECT 1 FROM outbox WHERE kind = 'alert.crossed' AND state IN ('waiting', 'dead')
+                      AND subject = CAST(w.organization_id AS TEXT))
+    ORDER BY 1 LIMIT 1";
 /// Wallets that owe on an account that is not their organization's for that.
 const FOREIGN_OVERDRAFTS: &str = "
     SELECT w.organization_id, 'owes on account ' || w.overdraft_account_id || ', which is not for that' FROM wallets w

@@ -195,6 +195,7 @@ impl Kit {
             let summary = calls::verify::run(tx.conn())?;
             payments::verify::run(tx.conn())?;
             tollbook::subscriptions::verify(tx.conn())?;
+            tollbook::numbers::verify(tx.conn())?;
             Ok(summary)
         })
     }

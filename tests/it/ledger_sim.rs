@@ -14,7 +14,7 @@ mod money;
 mod op;
 mod paying;
 mod price;
-mod rng;
+pub(crate) mod rng;
 mod sales;
 
 use std::collections::BTreeSet;

@@ -2,17 +2,19 @@
 
 use rusqlite::Connection;
 use tollbook::base::id::OrganizationId;
-use tollbook::base::time::HOUR_MS;
+use tollbook::base::time::{DAY_MS, HOUR_MS};
 use tollbook::base::{Credits, Money, Quantity};
 use tollbook::calls::{self, CallRef, Report, Request};
-use tollbook::db::DbError;
+use tollbook::db::{DbError, WriteTx};
 use tollbook::grants::Class;
+use tollbook::identity::audit::{Actor, By};
 use tollbook::ledger::verify::VerifyError;
 use tollbook::ledger::{AccountKind, Journal};
 use tollbook::metering::{Direction, ExternalId, PriceTerms, UsageEvent};
+use tollbook::numbers::{self, Kind, NewRental};
 use tollbook::wallet::{self, NewCredit};
 
-use crate::ledger_kit::{Kit, event, grant, take};
+use crate::ledger_kit::{Kit, credits, event, grant, take};
 
 /// A book with a bit of everything: several grants, a charge over two of them, surcharges, an allowance, an expiry, a
 /// debt, money, a void.
@@ -380,6 +382,85 @@ async fn an_index_that_no_longer_knows_its_events_is_found() {
         let found = tollbook::metering::verify::run(&conn);
         assert!(
             matches!(found, Err(VerifyError::Misfit { table: "usage_id_runs", .. })),
+            "{found:?}: {change}"
+        );
+        conn.execute_batch("ROLLBACK TO change; RELEASE change").expect("rollback");
+    }
+}
+
+/// Numbers of every state, and thresholds that stand differently.
+async fn rented_and_watched() -> Kit {
+    let kit = Kit::new().await;
+    let org = kit.organization("acme", "Europe/Madrid").await;
+    let by = || By::actor(Actor::System);
+    let watched = move |tx: &WriteTx<'_>| {
+        wallet::await_alerts(tx, org)?;
+        wallet::look_at_alerts(tx, org, &[credits("900"), credits("100")])
+    };
+    kit.give(org, "1150").await;
+    kit.write(watched).await.expect("thresholds");
+    let terms = numbers::Terms { grace_days: 7, release_days: 30 };
+    for (name, later_ms) in
+        [("released", 1), ("suspended", 1), ("grace", 19 * DAY_MS), ("active", 15 * DAY_MS)]
+    {
+        let new = NewRental { external_id: name.into(), kind: Kind::Local, agent: None };
+        kit.write(move |tx| numbers::register(tx, &by(), org, &new)).await.expect("rented");
+        kit.clock.advance(later_ms);
+    }
+    kit.write(move |tx| numbers::give_up(tx, &by(), org, "released")).await.expect("given up");
+    for _ in 0..40 {
+        kit.clock.advance(DAY_MS / 2);
+        let due = move |tx: &WriteTx<'_>| -> Result<(), numbers::Error> {
+            let due = numbers::due(tx.conn()?, tx.now(), None, 100)?;
+            due.into_iter().try_for_each(|(_, id)| numbers::step(tx, id, terms))
+        };
+        kit.write(due).await.expect("rents");
+    }
+    kit.write(move |tx| wallet::look_at_alerts(tx, org, &[credits("900"), credits("100")]))
+        .await
+        .expect("look");
+    kit.assert_sound();
+    kit
+}
+
+const RENTS_AND_THRESHOLDS: &[(&str, &str)] = &[
+    ("UPDATE number_rentals SET charges = charges + 1", "number_rentals"),
+    ("UPDATE number_rentals SET charges = charges - 1, months = 1 WHERE state = 'active'", "number_rentals"),
+    ("UPDATE number_rentals SET organization_id = 9", "number_rentals"),
+    ("UPDATE number_rentals SET number_id = number_id + 1 WHERE state = 'released'", "number_rentals"),
+    ("UPDATE number_rentals SET id = 77 WHERE state = 'suspended'", "number_rentals"),
+    ("DELETE FROM number_rentals WHERE state = 'released'", "number_rentals"),
+    ("UPDATE number_rentals SET next_at = next_at + 1 WHERE state = 'active'", "number_rentals"),
+    ("UPDATE number_rentals SET until = until + 1 WHERE state = 'grace'", "number_rentals"),
+    ("UPDATE number_rentals SET warned = 1 - warned WHERE state = 'grace'", "number_rentals"),
+    ("UPDATE number_rentals SET state = 'grace', warned = 1 WHERE state = 'suspended'", "number_rentals"),
+    ("UPDATE number_guards SET unpaid = 1 - unpaid", "number_rentals"),
+    ("UPDATE wallets SET alert_below = alert_below + 1", "wallets"),
+    ("UPDATE wallets SET alert_above = alert_above - 1", "wallets"),
+    ("UPDATE wallets SET alert_below = NULL", "wallets"),
+    ("UPDATE wallets SET alert_below = NULL, alert_above = NULL", "wallets"),
+    ("UPDATE alerts SET state = 'armed' WHERE state = 'fired'", "wallets"),
+    ("UPDATE alerts SET threshold = threshold - 1 WHERE state = 'armed'", "wallets"),
+    ("UPDATE alert_settings SET snoozed_until = 1", "wallets"),
+    ("UPDATE alert_settings SET empty = 'fired'", "wallets"),
+    ("DELETE FROM alerts", "wallets"),
+];
+
+#[tokio::test]
+async fn rents_that_were_not_charged_and_thresholds_that_are_not_watched_are_found() {
+    let mut kit = rented_and_watched().await;
+    let conn = kit.break_in();
+    without_triggers(&conn);
+    conn.pragma_update(None, "foreign_keys", false).expect("pragma");
+    let states = "SELECT group_concat(DISTINCT state) FROM (SELECT state FROM number_rentals ORDER BY state)";
+    let states: String = conn.query_row(states, [], |row| row.get(0)).expect("states");
+    assert_eq!(states, "active,grace,released,suspended");
+    for (change, wanted) in RENTS_AND_THRESHOLDS {
+        conn.execute_batch("SAVEPOINT change").expect("savepoint");
+        assert!(conn.execute(change, []).expect(change) > 0, "changed nothing: {change}");
+        let found = tollbook::calls::verify::run(&conn).map(|_| ()).and_then(|()| numbers::verify(&conn));
+        assert!(
+            matches!(&found, Err(VerifyError::Misfit { table, .. }) if table == wanted),
             "{found:?}: {change}"
         );
         conn.execute_batch("ROLLBACK TO change; RELEASE change").expect("rollback");
