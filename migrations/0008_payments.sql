@@ -3,7 +3,7 @@
 -- Written in the transaction that causes it. Waiting work is taken by moving due_at to the end of a lease; the count of
 -- attempts says whose lease it is.
 CREATE TABLE outbox (
-    id          INTEGER PRIMARY KEY,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT, -- never given again: others remember work by it when it is long forgotten
     kind        TEXT    NOT NULL,
     lane        INTEGER NOT NULL,               -- 0: money and what it depends on; 1: telling people, who may be slow; 2: mail
     queue       INTEGER NOT NULL DEFAULT 0,     -- of one queue, few are taken at once; 0: of none

@@ -290,6 +290,41 @@ mod tests {
     }
 
     #[test]
+    fn months_keep_the_local_time_by_table() {
+        for (zone, anchor, months, wanted) in [
+            // the last day of the month, as far as there is one
+            ("UTC", "2027-08-31T00:00:00Z", 1, "2027-09-30T00:00:00Z"),
+            ("UTC", "2027-08-31T00:00:00Z", 6, "2028-02-29T00:00:00Z"),
+            ("UTC", "2027-08-31T00:00:00Z", 7, "2028-03-31T00:00:00Z"),
+            ("UTC", "2028-02-29T12:00:00Z", 12, "2029-02-28T12:00:00Z"),
+            ("UTC", "2028-02-29T12:00:00Z", 48, "2032-02-29T12:00:00Z"),
+            // 2100 is no leap year
+            ("UTC", "2096-02-29T12:00:00Z", 48, "2100-02-28T12:00:00Z"),
+            // 31 January in Auckland is the 30th in UTC
+            ("Pacific/Auckland", "2027-01-30T11:30:00Z", 1, "2027-02-27T11:30:00Z"),
+            // summer time begins and ends: the hour that is missing is made up for, of the one that comes twice the first is meant
+            ("Europe/Madrid", "2027-02-28T01:59:00Z", 1, "2027-03-28T01:59:00Z"),
+            ("Europe/Madrid", "2027-02-28T01:59:00Z", 2, "2027-04-28T00:59:00Z"),
+            ("Europe/Madrid", "2027-09-30T00:30:00Z", 1, "2027-10-30T00:30:00Z"),
+            ("Europe/Madrid", "2027-08-31T00:30:00Z", 2, "2027-10-31T00:30:00Z"),
+            ("Europe/Madrid", "2027-10-31T01:30:00Z", 1, "2027-11-30T01:30:00Z"),
+            ("America/New_York", "2027-10-07T05:30:00Z", 1, "2027-11-07T05:30:00Z"),
+            ("America/New_York", "2027-02-14T07:30:00Z", 1, "2027-03-14T07:30:00Z"),
+            // by half an hour, and in October instead of March
+            ("Australia/Lord_Howe", "2027-09-02T15:45:00Z", 1, "2027-10-02T15:45:00Z"),
+            ("Australia/Lord_Howe", "2027-09-03T15:45:00Z", 1, "2027-10-03T15:15:00Z"),
+            ("Asia/Kolkata", "2027-01-30T20:00:00Z", 1, "2027-02-27T20:00:00Z"),
+        ] {
+            let place: Zone = zone.parse().expect(zone);
+            assert_eq!(
+                place.months_after(at(anchor), months).to_string(),
+                wanted,
+                "{zone} {anchor} + {months}"
+            );
+        }
+    }
+
+    #[test]
     fn months_keep_the_anchor_day() {
         let anchor = at("2027-01-31T10:00:00Z");
         let months: Vec<String> = (0..4).map(|m| Zone::UTC.months_after(anchor, m).to_string()).collect();

@@ -164,3 +164,15 @@ async fn work_waits_for_its_time_and_is_forgotten_in_the_end() {
     assert_eq!(bench.db.write(|tx| purge(tx, 10)).await.unwrap(), 1);
     assert!(bench.db.read_blocking(|tx| get(tx, id)).unwrap().is_none());
 }
+
+/// Others remember work by its number, and would take the new for the old.
+#[tokio::test]
+async fn the_number_of_work_that_was_forgotten_is_not_given_again() {
+    let bench = bench();
+    let first = bench.put("a").await;
+    assert_eq!(bench.step(|_| Ok(())).await, ["a"]);
+    bench.clock.advance(KEPT_MS + 1);
+    assert_eq!(bench.db.write(|tx| purge(tx, 10)).await.unwrap(), 1);
+    let second = bench.put("b").await;
+    assert!(second.number() > first.number(), "{second:?} after {first:?}");
+}

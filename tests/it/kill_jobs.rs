@@ -120,12 +120,9 @@ async fn killed_while_falls_are_told_each_is_told_once() {
         (0..CUSTOMERS).map(|c| if c == 0 { "ext:a".into() } else { format!("ext:c{c}") }).collect();
     {
         let server = installation.serve();
+        let alerts = json!({ "alerts": [{ "threshold": 100, "channels": ["email"] }] });
         for customer in &all {
-            let alerts = json!({ "alerts": [{ "threshold": 100, "channels": ["email"] }] });
-            let url = format!("{}/api/v1/billing/alerts", server.url);
-            let request = platform.client.put(url).bearer_auth(&key).json(&alerts);
-            let (status, text) = answer(request.header("Tollbook-Organization", customer)).await.unwrap();
-            assert_eq!(status, 200, "{text}");
+            platform.done(&server.url, "billing/alerts", customer, &alerts).await;
         }
     }
     for round in 0..=rounds {

@@ -702,17 +702,3 @@ fn every_card_that_can_be_saved_is_known_by_its_number() {
         assert_eq!(Saved::of(number), Some(saved));
     }
 }
-
-#[tokio::test]
-async fn a_fall_is_charged_also_after_all_work_of_before_was_forgotten() {
-    let shop = Shop::reloading(GOOD).await;
-    shop.take_all_free().await;
-    shop.drain().await;
-    assert_eq!(shop.reloads().len(), 1);
-    shop.later(40 * DAY_MS);
-    // what is known of the fall before must not be taken for this one
-    while shop.kit.write(|tx| outbox::purge(tx, 100)).await.unwrap() > 0 {}
-    shop.take("1000", Class::Paid).await;
-    shop.drain().await;
-    assert_eq!(shop.reloads().len(), 2);
-}
