@@ -359,6 +359,10 @@ impl World {
     // comparing
 
     fn compare(&self, after: &str) {
+        let failing = "SELECT kind || ' ' || subject || ' since ' || created_at || ' due ' || due_at || ': ' || ifnull(last_error, '?')
+                       FROM outbox WHERE state <> 'done' AND (last_error IS NOT NULL OR due_at <= ?)";
+        let failing: Vec<String> = self.rows(failing, self.now(), |row| row.get(0));
+        assert!(failing.is_empty(), "{failing:?} after {after} at {}", self.kit.now());
         for (id, _, customer) in &self.customers {
             let after = format!("{} after {after} at {}", customer.zone.iana_name().unwrap(), self.kit.now());
             self.compare_wallet(*id, customer, &after);
@@ -463,7 +467,7 @@ impl World {
     /// Net, whether for a plan, whether settled: oldest first.
     fn payments(&self, id: OrganizationId) -> Vec<(i64, bool, bool)> {
         let select = "SELECT amount_minor, plan IS NOT NULL, state FROM payments WHERE organization_id = ? ORDER BY id";
-        self.rows(select, id, |row| {
+        self.rows(select, id.number(), |row| {
             let state: String = row.get(2)?;
             assert!(state == "settled" || state == "failed", "{state}");
             Ok((row.get(0)?, row.get(1)?, state == "settled"))
@@ -474,7 +478,7 @@ impl World {
         let select = "SELECT n.external_id, CASE WHEN r.ends THEN 'ends' ELSE r.state END, ifnull(r.until, 0), r.paid_until,
                              r.charges
                       FROM number_rentals r JOIN numbers n ON n.id = r.number_id WHERE r.organization_id = ? ORDER BY r.id";
-        self.rows(select, id, |row| {
+        self.rows(select, id.number(), |row| {
             let (name, state): (String, String) = (row.get(0)?, row.get(1)?);
             let (until, paid_until, charges): (i64, i64, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
             Ok(format!("{name} {state} {until} paid until {paid_until}, {charges} times"))
@@ -484,12 +488,12 @@ impl World {
     fn rows<T>(
         &self,
         select: &str,
-        id: OrganizationId,
+        of_what: i64,
         of: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Vec<T> {
         let found = self.kit.db().read_blocking(|tx| -> Result<_, DbError> {
             let mut statement = tx.prepare(select)?;
-            let rows = statement.query_map([id.number()], |row| of(row))?;
+            let rows = statement.query_map([of_what], |row| of(row))?;
             Ok(rows.collect::<Result<_, _>>()?)
         });
         found.unwrap()

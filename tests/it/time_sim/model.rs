@@ -260,6 +260,8 @@ impl Customer {
             return Err(());
         }
         let sent = self.draw(micros, |paid| paid);
+        // what somebody decides is no fall that is bought for
+        self.reload.armed &= self.balance() >= BELOW * CREDIT;
         self.moved();
         Ok(sent)
     }
