@@ -52,7 +52,7 @@ fn wrong(error: impl std::fmt::Display) -> BenchError {
 pub fn prepare(data: &Path, count: u32, renews_at: Timestamp) -> Result<(), BenchError> {
     let mut config = Config::default();
     config.server.mode = Mode::Test;
-    config.database.data_dir = data.to_owned();
+    data.clone_into(&mut config.database.data_dir);
     (config.seller.name, config.seller.country) = (Some(SELLER.into()), Some(COUNTRY.into()));
     let terms = subscriptions::Terms { dunning_days: vec![1], notice_days: 30 };
     let shop = Arc::new(Shop { seller: app::seller_terms(&config), gateway: Some(sandbox::NAME), terms });

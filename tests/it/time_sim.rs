@@ -137,7 +137,7 @@ fn said<E>(outcome: Result<Option<Payment>, E>) -> &'static str {
     }
 }
 
-fn done<T, E>(outcome: Result<T, E>) -> &'static str {
+fn done<T, E>(outcome: &Result<T, E>) -> &'static str {
     if outcome.is_ok() { "done" } else { "refused" }
 }
 
@@ -265,12 +265,12 @@ impl World {
             Op::Buy(credits) => {
                 let cost = Some(Money { minor: *credits, currency: Currency::EUR });
                 let new = NewCredit { cost, ..grant(&credits.to_string(), Class::Paid) };
-                done(kit.credit(id, new).await)
+                done(&kit.credit(id, new).await)
             }
             Op::Send { to, credits } => {
                 let (to, note) = (self.customers[*to].0, String::new());
                 let wish = transfers::Wish { from: id, to, credits: micros(*credits), note };
-                done(kit.write(move |tx| transfers::send(tx, &by(), &wish)).await)
+                done(&kit.write(move |tx| transfers::send(tx, &by(), &wish)).await)
             }
             Op::Choose(plan) => {
                 let plan: PlanId = kit.catalog().plan_by_code(plan.code).unwrap().id;
@@ -279,13 +279,13 @@ impl World {
                 let changed = self.office().change(by(), id, wish, Currency::EUR).await;
                 said(changed.map(|(_, payment)| payment))
             }
-            Op::Cancel => done(kit.write(move |tx| subscriptions::cancel(tx, &by(), id)).await),
-            Op::Pause => done(kit.write(move |tx| subscriptions::pause(tx, &by(), id)).await),
+            Op::Cancel => done(&kit.write(move |tx| subscriptions::cancel(tx, &by(), id)).await),
+            Op::Pause => done(&kit.write(move |tx| subscriptions::pause(tx, &by(), id)).await),
             Op::Resume => said(self.office().resume(by(), id).await),
             Op::Retry => said(self.office().retry(by(), id).await),
             Op::SwapCards => {
                 let other = if card == good { bad } else { good };
-                done(kit.write(move |tx| cards::set_default(tx, &by(), id, other)).await)
+                done(&kit.write(move |tx| cards::set_default(tx, &by(), id, other)).await)
             }
             Op::SwitchReload => {
                 let change = reload::Change {
@@ -295,16 +295,16 @@ impl World {
                     cap: None,
                     card: Some(card),
                 };
-                done(kit.write(move |tx| reload::set(tx, &by(), (&TERMS, &seller()), id, &change)).await)
+                done(&kit.write(move |tx| reload::set(tx, &by(), (&TERMS, &seller()), id, &change)).await)
             }
             Op::Register => {
                 let new =
                     NewRental { external_id: format!("+{}", self.count), kind: Kind::Local, agent: None };
-                done(kit.write(move |tx| numbers::register(tx, &by(), id, &new)).await)
+                done(&kit.write(move |tx| numbers::register(tx, &by(), id, &new)).await)
             }
             Op::GiveUp(place) => {
                 let name = customer.numbers[*place].name.clone();
-                done(kit.write(move |tx| numbers::give_up(tx, &by(), id, &name)).await)
+                done(&kit.write(move |tx| numbers::give_up(tx, &by(), id, &name)).await)
             }
             Op::Nothing => "done",
         }
