@@ -15,8 +15,6 @@ use crate::outbox;
 use crate::revenue;
 use crate::subscriptions;
 
-const EVER: Timestamp = Timestamp::from_millis(i64::MIN);
-
 impl Scheduler {
     /// The jobs that have something to do, in the order of [`Job::ALL`], and whether there is work outside.
     pub(super) fn due(&self, conn: &Connection, now: Timestamp) -> Result<(Vec<Job>, bool), DbError> {
@@ -42,11 +40,11 @@ impl Scheduler {
     ) -> Result<bool, DbError> {
         let terms = &self.inner.terms;
         Ok(match job {
-            Job::CallsEnd => calls::next_due(conn, EVER)?.is_some_and(|at| at <= now),
+            Job::CallsEnd => !calls::due(conn, now, None, 1)?.is_empty(),
             Job::CreditsExpiring => grants::is_notice_due(conn, &terms.notice_days, now)?,
             Job::CreditsExpire => !grants::expiring(conn, now, terms.grace_ms, None, 1)?.is_empty(),
             Job::NumbersRent => !numbers::due(conn, now, None, 1)?.is_empty(),
-            Job::SubscriptionsRenew => !subscriptions::due(conn, now, 1)?.is_empty(),
+            Job::SubscriptionsRenew => !subscriptions::due(conn, now, None, 1)?.is_empty(),
             Job::RevenuePost => revenue::is_due(conn, now)?,
             Job::VatRecheck
             | Job::KeysUsed

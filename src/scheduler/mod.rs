@@ -37,6 +37,7 @@ use crate::numbers;
 use crate::outbox;
 use crate::payments;
 use crate::revenue;
+use crate::subscriptions;
 use crate::wallet;
 
 /// Rows handled in one transaction.

@@ -653,13 +653,11 @@ impl Customer {
                 if self.reload.retry.is_some_and(|at| at <= now) {
                     batch.push_front(Work::Again);
                 }
-                let mut worked = !batch.is_empty();
+                if batch.is_empty() {
+                    break;
+                }
                 for work in batch {
                     self.carry_out(work, now);
-                }
-                worked |= self.renew(now);
-                if !worked {
-                    break;
                 }
                 any = true;
             }
