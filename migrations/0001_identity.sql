@@ -62,20 +62,34 @@ CREATE TABLE users (
     id                  INTEGER PRIMARY KEY,
     email               TEXT NOT NULL UNIQUE,   -- normalized
     name                TEXT NOT NULL,
-    password            TEXT,                   -- PHC string, argon2id; none: invited, and has not chosen one yet
+    password            TEXT NOT NULL,          -- PHC string, argon2id
     operator            INTEGER NOT NULL CHECK (operator IN (0, 1)),
     disabled_at         INTEGER,
     created_at          INTEGER NOT NULL,
-    password_changed_at INTEGER                 -- set with the password
-        CHECK ((password IS NULL) = (password_changed_at IS NULL))
+    password_changed_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX users_operators ON users (id) WHERE operator = 1;
 
--- Links in mails by which people choose a password, once. A person has one: another takes its place.
+-- Links in mails by which people who have forgotten their password choose another, once.
 CREATE TABLE password_links (
-    user_id    INTEGER PRIMARY KEY REFERENCES users (id),
-    token_hash BLOB NOT NULL UNIQUE,
+    token_hash BLOB PRIMARY KEY,
+    user_id    INTEGER NOT NULL REFERENCES users (id),
     expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX password_links_by_user ON password_links (user_id);
+
+-- People who were invited and have not accepted. Whether they have an account shows when they do.
+CREATE TABLE invitations (
+    id              INTEGER PRIMARY KEY,
+    organization_id INTEGER NOT NULL REFERENCES organizations (id),
+    email           TEXT NOT NULL,              -- normalized
+    name            TEXT NOT NULL,
+    role            TEXT NOT NULL CHECK (role IN ('owner', 'billing', 'member')),
+    workspaces      TEXT NOT NULL,              -- JSON array of what a member will see
+    token_hash      BLOB NOT NULL UNIQUE,
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    UNIQUE (organization_id, email)
 ) STRICT;
 
 CREATE TABLE memberships (

@@ -276,6 +276,8 @@ kinds! {
     WebhookEndpointKind = "we" => WebhookEndpointId;
     /// Something told, or to be told, to somebody.
     DeliveryKind = "dlv" => DeliveryId;
+    /// An invitation to an organization.
+    InvitationKind = "ivt" => InvitationId;
     /// An organization's place on a plan.
     SubscriptionKind = "sub" => SubscriptionId;
     /// An entry of the audit log.

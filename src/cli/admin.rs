@@ -124,7 +124,7 @@ impl CreateOperator {
     fn run(self, common: &Common) -> Result<String, Failure> {
         let (config, opened) = common.open()?;
         let password = hash_from_stdin(opened.door(&config).passwords()).map_err(readable)?;
-        let new = NewUser { email: self.email, name: self.name, password: Some(password) };
+        let new = NewUser { email: self.email, name: self.name, password };
         let user = opened.db.write_blocking(move |tx| users::create_operator(tx, &BY, &new));
         Ok(user.map_err(|e| readable(e.into()))?.id.to_string())
     }
@@ -159,7 +159,7 @@ impl CreateUser {
         let (config, opened) = common.open()?;
         let organization = find(&opened.db, &self.organization)?;
         let password = hash_from_stdin(opened.door(&config).passwords()).map_err(readable)?;
-        let new = NewUser { email: self.email, name: self.name, password: Some(password) };
+        let new = NewUser { email: self.email, name: self.name, password };
         let role = self.role;
         let user =
             opened.db.write_blocking(move |tx| users::create_member(tx, &BY, &new, organization, role, &[]));

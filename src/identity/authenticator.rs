@@ -1,6 +1,7 @@
 //! The door: from a token or a password to a [`Principal`].
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use super::principal::{Caller, Denied, Principal};
 use super::secrets::{Secret, SecretHash, well_formed};
 use super::sessions::{self, Session, SessionPolicy};
 use super::users::{self, NewUser, User};
-use super::{keys, links, setup, sql};
+use super::{invitations, keys, links, setup, sql};
 use crate::base::id::{ApiKeyId, SessionId, UserId};
 use crate::base::time::MINUTE_MS;
 use crate::base::{Mode, Timestamp};
@@ -27,8 +28,10 @@ const REMEMBERED: usize = 10_000;
 /// Keys whose use waits to be noted.
 const USED_MAX: usize = 4_096;
 
-/// Links that may be asked for, for one address: nobody's mailbox is to be filled.
-const PER_FORGOTTEN: Rate = Rate { burst: 5, every_ms: 10 * MINUTE_MS };
+/// Mails that may be asked for, for one address: by whom and from one network, and in all, so that nobody fills a mailbox, and
+/// nobody alone keeps its owner from asking.
+const MAILS_FROM_ONE: Rate = Rate { burst: 5, every_ms: 10 * MINUTE_MS };
+const MAILS_IN_ALL: Rate = Rate { burst: 40, every_ms: 5 * MINUTE_MS };
 
 /// How the door is kept.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +106,8 @@ pub struct Authenticator {
     used: Mutex<HashMap<ApiKeyId, Timestamp>>,
     per_account: Attempts,
     per_network: Attempts,
-    per_forgotten: Attempts,
+    mails_from_one: Attempts,
+    mails_in_all: Attempts,
 }
 
 impl Authenticator {
@@ -119,7 +123,8 @@ impl Authenticator {
             used: Mutex::default(),
             per_account: Attempts::new(options.per_account),
             per_network: Attempts::new(options.per_network),
-            per_forgotten: Attempts::new(PER_FORGOTTEN),
+            mails_from_one: Attempts::new(MAILS_FROM_ONE),
+            mails_in_all: Attempts::new(MAILS_IN_ALL),
         }
     }
 
@@ -301,37 +306,43 @@ impl Authenticator {
         email: String,
     ) -> Result<Verified, Error> {
         let now = self.db.now();
-        let wait = |retry_after_ms| Error::TooManyAttempts { retry_after_ms };
-        self.per_network.take(&account.1, now).map_err(wait)?;
-        self.per_account.take(account, now).map_err(wait)?;
+        self.per_network.take(&account.1, now).map_err(too_many)?;
+        self.per_account.take(account, now).map_err(too_many)?;
         let found = self.db.read(move |tx| users::credentials(tx, &email)).await?;
-        let stored = found.as_ref().and_then(|f| f.password.clone());
+        let stored = found.as_ref().map(|f| f.password.clone());
         let verdict = self.passwords.verify(password.clone(), stored).await?;
         let right = match verdict {
             Verdict::Right | Verdict::RightButWeak => found.filter(|f| !f.disabled),
             Verdict::Wrong => None,
         };
-        let (user_id, password_hash) =
-            right.and_then(|f| Some((f.user_id, f.password?))).ok_or(Error::WrongCredentials)?;
+        let found = right.ok_or(Error::WrongCredentials)?;
         self.per_network.give_back(&account.1);
         self.per_account.give_back(account);
         let stronger = match verdict {
             Verdict::RightButWeak => Some(self.passwords.rehash(password).await?),
             Verdict::Right | Verdict::Wrong => None,
         };
-        Ok(Verified { user_id, password: password_hash, stronger })
+        Ok(Verified { user_id: found.user_id, password: found.password, stronger })
     }
 
-    /// Counts that a link was asked for by somebody who has forgotten the password of `email`, be there such an account
-    /// or not.
+    /// Counts that somebody without a session asked for a link to be mailed to `email`, be there such an account or not.
     ///
     /// # Errors
     /// [`Error::TooManyAttempts`].
     pub fn may_ask_for_link(&self, email: &str, address: Option<IpAddr>) -> Result<(), Error> {
-        let now = self.db.now();
-        let wait = |retry_after_ms| Error::TooManyAttempts { retry_after_ms };
-        self.per_network.take(&address.map(network), now).map_err(wait)?;
-        self.per_forgotten.take(&email.trim().to_lowercase(), now).map_err(wait)
+        let from = address.map(network);
+        self.per_network.take(&from, self.db.now()).map_err(too_many)?;
+        self.may_mail(email, &from)
+    }
+
+    /// Counts that `asker` has something mailed to an address that he names.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub fn may_mail<A: Hash>(&self, email: &str, asker: &A) -> Result<(), Error> {
+        let (email, now) = (email.trim().to_lowercase(), self.db.now());
+        self.mails_from_one.take(&(&email, asker), now).map_err(too_many)?;
+        self.mails_in_all.take(&email, now).map_err(too_many)
     }
 
     /// Sets the password that somebody has chosen by the link they were sent. Ends all their sessions.
@@ -349,6 +360,24 @@ impl Authenticator {
         self.db.write(move |tx| links::redeem(tx, request_id, &token, &hash)).await
     }
 
+    /// Accepts an invitation by the link that was mailed. Who has no account yet chooses its password.
+    ///
+    /// # Errors
+    /// [`Error::Link`], [`Error::Invalid`] for the password, [`Error::Busy`].
+    pub async fn accept(
+        &self,
+        token: String,
+        password: Option<String>,
+        request_id: Option<String>,
+    ) -> Result<User, Error> {
+        let (_, known) = self.db.read_blocking(|tx| invitations::check(tx, &token, tx.now()))?;
+        let hash = match (known, password) {
+            (None, Some(password)) => Some(self.passwords.hash(password).await?),
+            (Some(_), _) | (None, None) => None,
+        };
+        self.db.write(move |tx| invitations::accept(tx, request_id, &token, hash)).await
+    }
+
     /// Completes the setup: the operator's account and the settings, once.
     ///
     /// # Errors
@@ -362,10 +391,14 @@ impl Authenticator {
         self.db.read_blocking(|tx| setup::check(tx, &token, tx.now()))?;
         setup::validate(&form, self.passwords.policy().min_chars)?;
         let password = self.passwords.hash(form.password).await?;
-        let user = NewUser { email: form.email, name: form.name, password: Some(password) };
+        let user = NewUser { email: form.email, name: form.name, password };
         let by = By { actor: Actor::Setup, request_id };
         self.db.write(move |tx| setup::complete(tx, &by, &token, &user, &form.defaults, &form.seller)).await
     }
+}
+
+const fn too_many(retry_after_ms: i64) -> Error {
+    Error::TooManyAttempts { retry_after_ms }
 }
 
 /// A password that was right when it was checked.

@@ -1,11 +1,12 @@
-//! Links in mails by which people choose a password: invitations, and for who has forgotten theirs.
+//! Links in mails by which people who have forgotten their password choose another.
 //!
-//! A link works once and for a limited time; of its token only a hash is kept. A person has one at a time, and a
-//! password that is set in any other way ends it.
+//! A link works once and for an hour. A person may have several, as a mail may take its time; the first that is used ends them
+//! all, as does a password that is set in any other way. Here a hash of the token is kept; the link itself is in the mail, and
+//! with the mail among the deliveries.
 
 use rusqlite::Connection;
 
-use super::audit::{self, Actor, By, Difference};
+use super::audit::{Actor, By};
 use super::error::Error;
 use super::passwords::PasswordHash;
 use super::secrets::{self, Secret, SecretHash};
@@ -13,38 +14,20 @@ use super::sql;
 use super::users::{self, User};
 use crate::base::Timestamp;
 use crate::base::id::UserId;
-use crate::base::time::{DAY_MS, HOUR_MS};
+use crate::base::time::HOUR_MS;
 use crate::db::WriteTx;
 
 const PREFIX: &str = "tb_link_";
+/// How long a link works.
+const VALID_MS: i64 = HOUR_MS;
 
-/// What a link is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The first password of somebody who was invited.
-    Invitation,
-    /// Another password, for somebody who has forgotten theirs.
-    Reset,
-}
-
-impl Purpose {
-    /// How long such a link works.
-    #[must_use]
-    pub const fn valid_ms(self) -> i64 {
-        match self {
-            Self::Invitation => 7 * DAY_MS,
-            Self::Reset => HOUR_MS,
-        }
-    }
-}
-
-/// Makes a person's link, in place of an earlier one. Answers its token, which goes to them and is kept nowhere else.
+/// Makes a link. Answers its token.
 ///
 /// # Errors
 /// Those of the database.
-pub fn mint(tx: &WriteTx<'_>, user: UserId, purpose: Purpose) -> Result<Secret, Error> {
+pub fn mint(tx: &WriteTx<'_>, user: UserId) -> Result<Secret, Error> {
     let secret = Secret::mint(PREFIX);
-    sql::put_link(tx.conn()?, user, &secret.hash(), tx.now().plus_ms(purpose.valid_ms()))?;
+    sql::insert_link(tx.conn()?, user, &secret.hash(), (tx.now(), tx.now().plus_ms(VALID_MS)))?;
     Ok(secret)
 }
 
@@ -75,14 +58,4 @@ pub fn redeem(
     let by = By { actor: Actor::User(user.id), request_id };
     users::set_password(tx, &by, user.id, password, None)?;
     Ok(user)
-}
-
-/// Notes in the audit log that somebody was invited, or once more.
-///
-/// # Errors
-/// Those of the database.
-pub fn note_invited(tx: &WriteTx<'_>, by: &By, user: &User) -> Result<(), Error> {
-    let difference = Difference::new().with("email", user.email.as_str());
-    audit::record(tx, by, "user.invited", user.id, None, &difference)?;
-    Ok(())
 }

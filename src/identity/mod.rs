@@ -8,6 +8,7 @@ pub mod audit;
 mod authenticator;
 mod cache;
 mod error;
+pub mod invitations;
 pub mod keys;
 pub mod links;
 pub mod organizations;

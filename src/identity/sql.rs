@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::audit::{self, Actor, By, Difference};
+use super::invitations::Invitation;
 use super::keys::{ApiKey, KeyOwner};
 use super::organizations::{self, BillingDetails, NewOrganization, Note, Organization, Status};
 use super::passwords::PasswordHash;
@@ -18,7 +19,7 @@ use super::users::{Credentials, Member, User};
 use super::vat::VatStanding;
 use super::workspaces::Workspace;
 use crate::base::Timestamp;
-use crate::base::id::{ApiKeyId, OrganizationId, RateCardId, SessionId, UserId, WorkspaceId};
+use crate::base::id::{ApiKeyId, InvitationId, OrganizationId, RateCardId, SessionId, UserId, WorkspaceId};
 use crate::db::DbError;
 
 type Made<T> = Result<T, DbError>;
@@ -361,7 +362,7 @@ pub(super) fn list_workspaces(
 
 macro_rules! user_columns {
     () => {
-        "users.id, email, users.name, operator, password IS NULL, disabled_at, users.created_at"
+        "users.id, email, users.name, operator, disabled_at, users.created_at"
     };
 }
 
@@ -371,9 +372,8 @@ fn user(row: &Row<'_>) -> Made<User> {
         email: row.get(1)?,
         name: row.get(2)?,
         operator: row.get(3)?,
-        invited: row.get(4)?,
-        disabled_at: row.get(5)?,
-        created_at: row.get(6)?,
+        disabled_at: row.get(4)?,
+        created_at: row.get(5)?,
     })
 }
 
@@ -391,15 +391,15 @@ pub(super) fn insert_user(
     conn: &Connection,
     email: &str,
     name: &str,
-    password: Option<&PasswordHash>,
+    password: &PasswordHash,
     operator: bool,
     now: Timestamp,
 ) -> Made<UserId> {
     run(
         conn,
         "INSERT INTO users (email, name, password, operator, created_at, password_changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, iif(?3 IS NULL, NULL, ?5))",
-        params![email, name, password.map(PasswordHash::as_str), operator, now],
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+        params![email, name, password.as_str(), operator, now],
     )?;
     Ok(UserId::new(conn.last_insert_rowid()))
 }
@@ -409,14 +409,14 @@ pub(super) fn credentials(conn: &Connection, email: &str) -> Made<Option<Credent
     one(conn, statement, [email], |row| {
         Ok(Credentials {
             user_id: row.get(0)?,
-            password: row.get::<_, Option<_>>(1)?.map(PasswordHash::from_stored),
+            password: PasswordHash::from_stored(row.get(1)?),
             disabled: row.get(2)?,
         })
     })
 }
 
 pub(super) fn password_of(conn: &Connection, id: UserId) -> Made<Option<PasswordHash>> {
-    let statement = "SELECT password FROM users WHERE id = ?1 AND password IS NOT NULL";
+    let statement = "SELECT password FROM users WHERE id = ?1";
     one(conn, statement, [id], |row| Ok(PasswordHash::from_stored(row.get(0)?)))
 }
 
@@ -435,19 +435,16 @@ pub(super) fn update_password(
     .map(drop)
 }
 
-pub(super) fn put_link(
+/// Adds a link; a person's that are too old go.
+pub(super) fn insert_link(
     conn: &Connection,
     user: UserId,
     hash: &SecretHash,
-    expires_at: Timestamp,
+    (now, expires_at): (Timestamp, Timestamp),
 ) -> Made<()> {
-    run(
-        conn,
-        "INSERT INTO password_links (user_id, token_hash, expires_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (user_id) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at",
-        params![user, hash.bytes(), expires_at],
-    )
-    .map(drop)
+    run(conn, "DELETE FROM password_links WHERE user_id = ?1 AND expires_at <= ?2", params![user, now])?;
+    let insert = "INSERT INTO password_links (token_hash, user_id, expires_at) VALUES (?1, ?2, ?3)";
+    run(conn, insert, params![hash.bytes(), user, expires_at]).map(drop)
 }
 
 pub(super) fn link_by_hash(conn: &Connection, hash: &SecretHash) -> Made<Option<(UserId, Timestamp)>> {
@@ -455,8 +452,77 @@ pub(super) fn link_by_hash(conn: &Connection, hash: &SecretHash) -> Made<Option<
     one(conn, statement, [hash.bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-pub(super) fn delete_link(conn: &Connection, user: UserId) -> Made<()> {
+pub(super) fn delete_links(conn: &Connection, user: UserId) -> Made<()> {
     run(conn, "DELETE FROM password_links WHERE user_id = ?1", [user]).map(drop)
+}
+
+const INVITATION: &str =
+    "SELECT id, organization_id, email, name, role, workspaces, created_at, expires_at FROM invitations";
+
+fn invitation(row: &Row<'_>) -> Made<Invitation> {
+    let id: InvitationId = row.get(0)?;
+    let bad = |what| DbError::bad_row("invitations", id.number(), what);
+    let workspaces: Vec<i64> =
+        serde_json::from_str(row.get_ref(5)?.as_str().unwrap_or_default()).map_err(|_| bad("workspaces"))?;
+    Ok(Invitation {
+        id,
+        organization: row.get(1)?,
+        email: row.get(2)?,
+        name: row.get(3)?,
+        role: role(row, 4, id.number())?,
+        workspaces: workspaces.into_iter().map(WorkspaceId::new).collect(),
+        created_at: row.get(6)?,
+        expires_at: row.get(7)?,
+    })
+}
+
+/// Adds an invitation, or puts it in the place of the one that the same address had.
+pub(super) fn put_invitation(conn: &Connection, new: &Invitation, hash: &SecretHash) -> Made<InvitationId> {
+    let numbers: Vec<i64> = new.workspaces.iter().map(|id| id.number()).collect();
+    let workspaces = serde_json::to_string(&numbers)
+        .map_err(|error| DbError::bad_row("invitations", new.id.number(), error))?;
+    let statement = "INSERT INTO invitations (organization_id, email, name, role, workspaces, token_hash, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (organization_id, email) DO UPDATE SET name = ?3, role = ?4, workspaces = ?5, token_hash = ?6,
+             created_at = ?7, expires_at = ?8
+         RETURNING id";
+    let bound = params![
+        new.organization,
+        new.email,
+        new.name,
+        new.role.name(),
+        workspaces,
+        hash.bytes(),
+        new.created_at,
+        new.expires_at
+    ];
+    Ok(conn.prepare_cached(statement)?.query_row(bound, |row| row.get(0))?)
+}
+
+pub(super) fn invitation_by_hash(conn: &Connection, hash: &SecretHash) -> Made<Option<Invitation>> {
+    one(conn, &format!("{INVITATION} WHERE token_hash = ?1"), [hash.bytes()], invitation)
+}
+
+pub(super) fn invitation_of(
+    conn: &Connection,
+    organization: OrganizationId,
+    id: InvitationId,
+) -> Made<Option<Invitation>> {
+    let statement = format!("{INVITATION} WHERE id = ?1 AND organization_id = ?2");
+    one(conn, &statement, params![id, organization], invitation)
+}
+
+pub(super) fn list_invitations(
+    conn: &Connection,
+    organization: OrganizationId,
+    limit: u32,
+) -> Made<Vec<Invitation>> {
+    let statement = format!("{INVITATION} WHERE organization_id = ?1 ORDER BY id DESC LIMIT ?2");
+    all(conn, &statement, params![organization, limit], invitation)
+}
+
+pub(super) fn delete_invitation(conn: &Connection, id: InvitationId) -> Made<()> {
+    run(conn, "DELETE FROM invitations WHERE id = ?1", [id]).map(drop)
 }
 
 pub(super) fn set_disabled(conn: &Connection, id: UserId, at: Option<Timestamp>) -> Made<()> {
@@ -470,7 +536,8 @@ pub(super) fn has_operator(conn: &Connection) -> Made<bool> {
 }
 
 pub(super) fn has_other_operator(conn: &Connection, than: UserId) -> Made<bool> {
-    let statement = "SELECT EXISTS (SELECT 1 FROM users WHERE operator = 1 AND id <> ?1 AND disabled_at IS NULL AND password IS NOT NULL)";
+    let statement =
+        "SELECT EXISTS (SELECT 1 FROM users WHERE operator = 1 AND id <> ?1 AND disabled_at IS NULL)";
     Ok(conn.prepare_cached(statement)?.query_row([than], |row| row.get(0))?)
 }
 
@@ -516,7 +583,7 @@ pub(super) fn member_role(
 /// Whether somebody else who can sign in owns the organization.
 pub(super) fn has_other_owner(conn: &Connection, than: UserId, organization: OrganizationId) -> Made<bool> {
     let statement = "SELECT EXISTS (SELECT 1 FROM memberships JOIN users ON users.id = user_id
-         WHERE organization_id = ?1 AND role = 'owner' AND user_id <> ?2 AND disabled_at IS NULL AND password IS NOT NULL)";
+         WHERE organization_id = ?1 AND role = 'owner' AND user_id <> ?2 AND disabled_at IS NULL)";
     Ok(conn.prepare_cached(statement)?.query_row(params![organization, than], |row| row.get(0))?)
 }
 
@@ -611,7 +678,7 @@ pub(super) fn list_members(
         params![organization, before, limit],
         |row| {
             let user = user(row)?;
-            let role = role(row, 7, user.id.number())?;
+            let role = role(row, 6, user.id.number())?;
             Ok(Member { user, role, workspaces: Vec::new() })
         },
     )?;

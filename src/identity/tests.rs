@@ -86,7 +86,7 @@ impl House {
 
     fn new_user(&self, email: &str) -> NewUser {
         let password = self.door.passwords().hash_blocking(PASSWORD).unwrap();
-        NewUser { email: email.into(), name: String::new(), password: Some(password) }
+        NewUser { email: email.into(), name: String::new(), password }
     }
 
     fn key(&self, owner: KeyOwner, scopes: &[Scope]) -> Issued {
@@ -591,7 +591,7 @@ async fn a_password_hashed_less_hard_is_hashed_anew_when_it_is_next_used() {
         ..options()
     });
     let password = Passwords::new(PasswordPolicy::hashed(Hardness::TRIVIAL)).hash_blocking(PASSWORD).unwrap();
-    let new = NewUser { password: Some(password.clone()), ..house.new_user("ada@example.com") };
+    let new = NewUser { password: password.clone(), ..house.new_user("ada@example.com") };
     let user = house.write(move |tx| users::create_operator(tx, &cli(), &new)).unwrap().id;
     house.sign_in("ada@example.com", PASSWORD).await.unwrap();
     let stored = house.read(|c| Ok(sql::password_of(c, user)?)).unwrap();

@@ -22,24 +22,21 @@ pub struct User {
     pub name: String,
     /// Works for the operator: may do anything.
     pub operator: bool,
-    /// Was invited, and has not chosen a password yet.
-    pub invited: bool,
     /// Since when they cannot sign in.
     pub disabled_at: Option<Timestamp>,
     /// Since when they are known.
     pub created_at: Timestamp,
 }
 
-/// What is needed for an account.
+/// What is needed for an account. The password is hashed before the transaction.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// The address, as typed.
     pub email: String,
     /// What they are called; may be empty.
     pub name: String,
-    /// From [`super::Passwords::hash`], before the transaction. Without one they choose one by a link
-    /// ([`super::links`]), and cannot sign in before.
-    pub password: Option<PasswordHash>,
+    /// From [`super::Passwords::hash`].
+    pub password: PasswordHash,
 }
 
 /// A person's place, as a list of members shows it.
@@ -57,7 +54,7 @@ pub struct Member {
 #[derive(Debug, Clone)]
 pub(super) struct Credentials {
     pub(super) user_id: UserId,
-    pub(super) password: Option<PasswordHash>,
+    pub(super) password: PasswordHash,
     pub(super) disabled: bool,
 }
 
@@ -70,9 +67,8 @@ fn insert(tx: &WriteTx<'_>, new: &NewUser, operator: bool) -> Result<User, Error
     if sql::user_by_email(conn, &email)?.is_some() {
         return Err(Error::Taken("email"));
     }
-    let id = sql::insert_user(conn, &email, &name, new.password.as_ref(), operator, tx.now())?;
-    let invited = new.password.is_none();
-    Ok(User { id, email, name, operator, invited, disabled_at: None, created_at: tx.now() })
+    let id = sql::insert_user(conn, &email, &name, &new.password, operator, tx.now())?;
+    Ok(User { id, email, name, operator, disabled_at: None, created_at: tx.now() })
 }
 
 /// Creates a person who works for the operator.
@@ -181,7 +177,7 @@ fn another_owner(conn: &Connection, user: UserId, organization: OrganizationId) 
     if sql::has_other_owner(conn, user, organization)? { Ok(()) } else { Err(Error::Last("owner")) }
 }
 
-/// Stores a new password; ends every session but `keep`, and the link by which another could be chosen.
+/// Stores a new password; ends every session but `keep`, and the links by which another could be chosen.
 ///
 /// Whether the old password had to be given is the caller's to have checked.
 ///
@@ -199,7 +195,7 @@ pub fn set_password(
     sql::update_password(conn, user, password, Some(tx.now()))?;
     sql::delete_sessions_of(conn, user, keep)?;
     // who may read an older mail is not to choose another
-    sql::delete_link(conn, user)?;
+    sql::delete_links(conn, user)?;
     audit::record(tx, by, "user.password_changed", user, None, &Difference::new())?;
     Ok(())
 }

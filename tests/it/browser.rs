@@ -410,11 +410,8 @@ async fn every_page(app: &TestApp) -> [(&'static str, Vec<String>); 2] {
             app.post(&path, over).bearer(&key).send().await.expect(200);
         }
     }
-    app.post("/api/v1/numbers", r#"{"number_id":"+34 910 000 117","kind":"toll_free"}"#)
-        .bearer(&key)
-        .send()
-        .await
-        .expect(201);
+    let number = r#"{"number_id":"+34 910 000 117","kind":"toll_free"}"#;
+    app.post("/api/v1/numbers", number).bearer(&key).send().await.expect(201);
     begin_drafts(app, id).await;
     person(app, "op@example.com", None).await;
     let reader = sign_in(app, "ana@example.com").await;

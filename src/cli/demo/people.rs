@@ -91,7 +91,7 @@ fn operator(tx: &WriteTx<'_>, password: PasswordHash) -> Result<String, crate::i
         ..BillingDetails::default()
     };
     settings::set_seller(tx, &BY, &seller)?;
-    let new = NewUser { email: OPERATOR.into(), name: "Olga Operator".into(), password: Some(password) };
+    let new = NewUser { email: OPERATOR.into(), name: "Olga Operator".into(), password };
     users::create_operator(tx, &BY, &new)?;
     let scopes = Scopes::of(&[
         Scope::BillingRead,
@@ -141,11 +141,8 @@ fn organization(
         made.push((external_id, workspaces::create(tx, &BY, id, external_id, name)?.id));
     }
     for person in profile.people {
-        let new = NewUser {
-            email: person.email.into(),
-            name: person.name.into(),
-            password: Some(password.clone()),
-        };
+        let new =
+            NewUser { email: person.email.into(), name: person.name.into(), password: password.clone() };
         let seen: Vec<WorkspaceId> =
             made.iter().filter(|(name, _)| person.workspaces.contains(name)).map(|(_, id)| *id).collect();
         users::create_member(tx, &BY, &new, id, person.role, &seen)?;

@@ -13,17 +13,16 @@ use crate::http::list::{List, Paging, Window};
 use crate::http::params::{FromParams, Params, PathId, Query};
 use crate::http::reply::{Answer, NoContent, Reply};
 use crate::http::route::Table;
-use crate::identity::{NewUser, Role, Scope, users};
-use crate::notifications::accounts::{self, Place};
+use crate::identity::{Role, Scope, users};
 
 const LIST: &str = "members";
-const ACCESS: Access = Access::organization(Scope::MembersWrite);
+/// A key could otherwise make itself an owner, who may do what no key may.
+const WRITE: Access = Access::session(Scope::MembersWrite);
 
 pub(super) fn routes(table: &mut Table) {
-    table.api(__path_list, ACCESS, list);
-    table.api(__path_invite, ACCESS, invite);
-    table.api(__path_change, ACCESS, change);
-    table.api(__path_remove, ACCESS, remove);
+    table.api(__path_list, Access::organization(Scope::MembersWrite), list);
+    table.api(__path_change, WRITE, change);
+    table.api(__path_remove, WRITE, remove);
 }
 
 /// Somebody with a place in the organization.
@@ -35,14 +34,12 @@ struct Member {
     role: Role,
     /// What somebody with the role `member` sees.
     workspaces: Vec<WorkspaceId>,
-    /// Was mailed a link, and has not chosen a password yet.
-    invited: bool,
 }
 
-impl Member {
-    fn new(user: crate::identity::User, role: Role, workspaces: Vec<WorkspaceId>) -> Self {
-        let crate::identity::User { id, email, name, invited, .. } = user;
-        Self { user_id: id, email, name, role, workspaces, invited }
+impl From<crate::identity::Member> for Member {
+    fn from(member: crate::identity::Member) -> Self {
+        let crate::identity::Member { user, role, workspaces } = member;
+        Self { user_id: user.id, email: user.email, name: user.name, role, workspaces }
     }
 }
 
@@ -65,45 +62,7 @@ async fn list(
     let organization = admitted.organization()?;
     let page =
         state.db.read(move |tx| users::members(tx, organization, window.before(), window.limit)).await?;
-    Ok(Reply::ok(List::from_page(LIST, page, |m| Member::new(m.user, m.role, m.workspaces))))
-}
-
-/// Somebody to be invited.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Invitation {
-    #[schema(max_length = 254)]
-    email: String,
-    /// Of somebody who has no account yet.
-    #[serde(default)]
-    name: String,
-    role: Role,
-    /// What somebody with the role `member` sees.
-    #[serde(default)]
-    workspaces: Vec<WorkspaceId>,
-}
-
-/// Invite somebody by mail
-///
-/// Who has no password yet is mailed a link to choose one, which works once, for seven days. Inviting somebody again sends
-/// another link and sets the role.
-#[utoipa::path(post, path = "/members", tag = "members", request_body = Invitation,
-    responses((status = 201, description = "Invited.", body = Member),
-        (status = 409, description = "The last owner has to stay.")))]
-async fn invite(
-    state: web::Data<State>,
-    admitted: Admitted,
-    Json(input): Json<Invitation>,
-) -> Answer<Member> {
-    let (organization, by, terms) = (admitted.organization()?, admitted.by()?, state.telling.clone());
-    let Invitation { email, name, role, workspaces } = input;
-    let new = NewUser { email, name, password: None };
-    let place = Place { organization, role, workspaces };
-    let made = state.db.write(move |tx| {
-        let user = accounts::add_member(tx, &by, &terms, &new, &place)?;
-        Ok::<_, ApiError>(Member::new(user, place.role, place.workspaces))
-    });
-    Ok(Reply::created(made.await?))
+    Ok(Reply::ok(List::from_page(LIST, page, Member::from)))
 }
 
 /// The place of somebody.

@@ -12,6 +12,7 @@ pub(super) mod credit;
 mod deliveries;
 mod details;
 mod grants;
+mod invitations;
 pub(super) mod invoices;
 pub(super) mod jobs;
 mod keys;
@@ -51,6 +52,7 @@ pub fn routes(table: &mut Table) {
     details::routes(table);
     workspaces::routes(table);
     members::routes(table);
+    invitations::routes(table);
     keys::routes(table);
     organizations::routes(table);
     users::routes(table);

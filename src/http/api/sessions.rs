@@ -23,6 +23,7 @@ pub(super) fn routes(table: &mut Table) {
     table.api(__path_me, Access::ONESELF, me);
     table.api(__path_ask_for_link, Access::OPEN, ask_for_link);
     table.api(__path_choose_password, Access::OPEN, choose_password);
+    table.api(__path_accept, Access::OPEN, accept);
 }
 
 /// An e-mail address and a password.
@@ -137,6 +138,32 @@ async fn choose_password(
 ) -> Result<NoContent, ApiError> {
     let request_id = Some(admitted.request_id.to_string());
     state.door.choose_password(input.token, input.password, request_id).await?;
+    Ok(NoContent)
+}
+
+/// An invitation to accept.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    /// The last part of the link that was mailed.
+    #[schema(max_length = 100)]
+    token: String,
+    /// Of somebody who has no account yet; at least 12 characters.
+    #[schema(min_length = 12, max_length = 1024)]
+    password: Option<String>,
+}
+
+/// Accept an invitation by the link that was mailed
+#[utoipa::path(post, path = "/auth/invitations", tag = "sign-in", request_body = Accepted,
+    responses((status = 204, description = "The place is taken: sign in."),
+        (status = 422, description = "The link is not valid (any more), or a password is needed.")))]
+async fn accept(
+    state: web::Data<State>,
+    admitted: Admitted,
+    Json(input): Json<Accepted>,
+) -> Result<NoContent, ApiError> {
+    let request_id = Some(admitted.request_id.to_string());
+    state.door.accept(input.token, input.password, request_id).await?;
     Ok(NoContent)
 }
 

@@ -15,7 +15,6 @@ use crate::http::params::{FromParams, Params, PathId, Query};
 use crate::http::reply::{Answer, NoContent, Reply};
 use crate::http::route::Table;
 use crate::identity::{NewUser, OrganizationRef, Role, Scope, organizations, users};
-use crate::notifications::accounts::{self, Place};
 
 const LIST: &str = "users";
 const ADMIN: Access = Access::operator(Scope::Admin);
@@ -38,8 +37,6 @@ struct User {
     name: String,
     /// Works for the operator.
     operator: bool,
-    /// Was mailed a link, and has not chosen a password yet.
-    invited: bool,
     /// Since when signing in is refused.
     disabled_at: Option<Timestamp>,
     created_at: Timestamp,
@@ -47,8 +44,8 @@ struct User {
 
 impl From<crate::identity::User> for User {
     fn from(user: crate::identity::User) -> Self {
-        let crate::identity::User { id, email, name, operator, invited, disabled_at, created_at } = user;
-        Self { id, email, name, operator, invited, disabled_at, created_at }
+        let crate::identity::User { id, email, name, operator, disabled_at, created_at } = user;
+        Self { id, email, name, operator, disabled_at, created_at }
     }
 }
 
@@ -90,9 +87,9 @@ struct New {
     email: String,
     #[serde(default)]
     name: String,
-    /// At least 12 characters. Without one they are mailed a link to choose one.
+    /// At least 12 characters.
     #[schema(min_length = 12, max_length = 1024)]
-    password: Option<String>,
+    password: String,
     /// Works for the operator.
     #[serde(default)]
     operator: bool,
@@ -112,17 +109,16 @@ struct New {
 async fn create(state: web::Data<State>, admitted: Admitted, Json(input): Json<New>) -> Answer<User> {
     let by = admitted.by()?;
     let place = place(&input)?;
-    let password = match input.password {
-        Some(password) => Some(state.door.passwords().hash(password).await?),
-        None => None,
-    };
+    let password = state.door.passwords().hash(input.password).await?;
     let new = NewUser { email: input.email, name: input.name, password };
-    let terms = state.telling.clone();
     let made = state.db.write(move |tx| -> Result<_, ApiError> {
-        let Some((name, role)) = place else { return Ok(accounts::add_operator(tx, &by, &terms, &new)?) };
-        let organization = organizations::find(tx.conn()?, &name)?.id;
-        let place = Place { organization, role, workspaces: input.workspaces };
-        Ok(accounts::create_member(tx, &by, &terms, &new, &place)?)
+        Ok(match place {
+            None => users::create_operator(tx, &by, &new)?,
+            Some((name, role)) => {
+                let organization = organizations::find(tx.conn()?, &name)?.id;
+                users::create_member(tx, &by, &new, organization, role, &input.workspaces)?
+            }
+        })
     });
     Ok(Reply::created(made.await?.into()))
 }
@@ -173,7 +169,8 @@ async fn enable(state: web::Data<State>, admitted: Admitted, PathId(id): PathId<
 /// A place in an organization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Membership {
+#[schema(as = Membership)]
+struct Place {
     /// `org_…`, or `ext:` and the platform's own id.
     organization: String,
     role: Role,
@@ -183,7 +180,7 @@ struct Membership {
 }
 
 /// Give a person a place in an organization, or change it
-#[utoipa::path(put, path = "/admin/users/{id}/memberships", tag = "admin", request_body = Membership,
+#[utoipa::path(put, path = "/admin/users/{id}/memberships", tag = "admin", request_body = Place,
     params(("id" = UserId, Path, description = "The person.")),
     responses((status = 204, description = "Done."),
         (status = 409, description = "The last owner has to stay.")))]
@@ -191,7 +188,7 @@ async fn set_membership(
     state: web::Data<State>,
     admitted: Admitted,
     PathId(id): PathId<UserId>,
-    Json(input): Json<Membership>,
+    Json(input): Json<Place>,
 ) -> Result<NoContent, ApiError> {
     let by = admitted.by()?;
     let name = named(&input.organization)?;

@@ -103,10 +103,16 @@ async fn sign_in_form(
     let next = params.text("next").unwrap_or_default();
     let next = local(&next).unwrap_or_default();
     let mut page = sign_in_page(&state, &req, &admitted, FormState::default(), next)?;
-    if params.text("done").as_deref() == Some("password") {
-        let text = "The password is set. Sign in with it.".into();
-        page.0.chrome.notice = Some(Notice { tone: Tone::Good, text, link: None });
-    }
+    let said = match params.text("done").as_deref() {
+        Some("password") => Some((Tone::Good, "The password is set. Sign in with it.")),
+        Some("accepted") => Some((Tone::Good, "You have accepted the invitation. Sign in to see the pages.")),
+        Some("no_invitation") => Some((
+            Tone::Bad,
+            "That invitation does not work (any more): it works once, for seven days. Ask for another.",
+        )),
+        _ => None,
+    };
+    page.0.chrome.notice = said.map(|(tone, text)| Notice { tone, text: text.into(), link: None });
     with_visitor(&state, html(StatusCode::OK, &page.0)?, page.1)
 }
 

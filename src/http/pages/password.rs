@@ -1,4 +1,4 @@
-//! Choosing a password by a link that was mailed, and asking for such a link.
+//! What is done by links that were mailed: choosing another password, which is asked for here, and accepting an invitation.
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -9,6 +9,7 @@ use super::components::{Notice, Tone};
 use super::entry::{visitor, with_visitor};
 use super::forms;
 use super::views::OutsidePage;
+use super::views::members::role_label;
 use crate::http::State;
 use crate::http::access::{Access, Admitted};
 use crate::http::address;
@@ -16,17 +17,20 @@ use crate::http::error::ApiError;
 use crate::http::form::Form;
 use crate::http::params::{Params, PathId};
 use crate::http::route::Table;
-use crate::identity::{Error, links};
+use crate::identity::{Error, invitations, links, organizations};
 use crate::notifications::accounts;
 
 const ASK: &str = "/forgot-password";
 const CHOOSE: &str = "/password/{id}";
+const ACCEPT: &str = "/invitation/{id}";
 
 pub(super) fn routes(table: &mut Table) {
     table.page(Method::GET, ASK, Access::OPEN, ask_form);
     table.page(Method::POST, ASK, Access::OPEN, ask);
     table.page(Method::GET, CHOOSE, Access::OPEN, choose_form);
     table.page(Method::POST, CHOOSE, Access::OPEN, choose);
+    table.page(Method::GET, ACCEPT, Access::OPEN, invitation);
+    table.page(Method::POST, ACCEPT, Access::OPEN, accept);
 }
 
 async fn ask_form(
@@ -137,6 +141,65 @@ async fn choose(
             let mut typed = FormState::default();
             let status = forms::explain(&mut typed, &["password"], error.into(), &request_id)?;
             show_choose(&state, &req, &admitted, &token, (status, typed))
+        }
+    }
+}
+
+async fn invitation(
+    state: web::Data<State>,
+    req: HttpRequest,
+    admitted: Admitted,
+    PathId(token): PathId<String>,
+) -> Result<HttpResponse, ApiError> {
+    show_invitation(&state, &req, &admitted, &token, (StatusCode::OK, FormState::default()))
+}
+
+fn show_invitation(
+    state: &State,
+    req: &HttpRequest,
+    admitted: &Admitted,
+    token: &str,
+    (status, form): (StatusCode, FormState),
+) -> Result<HttpResponse, ApiError> {
+    let (csrf, cookie) = visitor(state, req, admitted);
+    let read = state.db.read_blocking(|tx| -> Result<_, ApiError> {
+        let (found, user) = match invitations::check(tx, token, tx.now()) {
+            Ok(found) => found,
+            Err(Error::Link) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let organization = organizations::get(tx, found.organization)?.name;
+        Ok(Some((found, user.is_some(), organization, chrome::outside(state, admitted, tx, csrf)?)))
+    });
+    let Some((found, is_known, organization, chrome)) = read? else {
+        return Ok(redirect("/sign-in?done=no_invitation"));
+    };
+    let min_chars = (!is_known).then(|| state.door.passwords().policy().min_chars);
+    let lead = format!(
+        "{} is invited to {organization}, as {}.",
+        found.email,
+        role_label(found.role).to_lowercase()
+    );
+    let page = OutsidePage::invitation(chrome, form, (token, lead), min_chars);
+    with_visitor(state, html(status, &page)?, cookie)
+}
+
+async fn accept(
+    state: web::Data<State>,
+    req: HttpRequest,
+    admitted: Admitted,
+    PathId(token): PathId<String>,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let request_id = admitted.request_id.to_string();
+    let password = Some(form.verbatim("password")).filter(|text| !text.is_empty()).map(str::to_owned);
+    match state.door.accept(token.clone(), password, Some(request_id.clone())).await {
+        Ok(_) => Ok(redirect("/sign-in?done=accepted")),
+        Err(Error::Link) => Ok(redirect("/sign-in?done=no_invitation")),
+        Err(error) => {
+            let mut typed = FormState::default();
+            let status = forms::explain(&mut typed, &["password"], error.into(), &request_id)?;
+            show_invitation(&state, &req, &admitted, &token, (status, typed))
         }
     }
 }

@@ -350,22 +350,15 @@ fn webhook_off(endpoint: &Endpoint, about: &About<'_>) -> Mail {
     mail("A webhook was switched off", &[&text], ("See webhooks", page), about)
 }
 
-/// The mail to somebody who was given a place; with a link, by which they choose the password of the account that was made
-/// for them.
+/// The mail by which somebody is invited to an organization.
 #[must_use]
-pub fn invitation(about: &About<'_>, link: Option<&str>) -> Mail {
+pub fn invitation(about: &About<'_>, link: &str) -> Mail {
     let brand = &about.terms.brand;
-    let text = match about.organization {
-        Some(organization) => format!("You were invited to the pages of {} at {brand}.", organization.name),
-        None => format!("You were invited to work on {brand}."),
-    };
-    let subject = format!("Your invitation to {brand}");
-    match link {
-        Some(link) => Mail {
-            action: Some(("Choose a password", link.to_owned())),
-            ..mail(subject, &[&text, "The link works once, for seven days."], ("", ""), about)
-        },
-        None => mail(subject, &[&text, "Sign in as you always do."], ("Sign in", "/sign-in"), about),
+    let text = format!("You are invited to the pages of {} at {brand}.", name(about));
+    let ends = "The link works once, for seven days. If you do not know who invites you, ignore this mail: nothing happens.";
+    Mail {
+        action: Some(("See the invitation", link.to_owned())),
+        ..mail(format!("Your invitation to {brand}"), &[&text, ends], ("", ""), about)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::helpers::{BY, TestApp};
 
 async fn with_password(app: &TestApp, email: &str, password: &str) {
     let password = app.app.state.door.passwords().hash(password.to_owned()).await.unwrap();
-    let new = NewUser { email: email.to_owned(), name: String::new(), password: Some(password) };
+    let new = NewUser { email: email.to_owned(), name: String::new(), password };
     app.db().write(move |tx| users::create_operator(tx, &BY, &new)).await.unwrap();
 }
 

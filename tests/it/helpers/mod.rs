@@ -156,7 +156,7 @@ impl TestApp {
 
 fn person(email: &str) -> NewUser {
     let password = PasswordHash::from_stored("none".into());
-    NewUser { email: email.to_owned(), name: String::new(), password: Some(password) }
+    NewUser { email: email.to_owned(), name: String::new(), password }
 }
 
 /// A request being made.

@@ -196,7 +196,7 @@ fn unescaped(text: &str) -> String {
 /// A person who signs in with [`PASSWORD`]; no organization: an operator.
 pub async fn person(app: &TestApp, email: &str, place: Option<(OrganizationId, Role, &[&str])>) {
     let password = app.app.state.door.passwords().hash(PASSWORD.into()).await.unwrap();
-    let new = NewUser { email: email.into(), name: String::new(), password: Some(password) };
+    let new = NewUser { email: email.into(), name: String::new(), password };
     let place = place
         .map(|(id, role, names)| (id, role, names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()));
     let made = app.db().write(move |tx| -> Result<_, tollbook::identity::Error> {

@@ -64,8 +64,7 @@ impl Customer {
         let made = self.app.db().write(move |tx| {
             let workspace: WorkspaceId = workspaces::by_external_id(tx.conn()?, id, &name)?.unwrap();
             let password = PasswordHash::from_stored("none".into());
-            let new =
-                NewUser { email: "mia@example.com".into(), name: String::new(), password: Some(password) };
+            let new = NewUser { email: "mia@example.com".into(), name: String::new(), password };
             users::create_member(tx, &BY, &new, id, Role::Member, &[workspace])
         });
         self.app.session(made.await.unwrap().id).await

@@ -132,6 +132,10 @@ async fn a_person_is_added_and_can_sign_in() {
     let wrong = browser.fill(&page, &path, &member).await.expect(422);
     wrong.says("Workspaces must be chosen for a member");
     assert_eq!(wrong.value("email"), "luis@example.com");
+    let owner = [("email", "ana@example.com"), ("role", "owner")];
+    let invited = browser.fill(&page, &path, &owner).await.location().to_owned();
+    assert_eq!(invited, format!("/operator/organizations/{id}?done=invited"));
+    let page = browser.get(&path).await.expect(200);
     let short = [("email", "ana@example.com"), ("role", "owner"), ("password", "short")];
     browser.fill(&page, &path, &short).await.expect(422).says("must have at least 12 characters");
     let full = [("email", "ana@example.com"), ("role", "owner"), ("password", PASSWORD)];
@@ -141,7 +145,10 @@ async fn a_person_is_added_and_can_sign_in() {
     let detail = browser.get(&format!("/operator/organizations/{id}")).await.expect(200);
     detail.says("ana@example.com Owner never");
     sign_in(&app, "ana@example.com").await.get("/overview").await.expect(200);
-    // somebody who signs in already needs no password
+    // somebody who signs in already needs no password, and is not given another
+    let again = [("email", "ana@example.com"), ("role", "owner"), ("password", PASSWORD)];
+    let page = browser.get(&path).await;
+    browser.fill(&page, &path, &again).await.expect(422).says("First password must be empty");
     let second = app.organization("Second").await;
     let path = format!("/operator/organizations/{second}/people/new");
     let page = browser.get(&path).await;

@@ -47,9 +47,8 @@ impl FromParams for Done {
             }
             Some("resumed") => Some("The organization may act again."),
             Some("noted") => Some("The note has been added."),
-            Some("person") => {
-                Some("The person has a place here. Who has no password is mailed a link to choose one.")
-            }
+            Some("person") => Some("The person can sign in."),
+            Some("invited") => Some("The invitation is on its way by mail."),
             Some("revoked") => Some("The key has been revoked. It stopped working at once."),
             Some("prices") => {
                 Some("The prices have been changed, from now on. What was charged keeps its price.")
@@ -211,7 +210,6 @@ fn people(tx: &ReadTx<'_>, id: OrganizationId) -> Result<Vec<UserRow>, ApiError>
                 Role::Billing => "Billing".into(),
                 Role::Member => "Member".into(),
             },
-            invited: member.user.invited,
             last_seen: seen.iter().map(|session| session.last_seen_at).max(),
         });
     }

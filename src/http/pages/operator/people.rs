@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, web};
 
 use super::{ADMIN, Answered, around, done_at};
 use crate::base::id::OrganizationId;
-use crate::db::ReadTx;
+use crate::db::{ReadTx, WriteTx};
 use crate::http::State;
 use crate::http::access::Admitted;
 use crate::http::error::ApiError;
@@ -19,8 +19,9 @@ use crate::http::pages::views::FormPage;
 use crate::http::params::PathId;
 use crate::http::route::Table;
 use crate::idempotency::Owner;
-use crate::identity::{NewUser, organizations};
-use crate::notifications::accounts::{self, Place};
+use crate::identity::invitations::NewInvitation;
+use crate::identity::{By, Error, NewUser, PasswordHash, organizations, users};
+use crate::notifications::{Terms, accounts};
 
 const PATH: &str = "/operator/organizations/{id}/people/new";
 
@@ -43,7 +44,7 @@ fn view(
             .optional()
             .autocomplete("new-password")
             .hint(format!(
-                "At least {} characters; tell it to them in a safe way. Without one they are mailed a link to choose one.",
+                "At least {} characters; tell it to them in a safe way. Without one they are invited by mail.",
                 state.door.passwords().policy().min_chars
             )),
     );
@@ -68,13 +69,46 @@ async fn show(state: web::Data<State>, admitted: Admitted, PathId(id): PathId<Or
     html(StatusCode::OK, &read.await?)
 }
 
-async fn read(state: &State, form: &Form, id: OrganizationId) -> Result<(NewUser, Place), ApiError> {
-    let (mut new, place) = members::wanted(form, id)?;
-    new.password = match form.verbatim("password") {
+async fn read(state: &State, form: &Form) -> Result<(NewInvitation, Option<PasswordHash>), ApiError> {
+    let new = members::wanted(form)?;
+    let password = match form.verbatim("password") {
         "" => None,
         text => Some(state.door.passwords().hash(text.to_owned()).await?),
     };
-    Ok((new, place))
+    Ok((new, password))
+}
+
+/// Gives a place to somebody who has an account, makes one with a password, or invites. Answers what was done, in a word.
+fn place(
+    tx: &WriteTx<'_>,
+    by: &By,
+    terms: &Terms,
+    (id, new, password): (OrganizationId, NewInvitation, Option<PasswordHash>),
+) -> Result<&'static str, ApiError> {
+    let known = match users::by_email(tx.conn()?, &new.email) {
+        Ok(user) => Some(user),
+        Err(Error::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match (known, password) {
+        (Some(_), Some(_)) => {
+            let text = "must be empty: there is an account with this address already";
+            Err(ApiError::field("password", "conflict", text))
+        }
+        (Some(user), None) => {
+            users::set_membership(tx, by, user.id, id, new.role, &new.workspaces)?;
+            Ok("person")
+        }
+        (None, Some(password)) => {
+            let NewInvitation { email, name, role, workspaces } = new;
+            users::create_member(tx, by, &NewUser { email, name, password }, id, role, &workspaces)?;
+            Ok("person")
+        }
+        (None, None) => {
+            accounts::invite(tx, by, terms, id, &new)?;
+            Ok("invited")
+        }
+    }
 }
 
 async fn add(
@@ -87,19 +121,19 @@ async fn add(
     let once = Once::new(Owner::OperatorFor(id), req.path(), &form)?;
     let by = admitted.by()?;
     let terms = state.telling.clone();
-    let done = match read(&state, &form, id).await {
+    let done = match read(&state, &form).await {
         Err(error) => Err(error),
-        Ok((new, place)) => {
-            let write = state.db.write(move |tx| {
-                once.act(tx, || {
-                    accounts::add_member(tx, &by, &terms, &new, &place)?;
-                    Ok("person".into())
-                })
-            });
+        Ok((new, password)) => {
+            let write = state
+                .db
+                .write(move |tx| once.act(tx, || Ok(place(tx, &by, &terms, (id, new, password))?.into())));
             write.await
         }
     };
-    let Err(error) = done else { return Ok(redirect(&done_at(id, "person"))) };
+    let error = match done {
+        Ok((word, _)) => return Ok(redirect(&done_at(id, &word))),
+        Err(error) => error,
+    };
     let form = refused(&form, &members::FIELDS, &["password"], error, &admitted)?;
     let shared = state.clone();
     let read = state.db.read(move |tx| view(&shared, &admitted, tx, id, form));

@@ -44,8 +44,6 @@ pub struct UserRow {
     pub email: String,
     /// Owner, billing or member.
     pub role: String,
-    /// Has not chosen a password yet.
-    pub invited: bool,
     /// When they last signed in.
     pub last_seen: Option<Timestamp>,
 }
@@ -218,7 +216,6 @@ impl OrganizationPage {
         let row = |email: &str, role: &str, last_seen: Option<&str>| UserRow {
             email: email.into(),
             role: role.into(),
-            invited: last_seen.is_none(),
             last_seen: last_seen.map(super::samples::at),
         };
         vec![

@@ -94,6 +94,35 @@ impl OutsidePage {
     }
 }
 
+impl OutsidePage {
+    /// `GET /invitation/{token}`; with `min_chars` for somebody who has no account yet, and so chooses a password.
+    #[must_use]
+    pub fn invitation(
+        chrome: Chrome,
+        form: FormState,
+        (token, lead): (&str, String),
+        min_chars: Option<usize>,
+    ) -> Self {
+        let password = |min: usize| {
+            let field = Field::new(&form, "password", "Password", Control::Line("password"));
+            field
+                .autocomplete("new-password")
+                .hint(format!("For your new account; at least {min} characters."))
+        };
+        Self {
+            fields: min_chars.map(password).into_iter().collect(),
+            title: "Your invitation",
+            lead,
+            action: format!("/invitation/{token}"),
+            submit: "Accept",
+            next: None,
+            instead: None,
+            chrome,
+            form,
+        }
+    }
+}
+
 #[cfg(test)]
 impl OutsidePage {
     /// Signing in with a wrong password.
@@ -111,6 +140,14 @@ impl OutsidePage {
         });
         let chrome = samples::chrome(Section::Outside, &[]);
         Self::sign_in(chrome, form, "/usage?from=2026-11-01".into())
+    }
+
+    /// An invitation of somebody who has no account.
+    pub(crate) fn sample_invitation() -> Self {
+        use super::{Section, samples};
+        let lead = "eva@riberadental.example is invited to Ribera Dental Clinics, as billing.".into();
+        let chrome = samples::chrome(Section::Outside, &[]);
+        Self::invitation(chrome, FormState::default(), ("tb_invite_x", lead), Some(12))
     }
 
     /// A password that is too short.

@@ -15,6 +15,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("setup", html(&SetupPage::sample())),
         ("sign-in", html(&OutsidePage::sample())),
         ("password", html(&OutsidePage::sample_choose())),
+        ("invitation", html(&OutsidePage::sample_invitation())),
         ("members", html(&MembersPage::sample())),
         ("overview", html(&OverviewPage::sample())),
         ("overview-new", html(&OverviewPage::sample_new())),
