@@ -215,6 +215,8 @@ impl From<PaymentError> for ApiError {
             PaymentError::Refund(error) => error.into(),
             PaymentError::Invalid(errors) => errors.into(),
             PaymentError::NotFound => Self::new(Code::NotFound).message("There is no such payment."),
+            PaymentError::Undecided => Self::new(Code::Conflict)
+                .message("A payment waits for a decision: having looked is not enough."),
             PaymentError::NoCard => Self::new(Code::NotFound).message("There is no such saved card."),
             PaymentError::CardRequired => Self::new(Code::PaymentMethodRequired),
             PaymentError::IntentConflict => Self::new(Code::IdempotencyConflict).param("Idempotency-Key"),

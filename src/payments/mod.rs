@@ -64,7 +64,7 @@ pub const CHARGE: &str = "payment.charge";
 pub const FEE_PAID: &str = "subscription.paid";
 /// Work: a plan's fee was not paid, or nobody knows whether it was. The same.
 pub const FEE_FAILED: &str = "subscription.failed";
-/// Work: the money of a plan's fee is gone, as its bank has decided. The subject is the payment's number.
+/// Work: all the money of a plan's fee is gone, as its bank has decided. The subject is the payment's number.
 pub const FEE_LOST: &str = "subscription.lost";
 /// How long whoever asked for a checkout has for it alone.
 const BEGIN_AFTER_MS: i64 = MINUTE_MS;
@@ -99,6 +99,9 @@ pub enum Error {
     /// The price or the tax is not what the buyer agreed to.
     #[error("the price or the tax has changed")]
     Changed,
+    /// A payment waits for somebody to say what came of it.
+    #[error("a payment waits for a decision")]
+    Undecided,
     /// There is no such card.
     #[error("no such card")]
     NoCard,

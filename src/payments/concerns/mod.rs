@@ -5,9 +5,8 @@ mod sql;
 
 use rusqlite::Connection;
 
-use super::Error;
-
-use crate::base::id::{ConcernId, OrganizationId};
+use super::{Error, State, sql as payments_sql};
+use crate::base::id::{ConcernId, OrganizationId, PaymentId};
 use crate::base::{Page, Timestamp};
 use crate::db::{DbError, WriteTx};
 use crate::identity::audit::{self, By, Difference};
@@ -88,7 +87,8 @@ pub struct Concern {
     pub times: i64,
 }
 
-/// Writes something down for a person to look at. The same again is counted; what somebody has looked at stays so.
+/// Writes something down for a person to look at. The same again is counted; what somebody has looked at stays so, unless a payment
+/// still waits for their decision.
 ///
 /// # Errors
 /// When the database fails.
@@ -99,7 +99,9 @@ pub(super) fn raise(
     detail: &str,
     organization: Option<OrganizationId>,
 ) -> Result<(), DbError> {
-    sql::raise(tx.conn()?, kind, (&subject.to_string(), detail), organization, tx.now())
+    let (conn, subject) = (tx.conn()?, subject.to_string());
+    let again = waits(conn, kind, &subject)?;
+    sql::raise(conn, kind, (&subject, detail), organization, (tx.now(), again))
 }
 
 /// What nobody has looked at yet, newest first; `before`: the row behind which the page begins.
@@ -110,11 +112,35 @@ pub fn open(conn: &Connection, before: Option<i64>, limit: u32) -> Result<Page<C
     Ok(Page::cut(sql::open(conn, before, limit.saturating_add(1))?, limit, |found| found.id.number()))
 }
 
-/// Somebody has looked. What was looked at before, or is not there, stays as it is. Answers what it was.
+/// Whether a payment waits for somebody to say what came of it, with [`give_up`]: it would wait for ever if they only looked.
 ///
 /// # Errors
 /// When the database fails.
-pub fn close(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<Option<Concern>, DbError> {
+pub fn needs_decision(conn: &Connection, concern: &Concern) -> Result<bool, DbError> {
+    waits(conn, concern.kind, &concern.subject)
+}
+
+fn waits(conn: &Connection, kind: Kind, subject: &str) -> Result<bool, DbError> {
+    let Some(payment) = subject.parse::<PaymentId>().ok().filter(|_| kind.leaves_open()) else {
+        return Ok(false);
+    };
+    let state = payments_sql::get(conn, payment)?.map(|payment| payment.state);
+    Ok(matches!(state, Some(State::Created | State::Pending { .. })))
+}
+
+/// Somebody has looked. What was looked at before, or is not there, stays as it is.
+///
+/// # Errors
+/// [`Error::Undecided`] where that is not enough, and those of the database.
+pub fn close(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<(), Error> {
+    match put_away(tx, by, id)? {
+        Some(found) if needs_decision(tx.conn()?, &found)? => Err(Error::Undecided),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Answers what it was.
+fn put_away(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<Option<Concern>, DbError> {
     let Some(found) = sql::close(tx.conn()?, id, tx.now())? else { return Ok(None) };
     let what = Difference::new().with("kind", found.kind.name()).with("detail", found.detail.as_str());
     audit::record(tx, by, "payment.looked_at", &found.subject, found.organization, &what)?;
@@ -126,7 +152,7 @@ pub fn close(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<Option<Concern>
 /// # Errors
 /// As [`super::give_up`].
 pub fn give_up(tx: &WriteTx<'_>, by: &By, id: ConcernId) -> Result<(), Error> {
-    let Some(found) = close(tx, by, id)?.filter(|found| found.kind.leaves_open()) else { return Ok(()) };
+    let Some(found) = put_away(tx, by, id)?.filter(|found| found.kind.leaves_open()) else { return Ok(()) };
     match found.subject.parse() {
         Ok(payment) => super::give_up(tx, by, payment),
         Err(_) => Err(Error::NotFound),

@@ -24,18 +24,19 @@ fn from_row(row: &Row<'_>) -> Result<Concern, DbError> {
     })
 }
 
+/// `again`: it is open again where it was closed.
 pub(super) fn raise(
     conn: &Connection,
     kind: Kind,
     (subject, detail): (&str, &str),
     organization: Option<OrganizationId>,
-    now: Timestamp,
+    (now, again): (Timestamp, bool),
 ) -> Result<(), DbError> {
     conn.prepare_cached(
         "INSERT INTO payment_concerns (kind, subject, detail, organization_id, at) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (kind, subject, detail) DO UPDATE SET times = times + 1",
+         ON CONFLICT (kind, subject, detail) DO UPDATE SET times = times + 1, closed_at = iif(?, NULL, closed_at)",
     )?
-    .execute(params![kind.name(), subject, detail, organization, now])?;
+    .execute(params![kind.name(), subject, detail, organization, now, again])?;
     Ok(())
 }
 

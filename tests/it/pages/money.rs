@@ -2,6 +2,7 @@
 
 use tollbook::base::id::{OrganizationId, PaymentId};
 use tollbook::base::{Currency, Money};
+use tollbook::db::{DbError, WriteTx};
 use tollbook::identity::Role;
 use tollbook::payments::gateway::{RefundSeen, RefundStatus, Seen, Status, sandbox};
 use tollbook::payments::{self, NewPayment, State};
@@ -83,21 +84,36 @@ async fn what_no_program_can_settle_waits_for_a_look() {
     }
     let closes = page.actions("/operator/payments/concerns/");
     assert_eq!(closes.len(), 3);
-    for action in &closes {
+    // the oldest is about a payment that waits: somebody has to say what came of it
+    let (mismatch, others) = closes.split_last().unwrap();
+    for action in others {
         desk.fill(&page, action, &[]).await.expect(303);
         // a page that was left open
         desk.fill(&page, action, &[]).await.expect(303);
     }
+    desk.fill(&page, mismatch, &[]).await.expect(409).says("waits for a decision");
+    let page = desk.get("/operator/payments").await.expect(200);
+    page.says("It was settled otherwise");
+    page.does_not_say("I have looked");
+    // one that was put away all the same comes back when it is seen again
+    let put_away = |tx: &WriteTx<'_>| -> Result<_, DbError> {
+        Ok(tx.conn()?.execute("UPDATE payment_concerns SET closed_at = 1 WHERE kind = 'mismatch'", [])?)
+    };
+    app.db().write(put_away).await.unwrap();
     desk.get("/operator/payments").await.expect(200).does_not_say("Needs a look");
-    // told once more of what somebody has looked at
     seen(&app, id, 1_000).await;
-    desk.get("/operator/payments").await.expect(200).does_not_say("Needs a look");
-    // but not of something else
+    desk.get("/operator/payments").await.expect(200).says("Another amount was paid");
     seen(&app, id, 1_100).await;
     let page = desk.get("/operator/payments").await.expect(200);
     page.says("11.00 EUR was paid");
     let action = page.actions("/operator/payments/concerns/").remove(0);
     desk.fill(&page, &action, &[("decision", "give_up")]).await.expect(303);
+    // nothing waits for the other any more
+    let page = desk.get("/operator/payments").await.expect(200);
+    page.says("I have looked");
+    desk.fill(&page, mismatch, &[]).await.expect(303);
+    // told once more of what is decided
+    seen(&app, id, 1_000).await;
     let given_back = app.db().read_blocking(|tx| payments::get(tx, id)).unwrap();
     assert!(matches!(given_back.state, State::Failed { reason: payments::Reason::GivenUp, .. }));
     desk.get("/operator/payments").await.expect(200).does_not_say("Needs a look");

@@ -91,7 +91,8 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, lists: &Lists) -> R
     let found = concerns::open(tx, lists.at("concerns"), ROWS)?;
     let mut looks = Vec::new();
     for concern in found.items {
-        looks.push(concern_row(concern.organization.map(&name).transpose()?, concern));
+        let is_open = concerns::needs_decision(tx, &concern)?;
+        looks.push(concern_row(concern.organization.map(&name).transpose()?, is_open, concern));
     }
     let looks = Paged { rows: looks, pager: lists.pager("concerns", found.next) };
     let before = lists.at("disputes").map(DisputeId::new);
@@ -129,8 +130,8 @@ fn read(tx: &ReadTx<'_>, state: &State, admitted: &Admitted, lists: &Lists) -> R
     })
 }
 
-/// What is the matter, and what to do about it.
-fn concern_row(who: Option<String>, concern: Concern) -> ConcernRow {
+/// What is the matter, and what to do about it. `is_open`: a payment waits for that.
+fn concern_row(who: Option<String>, is_open: bool, concern: Concern) -> ConcernRow {
     let (what, advice) = match concern.kind {
         Concerned::Mismatch => (
             "Another amount was paid",
@@ -153,7 +154,8 @@ fn concern_row(who: Option<String>, concern: Concern) -> ConcernRow {
         ),
         Concerned::Charge => (
             "A charge was not answered",
-            "Look it up at the provider. Should it have been charged, it is credited when the provider tells.",
+            "Look it up at the provider. Should it have been charged, it is credited when the provider tells; \
+             should it stay here, give it back there first.",
         ),
         Concerned::Card => ("A card of somebody else", "It was not saved."),
         Concerned::NoUse => (
@@ -162,8 +164,8 @@ fn concern_row(who: Option<String>, concern: Concern) -> ConcernRow {
         ),
     };
     let give_up = match concern.kind {
-        Concerned::Mismatch => Some("It was given back"),
-        Concerned::Charge => Some("Nothing was charged"),
+        Concerned::Mismatch if is_open => Some("It was settled otherwise"),
+        Concerned::Charge if is_open => Some("Nothing was charged"),
         _ => None,
     };
     ConcernRow {
@@ -191,9 +193,12 @@ async fn looked(
 ) -> Answered {
     let by = admitted.by()?;
     let gives_up = form.text("decision") == "give_up";
-    let done = state.db.write(move |tx| {
-        if gives_up { concerns::give_up(tx, &by, id) } else { Ok(concerns::close(tx, &by, id).map(drop)?) }
-    });
+    let done =
+        state.db.write(
+            move |tx| {
+                if gives_up { concerns::give_up(tx, &by, id) } else { concerns::close(tx, &by, id) }
+            },
+        );
     done.await?;
     Ok(redirect(PATH))
 }

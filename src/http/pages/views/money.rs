@@ -53,7 +53,7 @@ pub struct ConcernRow {
     pub what: &'static str,
     /// What happened to money and credit, and what to do.
     pub advice: &'static str,
-    /// What the button says by which the payment comes to nothing, where one waits for that.
+    /// What the button says by which the payment comes to nothing, where one waits for that: having looked is not enough then.
     pub give_up: Option<&'static str>,
     /// The customer's name, where it is known.
     pub who: String,
@@ -129,7 +129,7 @@ impl MoneyPage {
                     action: "/operator/payments/concerns/con_0".into(),
                     what: "Another amount was paid",
                     advice: "Nothing was credited. Give it back at the provider, or credit it by hand.",
-                    give_up: Some("It was given back"),
+                    give_up: Some("It was settled otherwise"),
                     who: "Ribera Dental Clinics".into(),
                     organization: Some("/operator/organizations/org_0".into()),
                     at: at("2026-11-20T10:00:00Z"),
