@@ -1,16 +1,21 @@
 //! Jobs: how they are recorded, what a bad row does to the others, and time that moves in jumps.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
-use tollbook::base::Credits;
 use tollbook::base::id::{GrantId, OrganizationId};
+use tollbook::base::{Credits, Currency, Money};
+use tollbook::catalog::rules::{Interval, PlanTerms};
+use tollbook::catalog::{self, NewPlanVersion};
 use tollbook::db::DbError;
 use tollbook::grants::Class;
 use tollbook::identity::Scope;
 use tollbook::ledger::TransactionType;
 use tollbook::scheduler::Job;
+use tollbook::subscriptions::Wish;
 use tollbook::wallet::{self, NewCredit};
 
-use crate::helpers::{START, TestApp, at};
+use crate::helpers::{BY, START, TestApp, at};
 use crate::pages::browsing::{person, sign_in};
 
 fn whole(credits: i64) -> Credits {
@@ -316,4 +321,73 @@ async fn a_grant_whose_money_does_not_add_up_does_not_stop_what_the_others_earne
     assert_eq!((run.done, run.failed), (20, 0), "{run:?}");
     assert_eq!(column::<i64>(&app, broken).len(), 20);
     assert!(column::<i64>(&app, "SELECT subject FROM job_failures").is_empty());
+}
+
+/// Customers on a plan that costs nothing.
+async fn subscribed(app: &TestApp, how_many: usize) -> Vec<OrganizationId> {
+    let terms = PlanTerms {
+        price: Money { minor: 0, currency: Currency::EUR },
+        interval: Interval::Month,
+        plan_credits: whole(10),
+        allowances: BTreeMap::new(),
+        rate_card: "payg".parse().unwrap(),
+        rollover: false,
+        rollover_cap: None,
+        credit_transfer: false,
+        listed: true,
+    };
+    let code = "gratis".parse().unwrap();
+    let new = NewPlanVersion { plan: code, name: Some("Gratis".into()), starts_at: None, terms };
+    app.db().write(move |tx| catalog::publish_plan(tx, &new)).await.unwrap();
+    let plan = app.db().write(|tx| catalog::snapshot(tx)).await.unwrap().plan_by_code("gratis").unwrap().id;
+    let mut all = Vec::new();
+    for n in 0..how_many {
+        let id = app.organization(&format!("Customer {n}")).await;
+        let wish = Wish { plan, card: None, expected_total: None, success_url: None, cancel_url: None };
+        app.app.state.office.change(BY, id, wish, Currency::EUR).await.unwrap();
+        all.push(id);
+    }
+    all
+}
+
+#[actix_web::test]
+async fn a_plan_that_cannot_be_renewed_does_not_stop_the_others() {
+    let app = TestApp::start().await;
+    app.app.state.scheduler.stop();
+    let key = app.operator_key(&[Scope::Admin]).await;
+    let bad = subscribed(&app, 40).await[7];
+    let set_state = |state: &'static str| {
+        app.db().write(move |tx| -> Result<_, DbError> {
+            let conn = tx.conn()?;
+            conn.pragma_update(None, "ignore_check_constraints", true)?;
+            let update = "UPDATE subscriptions SET state = ? WHERE organization_id = ?";
+            assert_eq!(conn.execute(update, (state, bad))?, 1);
+            Ok(conn.pragma_update(None, "ignore_check_constraints", false)?)
+        })
+    };
+    set_state("spoilt").await.unwrap();
+    app.it_becomes("2026-12-21T09:30:00Z");
+    let scheduler = &app.app.state.scheduler;
+    let run = scheduler.run(Job::SubscriptionsRenew).await.unwrap();
+    assert_eq!((run.done, run.failed), (39, 1), "{run:?}");
+    let renewed = "SELECT count(*) FROM subscriptions WHERE number = 2";
+    assert_eq!(column::<i64>(&app, renewed), [39]);
+    let all = app.get("/api/v1/admin/jobs").bearer(&key).send().await.expect(200).json;
+    assert_eq!(job(&all, "subscriptions.renew")["failing"], 1);
+    let failure = &all["failures"][0];
+    assert_eq!((&failure["name"], &failure["attempts"]), (&json!("subscriptions.renew"), &json!(1)));
+    assert!(failure["error"].as_str().unwrap().contains("state"), "{failure}");
+    // it is left alone until its time, and then tried again
+    let run = scheduler.run(Job::SubscriptionsRenew).await.unwrap();
+    assert_eq!((run.done, run.failed), (0, 0));
+    app.it_becomes("2026-12-21T09:31:00Z");
+    let run = scheduler.run(Job::SubscriptionsRenew).await.unwrap();
+    assert_eq!((run.done, run.failed), (0, 1));
+    assert_eq!(column::<i64>(&app, "SELECT attempts FROM job_failures"), [2]);
+    set_state("active").await.unwrap();
+    app.it_becomes("2026-12-21T09:33:00Z");
+    let run = scheduler.run(Job::SubscriptionsRenew).await.unwrap();
+    assert_eq!((run.done, run.failed), (1, 0), "{run:?}");
+    assert_eq!(column::<i64>(&app, renewed), [40]);
+    assert!(column::<i64>(&app, "SELECT attempts FROM job_failures").is_empty());
 }
