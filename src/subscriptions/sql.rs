@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 
 use super::rules::Cycle;
 use super::{Charge, ChargeState, Kind, Pending, State, Subscription};
@@ -224,18 +224,15 @@ pub(super) fn set_charge(conn: &Connection, payment: PaymentId, state: ChargeSta
     Ok(())
 }
 
-/// What a period was paid with.
+/// What a period was paid with: its fee, then those for going up in it.
 pub(super) fn paid_with(
     conn: &Connection,
     subscription: SubscriptionId,
     number: i64,
-) -> Result<Option<PaymentId>, DbError> {
+) -> Result<Vec<PaymentId>, DbError> {
     let statement = "SELECT payment_id FROM subscription_charges
-         WHERE subscription_id = ? AND number = ? AND kind = 'period' AND state = 'paid'";
-    Ok(conn
-        .prepare_cached(statement)?
-        .query_row(params![subscription, number], |row| row.get(0))
-        .optional()?)
+         WHERE subscription_id = ? AND number = ? AND state = 'paid' ORDER BY kind = 'upgrade', payment_id";
+    db::collect(conn, statement, params![subscription, number], |row| Ok(row.get(0)?))
 }
 
 /// Subscriptions and payments that do not belong together.

@@ -8,7 +8,7 @@ use super::{
     BUSY, Charge, ChargeState, Error, Kind, Pending, Shop, State, Subscription, UNANSWERED, Wish,
     default_card, leave_plan, plan_of, sql, system, tell, version_next,
 };
-use crate::base::id::{OrganizationId, PaymentId, PaymentMethodId, PlanVersionId, SubscriptionId};
+use crate::base::id::{GrantId, OrganizationId, PaymentId, PaymentMethodId, PlanVersionId, SubscriptionId};
 use crate::base::time::DAY_MS;
 use crate::base::{Credits, FieldError, Timestamp, Zone};
 use crate::catalog::{self, rules::PlanTerms};
@@ -292,30 +292,40 @@ fn grant(tx: &WriteTx<'_>, mut sub: Subscription, cycle: Cycle) -> Result<Subscr
     let catalog = catalog::snapshot(tx)?;
     let (plan, version) = plan_of(&catalog, sub.version)?;
     let zone = zone_of(tx, sub.organization)?;
-    let paid_with = sql::paid_with(tx.conn()?, sub.id, sub.number)?;
-    if let Some(payment) = paid_with
-        && cycle.end > tx.now()
-        && disputes::is_open(tx.conn()?, payment)?
-    {
-        // its money may be gone: nothing more is given for it before the bank has decided
-        sub.due_at = Some(tx.now().plus_ms(DAY_MS).min(cycle.end));
+    let fees = sql::paid_with(tx.conn()?, sub.id, sub.number)?;
+    // what carries over is still given when the period is over
+    let can_wait = version.terms.rollover || cycle.end > tx.now();
+    if can_wait && sub.granted < cycle.next_month() && any_disputed(tx, &fees)? {
+        // their money may be gone: nothing more is given for it before the bank has decided
+        let tomorrow = tx.now().plus_ms(DAY_MS);
+        sub.due_at = Some(if cycle.end > tx.now() { tomorrow.min(cycle.end) } else { tomorrow });
         return Ok(sub);
     }
     let begins = |month| zone.months_after(cycle.anchor, month);
     while sub.granted < cycle.next_month() && begins(sub.granted) <= tx.now() {
         let end = begins(sub.granted + 1);
         sub.granted += 1;
-        if end <= tx.now() {
+        if end <= tx.now() && !version.terms.rollover {
             // it would have expired
             continue;
         }
         cap(tx, &sub, &version.terms)?;
         let until = (!version.terms.rollover).then_some(end);
-        give(tx, &sub, (version.terms.plan_credits, until), &plan.name, paid_with)?;
+        give(tx, &sub, (version.terms.plan_credits, until), &plan.name, fees.first().copied())?;
     }
     let next = if sub.granted < cycle.next_month() { begins(sub.granted) } else { cycle.end };
     sub.due_at = Some(next.min(cycle.end));
     Ok(sub)
+}
+
+/// Whether a bank has not decided about any of these.
+fn any_disputed(tx: &WriteTx<'_>, fees: &[PaymentId]) -> Result<bool, Error> {
+    for fee in fees {
+        if disputes::is_open(tx.conn()?, *fee)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn give(
@@ -350,13 +360,13 @@ fn give(
     Ok(())
 }
 
-/// Of the credit that stays, what is above the cap goes before more is given.
+/// Of the plan's credit that stays, what is above the cap goes before more is given. What is set aside is neither counted nor taken.
 fn cap(tx: &WriteTx<'_>, sub: &Subscription, terms: &PlanTerms) -> Result<(), Error> {
     let Some(cap) = terms.rollover_cap else { return Ok(()) };
-    let left = wallet::summary(tx.conn()?, sub.organization, tx.now())?.parts.plan;
-    let Some(above) = left.checked_sub(cap).filter(|above| above.is_positive()) else { return Ok(()) };
-    wallet::lapse(tx, sub.organization, Class::Plan, above, "Plan credit above what carries over")?;
-    Ok(())
+    let mut grants = wallet::summary(tx.conn()?, sub.organization, tx.now())?.grants;
+    grants.retain(|grant| grant.source == SOURCE && grant.terms.order.expires_at.is_none());
+    let grants: Vec<GrantId> = grants.into_iter().map(|grant| grant.id).collect();
+    Ok(wallet::lapse_above(tx, sub.organization, &grants, cap, "Plan credit above what carries over")?)
 }
 
 /// Work: a fee was paid. What it was for happens, once.
@@ -524,7 +534,8 @@ fn fail(tx: &WriteTx<'_>, dunning_days: &[u32], sub: &Subscription, reason: &str
     tell(tx, &sub, Payload::SubscriptionPastDue, (Some(reason), next))
 }
 
-/// Work: the bank has decided that the money of a fee is gone. The plan that it paid for ends.
+/// Work: the bank has decided that all the money of a fee is gone. The plan ends, if the fee was for the period that is on, or for
+/// going up in it.
 ///
 /// # Errors
 /// See [`Error`]; nothing is left behind.

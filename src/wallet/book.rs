@@ -316,25 +316,29 @@ impl Wallet {
         Ok(any)
     }
 
-    /// Lets up to `most` of a class expire before its time, in draw order; what is held stays. Answers how much it was.
-    pub(super) fn lapse(
+    /// As [`super::lapse_above`].
+    pub(super) fn lapse_above(
         &mut self,
         conn: &Connection,
         journal: &mut Journal,
-        (class, most): (Class, Credits),
+        (grants, most): (&[GrantId], Credits),
         description: &str,
         now: Timestamp,
-    ) -> Result<Credits, DbError> {
-        let mut left = most;
+    ) -> Result<(), DbError> {
+        let is_meant = |p: &Pocket| {
+            p.terms.order.expires_at.is_none() && grants.contains(&GrantId::new(p.account.number()))
+        };
+        let meant = self.pockets.iter().filter(|p| is_meant(p));
+        let mut left = pocket::sub(meant.fold(Credits::ZERO, |sum, p| pocket::add(sum, p.free())), most);
         for index in 0..self.pockets.len() {
-            let found = self.pockets.get(index).filter(|p| p.class() == class && p.terms.is_live(now));
+            let found = self.pockets.get(index).filter(|p| is_meant(p));
             let Some((account, part)) = found.map(|p| (p.account, p.free().min(left))) else { continue };
             if part.is_positive() {
                 self.lapse_of(conn, journal, (index, account, part), description, now)?;
                 left = pocket::sub(left, part);
             }
         }
-        Ok(pocket::sub(most, left))
+        Ok(())
     }
 
     /// Moves a part of one grant to what has expired.

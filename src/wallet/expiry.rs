@@ -4,7 +4,7 @@ use super::book::Wallets;
 use crate::base::Credits;
 use crate::base::id::{GrantId, OrganizationId};
 use crate::db::{DbError, WriteTx};
-use crate::grants::{self, Class};
+use crate::grants;
 use crate::ledger::Journal;
 
 /// Moves the rest of up to `limit` expired grants out of their wallets, and closes grants whose grace period is over.
@@ -34,26 +34,26 @@ pub fn expire(tx: &WriteTx<'_>, grant: GrantId) -> Result<(), DbError> {
     }
 }
 
-/// Lets up to `most` of a class of credit expire before its time, in draw order; what is set aside stays. Answers how much it
-/// was.
+/// Of what is free of some grants, lets all above `most` expire, in draw order. What is set aside is neither counted nor taken. Grants
+/// with an expiry are left alone: credit that expires before that could be brought back by late usage, and without one never is.
 ///
 /// # Errors
 /// When the database fails.
-pub fn lapse(
+pub fn lapse_above(
     tx: &WriteTx<'_>,
     organization: OrganizationId,
-    class: Class,
+    grants: &[GrantId],
     most: Credits,
     description: &str,
-) -> Result<Credits, DbError> {
+) -> Result<(), DbError> {
     let conn = tx.conn()?;
     let mut wallets = tx.part::<Wallets>()?;
     let mut journal = tx.part::<Journal>()?;
     wallets.settle(conn, &mut journal, organization, tx.now())?;
-    let Some(wallet) = wallets.get(conn, organization)? else { return Ok(Credits::ZERO) };
-    let lapsed = wallet.lapse(conn, &mut journal, (class, most), description, tx.now())?;
+    let Some(wallet) = wallets.get(conn, organization)? else { return Ok(()) };
+    wallet.lapse_above(conn, &mut journal, (grants, most), description, tx.now())?;
     wallets.mark(organization);
-    Ok(lapsed)
+    Ok(())
 }
 
 fn settle(tx: &WriteTx<'_>, organization: OrganizationId) -> Result<(), DbError> {

@@ -14,7 +14,7 @@ mod transfer;
 use rusqlite::Connection;
 
 pub use book::{FELL, Wallet, Wallets, Watch};
-pub use expiry::{expire, expire_due, lapse};
+pub use expiry::{expire, expire_due, lapse_above};
 pub use frozen::{CAUGHT, Withdrawal, claim, freeze, frozen, spare, thaw, withdraw_frozen};
 pub use pocket::{Draw, Pocket, Work};
 pub use sql::{

@@ -1,5 +1,7 @@
 //! Plans: what is paid, when, and what is given for it, whatever cards, clocks and customers do.
 
+mod disputed;
+
 use std::sync::atomic::Ordering;
 
 use tollbook::base::id::{OrganizationId, PlanId, SubscriptionId};
@@ -20,7 +22,7 @@ use tollbook::scheduler::Worker;
 use tollbook::subscriptions::{self, Error, Office, Pending, State, Subscription, Terms, Wish};
 use tollbook::wallet;
 
-use crate::ledger_kit::{at, event, take};
+use crate::ledger_kit::{at, event, grant, take};
 use crate::payments::{LOST, Shop, WORKS};
 
 const GOOD: &str = "4242 4242 4242 4242";
@@ -548,69 +550,6 @@ async fn the_operator_gives_money_of_a_plan_back_and_the_customer_cannot_ask() {
     assert_eq!(shop.sub().number, 2);
 }
 
-#[tokio::test]
-async fn a_disputed_period_freezes_its_credit() {
-    let shop = Shop::new().await;
-    shop.save(GOOD).await;
-    let payment = shop.choose("growth").await.unwrap().unwrap();
-    let payments::State::Settled(settled) = payment.state.clone() else { panic!("{payment:?}") };
-    let tell = async |status| {
-        let seen = DisputeSeen {
-            reference: "dp_test_1".into(),
-            charge: settled.charge.clone(),
-            amount: eur(11_979),
-            reason: "fraudulent".into(),
-            status,
-        };
-        shop.kit.write(move |tx| disputes::record(tx, sandbox::NAME, &seen)).await.unwrap();
-        shop.kit.assert_sound();
-    };
-    tell(DisputeStatus::Open).await;
-    assert_eq!(shop.kit.summary(shop.customer).held, "500".parse::<Credits>().unwrap());
-    tell(DisputeStatus::Lost).await;
-    assert_eq!((shop.balance().as_str(), shop.money("deferred_revenue")), ("0", 0));
-    assert_eq!(shop.money("cash"), 0);
-    // what is not paid for any more is not there any more
-    shop.turn().await;
-    assert_eq!((shop.sub().state, shop.sub().reason.as_deref()), (State::Canceled, Some("disputed")));
-}
-
-#[tokio::test]
-async fn a_year_that_is_disputed_gives_no_more_months_until_the_bank_has_decided() {
-    for decided in [DisputeStatus::Won, DisputeStatus::Lost] {
-        let shop = Shop::new().await;
-        shop.publish("yearly", terms(99_000, "1000", 100, Interval::Year)).await;
-        shop.save(GOOD).await;
-        let payment = shop.choose("yearly").await.unwrap().unwrap();
-        let payments::State::Settled(settled) = payment.state.clone() else { panic!("{payment:?}") };
-        let tell = async |status| {
-            let seen = DisputeSeen {
-                reference: "dp_test_1".into(),
-                charge: settled.charge.clone(),
-                amount: eur(119_790),
-                reason: "fraudulent".into(),
-                status,
-            };
-            shop.kit.write(move |tx| disputes::record(tx, sandbox::NAME, &seen)).await.unwrap();
-        };
-        tell(DisputeStatus::Open).await;
-        for _ in 0..10 {
-            shop.after(7 * DAY_MS).await;
-        }
-        assert_eq!(shop.count("SELECT count(*) FROM grants WHERE source = 'plan'"), 1);
-        tell(decided).await;
-        shop.after(DAY_MS).await;
-        let grants = shop.count("SELECT count(*) FROM grants WHERE source = 'plan'");
-        if decided == DisputeStatus::Won {
-            assert_eq!((grants, shop.balance().as_str(), shop.sub().state), (2, "1000", State::Active));
-        } else {
-            assert_eq!((grants, shop.balance().as_str(), shop.sub().state), (1, "0", State::Canceled));
-            shop.after(300 * DAY_MS).await;
-            assert_eq!(shop.fees().len(), 1);
-        }
-    }
-}
-
 /// The abuse by name, through the real thing: whoever goes up, uses all of it and goes down has paid for it, and nothing of it can be
 /// asked back.
 #[tokio::test]
@@ -679,6 +618,8 @@ async fn a_fee_that_is_never_answered_is_tried_again_once_somebody_has_looked() 
     let open = shop.kit.db().read_blocking(|tx| payments::concerns::open(tx, None, 10)).unwrap().items;
     assert_eq!((open.len(), open[0].kind), (1, payments::concerns::Kind::Charge));
     let id = open[0].id;
+    let looked = shop.kit.write(move |tx| payments::concerns::close(tx, &by(), id)).await;
+    assert!(looked.is_err(), "somebody has to say what came of it");
     for _ in 0..2 {
         shop.kit.write(move |tx| payments::concerns::give_up(tx, &by(), id)).await.unwrap();
     }

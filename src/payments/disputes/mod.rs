@@ -265,7 +265,8 @@ fn lose(tx: &WriteTx<'_>, dispute: &Dispute) -> Result<(), Error> {
     sql::close(tx.conn()?, dispute.id, State::Lost { at: tx.now(), credit_note }, dispute.frozen)?;
     events::emit(tx, Some(dispute.organization), &Payload::DisputeClosed(told(dispute, "lost")))?;
     let payment = payments_sql::get(tx.conn()?, dispute.payment)?;
-    if payment.is_some_and(|payment| payment.purchase.plan.is_some()) {
+    let is_lost = |payment: &super::Payment| is_all(dispute.amount, payment.quote.amounts.total);
+    if payment.is_some_and(|payment| payment.purchase.plan.is_some() && is_lost(&payment)) {
         outbox::enqueue(tx, super::FEE_LOST, &dispute.payment.number().to_string(), tx.now())?;
     }
     note(tx, "dispute.lost", dispute)
@@ -364,9 +365,13 @@ fn claw(tx: &WriteTx<'_>, dispute: &Dispute, money: Vec<Move>) -> Result<(), Err
     Ok(())
 }
 
+fn is_all(amount: Money, paid: Money) -> bool {
+    amount.currency != paid.currency || amount.minor >= paid.minor
+}
+
 /// The credit that a part of what was paid stands for: rounded up, and all of it for all of the money.
 fn part_of(credit: Credits, amount: Money, paid: Money) -> Credits {
-    if amount.currency != paid.currency || amount.minor >= paid.minor {
+    if is_all(amount, paid) {
         return credit;
     }
     let (micros, paid) = (i128::from(credit.micros()), i128::from(paid.minor.max(1)));

@@ -225,13 +225,13 @@ impl Customer {
         }
     }
 
-    fn draw(&mut self, mut amount: i64, paid: impl Fn(bool) -> bool) -> Vec<Grant> {
+    fn draw(&mut self, mut amount: i64, may: impl Fn(&Grant) -> bool) -> Vec<Grant> {
         let mut order: Vec<usize> = (0..self.grants.len()).collect();
         order.sort_by_key(|at| (self.grants[*at].paid, self.grants[*at].expires.unwrap_or(i64::MAX), *at));
         let mut drawn = Vec::new();
         for at in order {
             let grant = &mut self.grants[at];
-            let part = if paid(grant.paid) { grant.left.min(amount) } else { 0 };
+            let part = if may(grant) { grant.left.min(amount) } else { 0 };
             grant.left -= part;
             amount -= part;
             if part > 0 {
@@ -259,7 +259,7 @@ impl Customer {
         if !may || paid < micros {
             return Err(());
         }
-        let sent = self.draw(micros, |paid| paid);
+        let sent = self.draw(micros, |grant| grant.paid);
         // what somebody decides is no fall that is bought for
         self.reload.armed &= self.balance() >= BELOW * CREDIT;
         self.moved();
@@ -373,13 +373,14 @@ impl Customer {
         while sub.granted < sub.to && self.month(sub, sub.granted) <= now {
             sub.granted += 1;
             let end = self.month(sub, sub.granted);
-            if end <= now {
+            if end <= now && !sub.plan.stays {
                 continue;
             }
             if let Some(cap) = sub.plan.cap {
-                let left: i64 = self.grants.iter().filter(|grant| !grant.paid).map(|grant| grant.left).sum();
+                let stays = |grant: &Grant| !grant.paid && grant.expires.is_none();
+                let left: i64 = self.grants.iter().filter(|grant| stays(grant)).map(|grant| grant.left).sum();
                 if left > cap * CREDIT {
-                    self.draw(left - cap * CREDIT, |paid| !paid);
+                    self.draw(left - cap * CREDIT, stays);
                 }
             }
             self.give(sub.plan.credit * CREDIT, (!sub.plan.stays).then_some(end));
