@@ -339,7 +339,7 @@ async fn subscribed(app: &TestApp, how_many: usize) -> Vec<OrganizationId> {
     let code = "gratis".parse().unwrap();
     let new = NewPlanVersion { plan: code, name: Some("Gratis".into()), starts_at: None, terms };
     app.db().write(move |tx| catalog::publish_plan(tx, &new)).await.unwrap();
-    let plan = app.db().write(|tx| catalog::snapshot(tx)).await.unwrap().plan_by_code("gratis").unwrap().id;
+    let plan = app.db().write(catalog::snapshot).await.unwrap().plan_by_code("gratis").unwrap().id;
     let mut all = Vec::new();
     for n in 0..how_many {
         let id = app.organization(&format!("Customer {n}")).await;
