@@ -47,7 +47,7 @@ CREATE TABLE plan_versions (
 CREATE TABLE catalog_drafts (
     kind       TEXT    NOT NULL CHECK (kind IN ('rate_card', 'plan')),
     code       TEXT    NOT NULL,                -- of one that there is, or of a new one
-    name       TEXT    NOT NULL,
+    name       TEXT,                            -- a new one; none: what is published keeps the name that it has
     terms      TEXT    NOT NULL,                -- JSON, as in the versions
     actor      TEXT    NOT NULL,                -- who wrote it last
     changed_at INTEGER NOT NULL,

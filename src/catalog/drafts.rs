@@ -1,8 +1,12 @@
 //! Versions that are being written. A draft is kept until it is published or discarded, and prices nothing meanwhile; there is
 //! one for each card and plan at most. What stands in it has been checked, but for what only its start decides.
+//!
+//! Whoever changes or publishes one says by its revision what they have seen: of two people at it, neither undoes unseen what
+//! the other did.
 
 use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 use super::rules::{Code, PlanTerms, Problems, Rate, check_name, check_rates};
 use super::sql::{self, DraftRow};
@@ -25,8 +29,8 @@ pub trait Terms: Serialize + DeserializeOwned {
     /// With all fields that do not fit.
     fn check(&self, known: &Snapshot, now: Timestamp) -> Result<(), Problems>;
 
-    /// Whether a code belongs to something that was published.
-    fn is_published(known: &Snapshot, code: &Code) -> bool;
+    /// The name of what was published under a code.
+    fn name<'s>(known: &'s Snapshot, code: &Code) -> Option<&'s str>;
 }
 
 impl Terms for Vec<Rate> {
@@ -36,8 +40,8 @@ impl Terms for Vec<Rate> {
         check_rates(self, |meter| known.meter_id(meter.as_str()).is_some())
     }
 
-    fn is_published(known: &Snapshot, code: &Code) -> bool {
-        known.rate_card_by_code(code.as_str()).is_some()
+    fn name<'s>(known: &'s Snapshot, code: &Code) -> Option<&'s str> {
+        Some(&known.rate_card_by_code(code.as_str())?.name)
     }
 }
 
@@ -48,8 +52,8 @@ impl Terms for PlanTerms {
         check_plan(known, self, now)
     }
 
-    fn is_published(known: &Snapshot, code: &Code) -> bool {
-        known.plan_by_code(code.as_str()).is_some()
+    fn name<'s>(known: &'s Snapshot, code: &Code) -> Option<&'s str> {
+        Some(&known.plan_by_code(code.as_str())?.name)
     }
 }
 
@@ -60,6 +64,8 @@ pub struct Draft<T> {
     pub code: Code,
     /// Its name on pages.
     pub name: String,
+    /// Whether that is a new name, which it takes when the draft is published.
+    pub renames: bool,
     /// What the version would say.
     pub terms: T,
     /// Who wrote it last.
@@ -68,10 +74,48 @@ pub struct Draft<T> {
     pub changed_at: Timestamp,
 }
 
+impl<T: Terms> Draft<T> {
+    /// Another one whenever its name or its terms are others.
+    ///
+    /// # Errors
+    /// When the terms cannot be written.
+    pub fn revision(&self) -> Result<String, DbError> {
+        revision(&(&self.name, &self.terms))
+    }
+
+    fn is_as_seen(&self, seen: &str) -> Result<(), CatalogError> {
+        if self.revision()? == seen { Ok(()) } else { Err(CatalogError::DraftChanged(self.code.clone())) }
+    }
+
+    fn new_name(&self) -> Option<&str> {
+        self.renames.then_some(&self.name)
+    }
+}
+
+impl Draft<Vec<Rate>> {
+    /// How it prices a meter.
+    #[must_use]
+    pub fn rate(&self, meter: &Code) -> Option<&Rate> {
+        self.terms.iter().find(|rate| rate.meter == *meter)
+    }
+
+    /// Another one whenever it prices that meter otherwise.
+    ///
+    /// # Errors
+    /// When the rate cannot be written.
+    pub fn rate_revision(&self, meter: &Code) -> Result<String, DbError> {
+        revision(&self.rate(meter))
+    }
+}
+
+fn revision(what: &impl Serialize) -> Result<String, DbError> {
+    Ok(hex::encode(Sha256::digest(to_json("catalog_drafts", what)?)))
+}
+
 fn from_row<T: Terms>(row: DraftRow) -> Result<Draft<T>, DbError> {
-    let DraftRow { code, name, terms, actor, changed_at } = row;
+    let DraftRow { code, name, renames, terms, actor, changed_at } = row;
     let terms = serde_json::from_str(&terms).map_err(|e| DbError::bad_row("catalog_drafts", 0, e))?;
-    Ok(Draft { code, name, terms, actor, changed_at })
+    Ok(Draft { code, name, renames, terms, actor, changed_at })
 }
 
 /// All drafts of a kind, by code.
@@ -95,15 +139,9 @@ pub fn get<T: Terms>(conn: &Connection, code: &Code) -> Result<Draft<T>, Catalog
 ///
 /// # Errors
 /// When the terms do not fit.
-pub fn begin<T: Terms>(
-    tx: &WriteTx<'_>,
-    by: &By,
-    code: &Code,
-    name: &str,
-    terms: &T,
-) -> Result<(), CatalogError> {
+pub fn begin<T: Terms>(tx: &WriteTx<'_>, by: &By, code: &Code, terms: &T) -> Result<(), CatalogError> {
     match get::<T>(tx.conn()?, code) {
-        Err(CatalogError::NoDraft(_)) => keep(tx, by, code, name, terms),
+        Err(CatalogError::NoDraft(_)) => keep(tx, by, code, None, terms),
         known => known.map(drop),
     }
 }
@@ -120,34 +158,37 @@ pub fn begin_new<T: Terms>(
     terms: &T,
 ) -> Result<(), CatalogError> {
     let conn = tx.conn()?;
-    let is_taken =
-        T::is_published(&Snapshot::load(conn)?, code) || !sql::drafts(conn, T::KIND, Some(code))?.is_empty();
+    let is_taken = T::name(&Snapshot::load(conn)?, code).is_some()
+        || !sql::drafts(conn, T::KIND, Some(code))?.is_empty();
     if is_taken {
         let mut problems = Problems::default();
         problems.add("code", "is taken already");
         problems.check()?;
     }
-    keep(tx, by, code, name, terms)
+    keep(tx, by, code, Some(name), terms)
 }
 
-/// Writes a draft down, over the one that there is.
-///
-/// # Errors
-/// With all fields that do not fit.
-pub fn keep<T: Terms>(
+/// Writes a draft down, over the one that there is; without a name what is published keeps its own.
+fn keep<T: Terms>(
     tx: &WriteTx<'_>,
     by: &By,
     code: &Code,
-    name: &str,
+    name: Option<&str>,
     terms: &T,
 ) -> Result<(), CatalogError> {
     let conn = tx.conn()?;
+    let known = Snapshot::load(conn)?;
     let mut problems = Problems::default();
-    check_name(name, "name", &mut problems);
-    all_of([problems.check(), terms.check(&Snapshot::load(conn)?, tx.now())])?;
+    if let Some(name) = name {
+        check_name(name, "name", &mut problems);
+    }
+    all_of([problems.check(), terms.check(&known, tx.now())])?;
+    // a name that is no other one undoes none that is given meanwhile
+    let name = name.filter(|name| T::name(&known, code) != Some(name));
     let draft = DraftRow {
         code: code.clone(),
-        name: name.to_owned(),
+        name: name.unwrap_or_default().to_owned(),
+        renames: name.is_some(),
         terms: to_json("catalog_drafts", terms)?,
         actor: by.actor.to_string(),
         changed_at: tx.now(),
@@ -155,25 +196,43 @@ pub fn keep<T: Terms>(
     Ok(sql::put_draft(conn, T::KIND, &draft)?)
 }
 
-/// Sets how the draft of a card prices a meter; with `None` it does not price it.
+/// Sets the name and the terms of a plan's draft. `seen`: its revision.
 ///
 /// # Errors
-/// With all fields that do not fit; when there is no draft.
+/// With all fields that do not fit; when there is no draft, or one that was not seen.
+pub fn set_terms(
+    tx: &WriteTx<'_>,
+    by: &By,
+    code: &Code,
+    seen: &str,
+    (name, terms): (&str, &PlanTerms),
+) -> Result<(), CatalogError> {
+    get::<PlanTerms>(tx.conn()?, code)?.is_as_seen(seen)?;
+    keep(tx, by, code, Some(name), terms)
+}
+
+/// Sets how the draft of a card prices a meter; with `None` it does not price it. `seen`: the revision of that rate.
+///
+/// # Errors
+/// With all fields that do not fit; when there is no draft, or one that was not seen.
 pub fn set_rate(
     tx: &WriteTx<'_>,
     by: &By,
-    card: &Code,
-    meter: &Code,
+    (card, meter): (&Code, &Code),
+    seen: &str,
     rate: Option<Rate>,
 ) -> Result<(), CatalogError> {
     let mut draft = get::<Vec<Rate>>(tx.conn()?, card)?;
+    if draft.rate_revision(meter)? != seen {
+        return Err(CatalogError::DraftChanged(card.clone()));
+    }
     let place = draft.terms.iter().position(|known| known.meter == *meter);
     match (place.and_then(|place| draft.terms.get_mut(place)), rate) {
         (Some(known), Some(rate)) => *known = rate,
         (None, Some(rate)) => draft.terms.push(rate),
         (_, None) => draft.terms.retain(|known| known.meter != *meter),
     }
-    keep(tx, by, card, &draft.name, &draft.terms)
+    keep(tx, by, card, draft.new_name(), &draft.terms)
 }
 
 /// Throws a draft away.
@@ -188,43 +247,47 @@ pub fn discard<T: Terms>(tx: &WriteTx<'_>, by: &By, code: &Code) -> Result<(), C
     Ok(audit::record(tx, by, &action, code, None, &Difference::new())?)
 }
 
-/// Publishes the draft of a rate card, from `starts_at` or from now on.
+/// Publishes the draft of a rate card, from `starts_at` or from now on. `seen`: its revision.
 ///
 /// # Errors
-/// With all fields that do not fit; when there is no draft.
+/// With all fields that do not fit; when there is no draft, or one that was not seen.
 pub fn publish_rates(
     tx: &WriteTx<'_>,
     by: &By,
     code: &Code,
+    seen: &str,
     starts_at: Option<Timestamp>,
 ) -> Result<(), CatalogError> {
-    let Draft { code, name, terms: rates, .. } = get::<Vec<Rate>>(tx.conn()?, code)?;
+    let draft = get::<Vec<Rate>>(tx.conn()?, code)?;
+    draft.is_as_seen(seen)?;
     let new = NewRateVersion {
-        card: code,
-        name: Some(name),
+        name: draft.new_name().map(str::to_owned),
+        card: draft.code,
         starts_at: Some(starts_at.unwrap_or(tx.now())),
-        rates,
+        rates: draft.terms,
     };
     let id = publish_rate_card(tx, &new)?;
     published::<Vec<Rate>>(tx, by, &new.card, &id.to_string())
 }
 
-/// Publishes the draft of a plan, from `starts_at` or from now on.
+/// Publishes the draft of a plan, from `starts_at` or from now on. `seen`: its revision. A new name counts at once.
 ///
 /// # Errors
-/// With all fields that do not fit; when there is no draft.
+/// With all fields that do not fit; when there is no draft, or one that was not seen.
 pub fn publish_terms(
     tx: &WriteTx<'_>,
     by: &By,
     code: &Code,
+    seen: &str,
     starts_at: Option<Timestamp>,
 ) -> Result<(), CatalogError> {
-    let Draft { code, name, terms, .. } = get::<PlanTerms>(tx.conn()?, code)?;
+    let draft = get::<PlanTerms>(tx.conn()?, code)?;
+    draft.is_as_seen(seen)?;
     let new = NewPlanVersion {
-        plan: code,
-        name: Some(name),
+        name: draft.new_name().map(str::to_owned),
+        plan: draft.code,
         starts_at: Some(starts_at.unwrap_or(tx.now())),
-        terms,
+        terms: draft.terms,
     };
     let id = publish_plan(tx, &new)?;
     published::<PlanTerms>(tx, by, &new.plan, &id.to_string())

@@ -161,6 +161,9 @@ pub enum CatalogError {
     /// Nothing is being written under this code.
     #[error("there is no draft of {0}")]
     NoDraft(Code),
+    /// What is being written under this code is not what was looked at.
+    #[error("the draft of {0} was changed meanwhile")]
+    DraftChanged(Code),
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),

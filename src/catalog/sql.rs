@@ -225,6 +225,8 @@ pub(super) fn insert_plan_version(
 pub(super) struct DraftRow {
     pub code: Code,
     pub name: String,
+    /// Whether the name is the draft's own.
+    pub renames: bool,
     /// JSON.
     pub terms: String,
     pub actor: String,
@@ -233,16 +235,20 @@ pub(super) struct DraftRow {
 
 /// The drafts of a kind in the order of their codes; only the one with `code`, if that is given.
 pub(super) fn drafts(conn: &Connection, kind: &str, code: Option<&Code>) -> Result<Vec<DraftRow>, DbError> {
-    let statement = "SELECT code, name, terms, actor, changed_at FROM catalog_drafts
+    let statement = "SELECT code, coalesce(name, CASE kind
+                         WHEN 'plan' THEN (SELECT name FROM plans p WHERE p.code = d.code)
+                         ELSE (SELECT name FROM rate_cards c WHERE c.code = d.code) END, code),
+                         name IS NOT NULL, terms, actor, changed_at FROM catalog_drafts d
                      WHERE kind = ?1 AND (?2 IS NULL OR code = ?2) ORDER BY code";
     db::collect(conn, statement, params![kind, code.map(Code::as_str)], |row| {
         let code: String = row.get(0)?;
         Ok(DraftRow {
             code: code.parse().map_err(|e| DbError::bad_row("catalog_drafts", 0, format!("{code:?} {e}")))?,
             name: row.get(1)?,
-            terms: row.get(2)?,
-            actor: row.get(3)?,
-            changed_at: row.get(4)?,
+            renames: row.get(2)?,
+            terms: row.get(3)?,
+            actor: row.get(4)?,
+            changed_at: row.get(5)?,
         })
     })
 }
@@ -256,7 +262,7 @@ pub(super) fn put_draft(conn: &Connection, kind: &str, draft: &DraftRow) -> Resu
     .execute(params![
         kind,
         draft.code.as_str(),
-        draft.name,
+        draft.renames.then_some(&draft.name),
         draft.terms,
         draft.actor,
         draft.changed_at

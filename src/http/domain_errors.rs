@@ -110,6 +110,8 @@ impl From<CatalogError> for ApiError {
             CatalogError::NoDraft(code) => {
                 Self::new(Code::NotFound).message(format!("There is no draft of {code}."))
             }
+            CatalogError::DraftChanged(_) => Self::new(Code::Conflict)
+                .message("The draft was changed since this page was opened. It is shown as it is now."),
             CatalogError::Db(error) => error.into(),
         }
     }

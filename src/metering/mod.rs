@@ -142,18 +142,46 @@ pub struct Priced {
     pub name: String,
     /// The plan, if it is on one.
     pub plan_version: Option<PlanVersionId>,
-    /// The card: the plan's, else its own, else the default one.
-    pub card: Option<RateCardId>,
 }
 
-/// All organizations by name, each with what prices its usage at a time.
+/// How many organizations each card prices at a time: the card of their plan, else their own, else the default one.
 ///
 /// # Errors
 /// When the database fails.
-pub fn everyone(conn: &Connection, catalog: &Snapshot, at: Timestamp) -> Result<Vec<Priced>, DbError> {
-    let priced = |(organization, name, plan_version, own): sql::EveryoneRow| {
-        let plan = plan_version.and_then(|id| catalog.plan_version(id)).map(|(_, version)| &version.terms);
-        Priced { organization, name, plan_version, card: pricing::card(catalog, plan, own) }
-    };
-    Ok(sql::everyone(conn, at)?.into_iter().map(priced).collect())
+pub fn priced_by_card(
+    conn: &Connection,
+    catalog: &Snapshot,
+    at: Timestamp,
+) -> Result<BTreeMap<RateCardId, usize>, DbError> {
+    let mut counts = BTreeMap::new();
+    for (bases, count) in sql::count_by_terms(conn, at)? {
+        if let Some(card) = card_of(catalog, bases) {
+            *counts.entry(card).or_default() += usize::try_from(count).unwrap_or(0);
+        }
+    }
+    Ok(counts)
+}
+
+/// The first organizations by name of those that a card prices at a time.
+///
+/// # Errors
+/// When the database fails.
+pub fn priced_by(
+    conn: &Connection,
+    catalog: &Snapshot,
+    card: RateCardId,
+    at: Timestamp,
+    limit: usize,
+) -> Result<Vec<Priced>, DbError> {
+    let all = sql::count_by_terms(conn, at)?.into_iter().map(|(bases, _)| bases);
+    let these: Vec<sql::Bases> = all.filter(|bases| card_of(catalog, *bases) == Some(card)).collect();
+    let found = sql::on_terms(conn, at, &these, limit)?.into_iter();
+    Ok(found
+        .map(|(organization, name, (plan_version, _))| Priced { organization, name, plan_version })
+        .collect())
+}
+
+fn card_of(catalog: &Snapshot, (plan, own): sql::Bases) -> Option<RateCardId> {
+    let plan = plan.and_then(|id| catalog.plan_version(id)).map(|(_, version)| &version.terms);
+    pricing::card(catalog, plan, own)
 }

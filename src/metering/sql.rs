@@ -328,17 +328,41 @@ pub(super) fn busiest(conn: &Connection, from: Day, to: Day) -> Result<Vec<(Orga
     db::collect(conn, statement, params![from, to], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// All organizations by name, each with the plan and the card of its terms at a time.
-pub(super) fn everyone(conn: &Connection, at: Timestamp) -> Result<Vec<EveryoneRow>, DbError> {
-    let statement = "SELECT o.id, o.name, t.plan_version_id, t.rate_card_id FROM organizations o
-         LEFT JOIN price_terms t ON t.organization_id = o.id AND t.starts_at =
-             (SELECT max(starts_at) FROM price_terms WHERE organization_id = o.id AND starts_at <= ?)
-         ORDER BY o.name, o.id";
-    db::collect(conn, statement, [at], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+/// Organizations, each with its terms at `?1`.
+const WITH_TERMS: &str =
+    "FROM organizations o LEFT JOIN price_terms t ON t.organization_id = o.id AND t.starts_at =
+    (SELECT max(starts_at) FROM price_terms WHERE organization_id = o.id AND starts_at <= ?1)";
+
+/// The plan and the card of somebody's terms.
+pub(super) type Bases = (Option<PlanVersionId>, Option<RateCardId>);
+
+/// How many organizations have the same terms at a time.
+pub(super) fn count_by_terms(conn: &Connection, at: Timestamp) -> Result<Vec<(Bases, i64)>, DbError> {
+    let statement = format!("SELECT t.plan_version_id, t.rate_card_id, count(*) {WITH_TERMS} GROUP BY 1, 2");
+    db::collect(conn, &statement, [at], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))
 }
 
-/// An organization, its name, the plan and the card of its terms.
-pub(super) type EveryoneRow = (OrganizationId, String, Option<PlanVersionId>, Option<RateCardId>);
+/// The first organizations by name of those that have any of some terms at a time.
+pub(super) fn on_terms(
+    conn: &Connection,
+    at: Timestamp,
+    any: &[Bases],
+    limit: usize,
+) -> Result<Vec<(OrganizationId, String, Bases)>, DbError> {
+    let pairs = any.iter().map(|(plan, card)| (plan.map(|id| id.number()), card.map(|id| id.number())));
+    let pairs = serde_json::to_string(&pairs.collect::<Vec<_>>());
+    let pairs = pairs.map_err(|e| DbError::bad_row("price_terms", 0, e))?;
+    let statement = format!(
+        "SELECT o.id, o.name, t.plan_version_id, t.rate_card_id {WITH_TERMS}
+         WHERE EXISTS (SELECT 1 FROM json_each(?2) one
+             WHERE one.value ->> 0 IS t.plan_version_id AND one.value ->> 1 IS t.rate_card_id)
+         ORDER BY o.name, o.id LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    db::collect(conn, &statement, params![at, pairs, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?, (row.get(2)?, row.get(3)?)))
+    })
+}
 
 /// What is known of an organization's day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -265,6 +265,27 @@ pub fn on_version(conn: &Connection, id: PlanVersionId, limit: u32) -> Result<Ve
     sql::on_version(conn, id, 0, limit)
 }
 
+/// By version: how many have it without a subscription, because the operator gave it to them.
+///
+/// # Errors
+/// When the database fails.
+pub fn given(conn: &Connection, at: Timestamp) -> Result<BTreeMap<PlanVersionId, i64>, DbError> {
+    sql::given(conn, at)
+}
+
+/// The first by name of those that the operator gave a plan to, each with its version.
+///
+/// # Errors
+/// When the database fails.
+pub fn given_to(
+    conn: &Connection,
+    at: Timestamp,
+    plan: PlanId,
+    limit: usize,
+) -> Result<Vec<(OrganizationId, PlanVersionId)>, DbError> {
+    sql::given_to(conn, at, plan, limit)
+}
+
 /// Those for which something is due and since when, the longest due first, after one.
 ///
 /// # Errors
@@ -447,7 +468,7 @@ pub fn migrate(
         }
     }
     let what = Difference::new().with("from", from.to_string()).with("subscriptions", count.to_string());
-    audit::record(tx, by, "plan.migrated", plan.id, None, &what)?;
+    audit::record(tx, by, "plan.migrated", &plan.code, None, &what)?;
     Ok(count)
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, named_params, params};
 
 use super::rules::Cycle;
 use super::{Charge, ChargeState, Kind, Pending, State, Subscription};
-use crate::base::id::{MeterId, OrganizationId, PaymentId, PlanVersionId, SubscriptionId};
+use crate::base::id::{MeterId, OrganizationId, PaymentId, PlanId, PlanVersionId, SubscriptionId};
 use crate::base::{Quantity, Timestamp};
 use crate::db::{self, DbError};
 
@@ -163,6 +163,35 @@ pub(super) fn standings(conn: &Connection) -> Result<BTreeMap<PlanVersionId, (i6
                      WHERE state <> 'canceled' GROUP BY plan_version_id";
     let rows = db::collect(conn, statement, [], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
     Ok(rows.into_iter().collect())
+}
+
+/// Who has a plan at `?1` without paying for it.
+const GIVEN: &str = "FROM price_terms t WHERE t.starts_at =
+        (SELECT max(starts_at) FROM price_terms WHERE organization_id = t.organization_id AND starts_at <= ?1)
+    AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.organization_id = t.organization_id AND s.state <> 'canceled')";
+
+/// By version: how many have it without paying for it.
+pub(super) fn given(conn: &Connection, at: Timestamp) -> Result<BTreeMap<PlanVersionId, i64>, DbError> {
+    let statement = format!(
+        "SELECT t.plan_version_id, count(*) {GIVEN} AND t.plan_version_id IS NOT NULL GROUP BY t.plan_version_id"
+    );
+    Ok(db::collect(conn, &statement, [at], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+}
+
+/// The first by name of those that have a plan without paying for it, each with its version.
+pub(super) fn given_to(
+    conn: &Connection,
+    at: Timestamp,
+    plan: PlanId,
+    limit: usize,
+) -> Result<Vec<(OrganizationId, PlanVersionId)>, DbError> {
+    let statement = format!(
+        "SELECT t.organization_id, t.plan_version_id {GIVEN}
+             AND t.plan_version_id IN (SELECT id FROM plan_versions WHERE plan_id = ?2)
+         ORDER BY (SELECT name FROM organizations o WHERE o.id = t.organization_id), t.organization_id LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    db::collect(conn, &statement, params![at, plan, limit], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn first_cycle(json: &str) -> Result<BTreeMap<MeterId, Quantity>, serde_json::Error> {

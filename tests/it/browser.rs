@@ -470,12 +470,12 @@ async fn begin_drafts(app: &TestApp, id: OrganizationId) {
     let mut rates: Vec<Rate> = payg.versions[0].rates.values().cloned().collect();
     rates[0].price =
         serde_json::from_str(r#"{"graduated":[{"up_to":60000,"price":6.5},{"price":6}]}"#).unwrap();
-    let card = (payg.code.clone(), payg.name.clone());
+    let card = payg.code.clone();
     let growth = catalog.plan_by_code("growth").unwrap();
-    let plan = (growth.code.clone(), growth.name.clone(), growth.versions[0].terms.clone());
+    let plan = (growth.code.clone(), growth.versions[0].terms.clone());
     let begun = app.db().write(move |tx| {
-        drafts::begin(tx, &BY, &card.0, &card.1, &rates)?;
-        drafts::begin(tx, &BY, &plan.0, &plan.1, &plan.2)
+        drafts::begin(tx, &BY, &card, &rates)?;
+        drafts::begin(tx, &BY, &plan.0, &plan.1)
     });
     begun.await.unwrap();
 }

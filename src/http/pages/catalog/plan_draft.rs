@@ -107,10 +107,8 @@ async fn begin(state: web::Data<State>, admitted: Admitted, PathId(code): PathId
     let (by, to) = (admitted.by()?, page_of_draft(&code));
     let write = state.db.write(move |tx| -> Result<_, ApiError> {
         let catalog = catalog::snapshot(tx)?;
-        let plan = catalog.plan_by_code(code.as_str());
-        let found = plan.and_then(|plan| Some((plan.name.clone(), newest(&catalog, code.as_str())?)));
-        let (name, terms) = found.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-        Ok(drafts::begin(tx, &by, &code, &name, &terms)?)
+        let terms = newest(&catalog, code.as_str()).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+        Ok(drafts::begin(tx, &by, &code, &terms)?)
     });
     write.await?;
     Ok(redirect(&to))
@@ -144,7 +142,7 @@ fn view(
     let chrome = around(state, admitted, tx, way, Some(asked))?;
     let before = plan.and_then(|plan| Some((&plan.name, plan.versions.last()?))).map(|(name, version)| {
         let all = |name: &str, terms: &PlanTerms| {
-            let mut all = vec![("Name".to_owned(), name.to_owned())];
+            let mut all = vec![("Name, at once when published".to_owned(), name.to_owned())];
             all.extend(words::plan(terms, &catalog));
             all
         };
@@ -157,7 +155,7 @@ fn view(
     parts.extend(cost_parts(state, tx, &catalog, (&draft, asked), &chrome.show)?);
     parts.push(drafting::publish(
         admitted,
-        &form,
+        (&form, draft.revision()?),
         format!("{}/publish", page_of_draft(code)),
         &chrome.show,
         "A published version never changes; another can replace it. Whoever subscribes from its start on gets it. Subscribers \
@@ -227,14 +225,14 @@ async fn publish(
     let write = state.db.write(move |tx| {
         once.act(tx, || {
             let starts_at = drafting::start(&sent, &zone, tx.now())?;
-            let done = drafts::publish_terms(tx, &by, &plan, starts_at);
+            let done = drafts::publish_terms(tx, &by, &plan, sent.text(drafting::SEEN), starts_at);
             done.map_err(|error| drafting::about_fields(error, |path| path.replace("starts_at", "date")))?;
             Ok(String::new())
         })
     });
     let Err(error) = write.await else { return Ok(redirect(&format!("{}?done=published", page_of(&code)))) };
     let status = error.code().status();
-    let form = refused(&form, &["date"], &[], error, &admitted)?;
+    let form = drafting::refused(&form, &["date"], error, &admitted)?;
     let asked = Asked { done: None, of: None };
     let shared = state.clone();
     let page = state.db.read(move |tx| view(&shared, &admitted, tx, &code, &asked, form));

@@ -20,7 +20,7 @@ use crate::http::pages::choices;
 use crate::http::pages::chrome::{html, redirect};
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
 use crate::http::pages::format::plural;
-use crate::http::pages::forms::{fresh_key, refused};
+use crate::http::pages::forms::fresh_key;
 use crate::http::pages::views::{Crumb, FormPage};
 use crate::http::params::PathId;
 use crate::http::route::Table;
@@ -81,7 +81,9 @@ fn fields(form: &FormState, catalog: &Snapshot, currency: Currency) -> Vec<Field
     let intervals = vec![Choice::new("month", "Month"), Choice::new("year", "Year")];
     let cards = catalog.rate_cards().iter().map(|card| Choice::new(card.code.as_str(), &card.name)).collect();
     let mut fields = vec![
-        Field::line(form, "name", "Name").autocomplete("off").hint("What customers read."),
+        Field::line(form, "name", "Name").autocomplete("off").hint(
+            "What customers read. A new name counts at once when the draft is published; prices begin on their day.",
+        ),
         figure("price", "Fee").hint("In units of the currency, before tax."),
         Field::new(form, "currency", "Currency", Control::Select(choices::currencies(currency))),
         Field::new(form, "interval", "Paid by the", Control::Radio(intervals)),
@@ -118,7 +120,13 @@ fn view(
 ) -> Result<FormPage, ApiError> {
     let draft = drafts::get::<PlanTerms>(tx, code)?;
     let catalog = state.catalog.get(tx)?;
-    let form = form.unwrap_or_else(|| stored(&draft.name, &draft.terms));
+    let known = stored(&draft.name, &draft.terms);
+    let mut fields = fields(form.as_ref().unwrap_or(&known), &catalog, draft.terms.price.currency);
+    if let Some(typed) = &form {
+        drafting::tell_apart(&mut fields, typed, &known);
+    }
+    let form = form.unwrap_or(known);
+    fields.push(drafting::seen(&form, draft.revision()?));
     let way = vec![
         Crumb::link("Plans", PLANS),
         Crumb::link(format!("Draft of {}", draft.name), page_of_draft(code)),
@@ -129,7 +137,7 @@ fn view(
         title: format!("Terms of {}", draft.name),
         lead: "They are kept in the draft, and count for nobody until that is published.".into(),
         action: format!("{}/terms", page_of_draft(code)),
-        fields: fields(&form, &catalog, draft.terms.price.currency),
+        fields,
         form,
         submit: "Keep in the draft".into(),
         cancel: page_of_draft(code),
@@ -153,10 +161,10 @@ async fn save(
     let done = match wanted(&form, &catalog) {
         Err(errors) => Err(errors.into()),
         Ok(terms) => {
-            let (code, name) = (code.clone(), form.text("name").to_owned());
+            let (code, sent) = (code.clone(), form.clone());
             let write = state.db.write(move |tx| -> Result<_, ApiError> {
-                drafts::get::<PlanTerms>(tx.conn()?, &code)?;
-                let done = drafts::keep(tx, &by, &code, &name, &terms);
+                let (seen, name) = (sent.text(drafting::SEEN), sent.text("name"));
+                let done = drafts::set_terms(tx, &by, &code, seen, (name, &terms));
                 Ok(done.map_err(|error| {
                     drafting::about_fields(error, |path| path.replace("allowances.", "included_"))
                 })?)
@@ -168,7 +176,7 @@ async fn save(
     let status = error.code().status();
     let meters: Vec<String> = catalog.meters().iter().map(|meter| included(&meter.code)).collect();
     let names: Vec<&str> = FIELDS.into_iter().chain(meters.iter().map(String::as_str)).collect();
-    let form = refused(&form, &names, &[], error, &admitted)?;
+    let form = drafting::refused(&form, &names, error, &admitted)?;
     let page = state.db.read_blocking(|tx| view(&state, &admitted, tx, &code, Some(form)))?;
     html(status, &page)
 }

@@ -28,7 +28,6 @@ use crate::http::pages::views::catalog::{Action, Body, CatalogPage, Part};
 use crate::http::params::{PathId, Query};
 use crate::http::route::Table;
 use crate::identity::organizations;
-use crate::metering;
 use crate::subscriptions::{self, State as Standing};
 
 const ONE: &str = "/operator/plans/{id}";
@@ -48,6 +47,8 @@ pub(super) fn page_of_draft(code: &Code) -> String {
 
 /// By version: subscriptions that have not ended, and how many of those will change to a new price.
 type Standings = BTreeMap<PlanVersionId, (i64, i64)>;
+/// By version: to how many the operator gave it.
+type Given = BTreeMap<PlanVersionId, i64>;
 
 async fn list(state: web::Data<State>, admitted: Admitted, Query(asked): Query<Asked>) -> Answered {
     let shared = state.clone();
@@ -169,15 +170,13 @@ fn one_page(
                 .note(format!("Version {}, since {since}", version.version)),
         );
     }
-    let on = on(tx, plan, &catalog)?;
+    let given = subscriptions::given(tx, tx.now())?;
     parts.push(Part::new(
         "versions",
         "Versions",
-        versions(plan, (&catalog, &standings, &on), tx.now(), &chrome.show),
+        versions(plan, (&catalog, &standings, &given), tx.now(), &chrome.show),
     ));
-    let listed = on.iter().filter(|one| one.pays).count();
-    let unlisted = subscribers(plan, &standings).saturating_sub(listed);
-    parts.push(organizations(&on, unlisted));
+    parts.push(organizations(&on(tx, plan, &catalog)?, everybody(plan, &standings, &given)));
     let form = FormState::default();
     Ok(CatalogPage {
         chrome,
@@ -190,10 +189,12 @@ fn one_page(
     })
 }
 
-/// How many subscriptions to any of its versions have not ended.
-fn subscribers(plan: &Plan, standings: &Standings) -> usize {
-    let all = plan.versions.iter().filter_map(|version| standings.get(&version.id));
-    all.filter_map(|(count, _)| usize::try_from(*count).ok()).sum()
+/// How many are on any of its versions.
+fn everybody(plan: &Plan, standings: &Standings, given: &Given) -> usize {
+    let subscribers =
+        plan.versions.iter().filter_map(|version| standings.get(&version.id)).map(|(all, _)| all);
+    let given = plan.versions.iter().filter_map(|version| given.get(&version.id));
+    subscribers.chain(given).filter_map(|count| usize::try_from(*count).ok()).sum()
 }
 
 /// A plan's terms; what the card prices is a link away.
@@ -208,22 +209,19 @@ pub(super) fn terms(terms: &PlanTerms, catalog: &Snapshot) -> DataTable {
 
 /// Somebody on a version of a plan.
 struct On {
-    version: PlanVersionId,
     number: i64,
     name: String,
     page: String,
     how: String,
-    pays: bool,
 }
 
-/// Who is on a plan: subscribers, and those whom the operator gave it to. Of each version's subscribers so many as are listed at
-/// most.
+/// Who is on a plan, as many as are listed: subscribers, then those whom the operator gave it to.
 fn on(tx: &ReadTx<'_>, plan: &Plan, catalog: &Snapshot) -> Result<Vec<On>, ApiError> {
     let page = |id| format!("/operator/organizations/{id}");
-    let most = u32::try_from(MOST_LISTED).unwrap_or(u32::MAX);
-    let mut found = Vec::new();
+    let mut found: Vec<On> = Vec::new();
     for version in plan.versions.iter().rev() {
-        for sub in subscriptions::on_version(tx, version.id, most)? {
+        let room = u32::try_from(MOST_LISTED - found.len()).unwrap_or(0);
+        for sub in subscriptions::on_version(tx, version.id, room)? {
             let moves = sub.migration.and_then(|(to, _)| catalog.plan_version(to));
             let how = match (sub.state, moves) {
                 (Standing::Active, None) => "pays".to_owned(),
@@ -231,27 +229,20 @@ fn on(tx: &ReadTx<'_>, plan: &Plan, catalog: &Snapshot) -> Result<Vec<On>, ApiEr
                 (state, _) => state.name().replace('_', " "),
             };
             let name = organizations::get(tx, sub.organization)?.name;
-            let (version, number, page) = (version.id, version.version, page(sub.organization));
-            found.push(On { version, number, name, page, how, pays: true });
+            found.push(On { number: version.version, name, page: page(sub.organization), how });
         }
     }
-    let by_hand = metering::everyone(tx, catalog, tx.now())?.into_iter().filter_map(|one| {
-        let (of, version) = catalog.plan_version(one.plan_version?)?;
-        (of.id == plan.id).then_some((one, version))
-    });
-    for (one, version) in by_hand {
-        if subscriptions::living(tx, one.organization)?.is_none() {
-            let (number, how) = (version.version, "given by you, without a fee".into());
-            let (name, page) = (one.name, page(one.organization));
-            found.push(On { version: version.id, number, name, page, how, pays: false });
-        }
+    for (id, version) in subscriptions::given_to(tx, tx.now(), plan.id, MOST_LISTED - found.len())? {
+        let number = catalog.plan_version(version).map_or(0, |(_, version)| version.version);
+        let (name, how) = (organizations::get(tx, id)?.name, "given by you, without a fee".into());
+        found.push(On { number, name, page: page(id), how });
     }
     Ok(found)
 }
 
 fn versions(
     plan: &Plan,
-    (catalog, standings, on): (&Snapshot, &Standings, &[On]),
+    (catalog, standings, given): (&Snapshot, &Standings, &Given),
     now: Timestamp,
     show: &Show,
 ) -> DataTable {
@@ -271,7 +262,7 @@ fn versions(
         );
         let (count, moving) = standings.get(&version.id).copied().unwrap_or_default();
         let moving = if moving > 0 { format!(", {moving} change to a new price") } else { String::new() };
-        let given = on.iter().filter(|one| one.version == version.id && !one.pays).count();
+        let given = given.get(&version.id).copied().unwrap_or(0);
         table.rows.push(cells([
             version.version.to_string(),
             words::since(version.starts_at, show),
@@ -284,10 +275,10 @@ fn versions(
     table
 }
 
-/// `unlisted`: so many more are on it.
-fn organizations(on: &[On], unlisted: usize) -> Part {
+/// Those that are listed, of so many.
+fn organizations(on: &[On], everybody: usize) -> Part {
     let mut rows = table("Organizations on this plan", &["Organization", "Version", "How"]);
-    for one in on.iter().take(MOST_LISTED) {
+    for one in on {
         rows.rows.push(vec![
             Cell::link(&one.name, Some(one.page.clone())),
             Cell::text(one.number.to_string()),
@@ -296,5 +287,5 @@ fn organizations(on: &[On], unlisted: usize) -> Part {
     }
     let none = EmptyState { title: "Nobody".into(), text: "Nobody is on this plan.".into(), action: None };
     let body: Body = if on.is_empty() { none.into() } else { rows.into() };
-    Part::new("organizations", "Organizations on this plan", body).note(counted(on.len() + unlisted))
+    Part::new("organizations", "Organizations on this plan", body).note(counted(everybody))
 }

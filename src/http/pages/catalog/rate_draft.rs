@@ -109,10 +109,8 @@ async fn begin(state: web::Data<State>, admitted: Admitted, PathId(code): PathId
     let (by, to) = (admitted.by()?, page_of_draft(&code));
     let write = state.db.write(move |tx| -> Result<_, ApiError> {
         let catalog = crate::catalog::snapshot(tx)?;
-        let card = catalog.rate_card_by_code(code.as_str());
-        let found = card.and_then(|card| Some((card.name.clone(), newest(&catalog, code.as_str())?)));
-        let (name, rates) = found.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-        Ok(drafts::begin(tx, &by, &code, &name, &rates)?)
+        let rates = newest(&catalog, code.as_str()).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+        Ok(drafts::begin(tx, &by, &code, &rates)?)
     });
     write.await?;
     Ok(redirect(&to))
@@ -152,7 +150,7 @@ fn view(
     parts.extend(cost_parts(state, tx, &catalog, (&draft, asked), &chrome.show)?);
     parts.push(drafting::publish(
         admitted,
-        &form,
+        (&form, draft.revision()?),
         format!("{}/publish", page_of_draft(code)),
         &chrome.show,
         "A published version never changes; another can replace it. It prices what is used from its start on, by everybody \
@@ -238,14 +236,14 @@ async fn publish(
     let write = state.db.write(move |tx| {
         once.act(tx, || {
             let starts_at = drafting::start(&sent, &zone, tx.now())?;
-            let done = drafts::publish_rates(tx, &by, &card, starts_at);
+            let done = drafts::publish_rates(tx, &by, &card, sent.text(drafting::SEEN), starts_at);
             done.map_err(|error| drafting::about_fields(error, |path| path.replace("starts_at", "date")))?;
             Ok(String::new())
         })
     });
     let Err(error) = write.await else { return Ok(redirect(&format!("{}?done=published", page_of(&code)))) };
     let status = error.code().status();
-    let form = refused(&form, &["date"], &[], error, &admitted)?;
+    let form = drafting::refused(&form, &["date"], error, &admitted)?;
     let asked = Asked { done: None, of: None };
     let shared = state.clone();
     let page = state.db.read(move |tx| view(&shared, &admitted, tx, &code, &asked, form));

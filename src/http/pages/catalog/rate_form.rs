@@ -18,7 +18,7 @@ use crate::http::form::Form;
 use crate::http::pages::chrome::{html, redirect};
 use crate::http::pages::components::field::{Choice, Control, Field, FormState};
 use crate::http::pages::format::plural;
-use crate::http::pages::forms::{fresh_key, refused};
+use crate::http::pages::forms::fresh_key;
 use crate::http::pages::views::{Crumb, FormPage};
 use crate::http::params::PathId;
 use crate::http::route::Table;
@@ -154,8 +154,13 @@ fn view(
     let catalog = state.catalog.get(tx)?;
     let known = catalog.meter_id(meter.as_str()).and_then(|id| catalog.meter(id));
     let known = known.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-    let rate = draft.terms.iter().find(|rate| rate.meter == *meter);
-    let form = form.unwrap_or_else(|| rate.map_or_else(unpriced, stored));
+    let stored = draft.rate(meter).map_or_else(unpriced, stored);
+    let mut fields = fields(form.as_ref().unwrap_or(&stored), &draft.name, &known.unit);
+    if let Some(typed) = &form {
+        drafting::tell_apart(&mut fields, typed, &stored);
+    }
+    let form = form.unwrap_or(stored);
+    fields.push(drafting::seen(&form, draft.rate_revision(meter)?));
     let way = vec![
         Crumb::link("Rates", RATES),
         Crumb::link(format!("Draft of {}", draft.name), page_of_draft(card)),
@@ -166,7 +171,7 @@ fn view(
         title: format!("{} on {}", known.name, draft.name),
         lead: "It is kept in the draft, and prices nothing until that is published.".into(),
         action: format!("{}/meters/{meter}", page_of_draft(card)),
-        fields: fields(&form, &draft.name, &known.unit),
+        fields,
         form,
         submit: "Keep in the draft".into(),
         cancel: page_of_draft(card),
@@ -197,9 +202,9 @@ async fn save(
     let done = match wanted(&form, &meter) {
         Err(errors) => Err(errors.into()),
         Ok(rate) => {
-            let (card, meter) = (card.clone(), meter.clone());
+            let (card, meter, seen) = (card.clone(), meter.clone(), form.text(drafting::SEEN).to_owned());
             let write = state.db.write(move |tx| -> Result<_, ApiError> {
-                let done = drafts::set_rate(tx, &by, &card, &meter, rate);
+                let done = drafts::set_rate(tx, &by, (&card, &meter), &seen, rate);
                 Ok(done.map_err(|error| drafting::about_fields(error, field))?)
             });
             write.await
@@ -207,7 +212,7 @@ async fn save(
     };
     let Err(error) = done else { return Ok(redirect(&format!("{}?done=saved", page_of_draft(&card)))) };
     let status = error.code().status();
-    let form = refused(&form, &FIELDS, &[], error, &admitted)?;
+    let form = drafting::refused(&form, &FIELDS, error, &admitted)?;
     let page = state.db.read_blocking(|tx| view(&state, &admitted, tx, (&card, &meter), Some(form)))?;
     html(status, &page)
 }

@@ -1,5 +1,7 @@
 //! `/operator/rates`: rate cards and meters; one card with its versions and who is on it.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::{Method, StatusCode};
 use actix_web::web;
 
@@ -47,14 +49,14 @@ fn list_page(
 ) -> Result<CatalogPage, ApiError> {
     let chrome = around(state, admitted, tx, vec![Crumb::here("Rates")], Some(asked))?;
     let catalog = state.catalog.get(tx)?;
-    let everyone = metering::everyone(tx, &catalog, tx.now())?;
+    let counts = metering::priced_by_card(tx, &catalog, tx.now())?;
     let drafts = drafts::all::<Vec<Rate>>(tx)?;
     let mut cards = table(
         "Rate cards",
         &["Rate card", "Code", "In force", "Since", "To come", "Plans", "Organizations", "Draft"],
     );
     for card in catalog.rate_cards() {
-        cards.rows.push(card_row(card, &catalog, &everyone, &drafts, tx.now(), &chrome.show));
+        cards.rows.push(card_row(card, &catalog, &counts, &drafts, tx.now(), &chrome.show));
     }
     for draft in drafts.iter().filter(|draft| catalog.rate_card_by_code(draft.code.as_str()).is_none()) {
         let mut row =
@@ -84,13 +86,13 @@ fn list_page(
 fn card_row(
     card: &RateCard,
     catalog: &Snapshot,
-    everyone: &[Priced],
+    counts: &BTreeMap<RateCardId, usize>,
     drafts: &[Draft<Vec<Rate>>],
     now: Timestamp,
     show: &Show,
 ) -> Vec<Cell> {
     let current = card.in_force(now);
-    let count = everyone.iter().filter(|one| one.card == Some(card.id)).count();
+    let count = counts.get(&card.id).copied().unwrap_or(0);
     let draft = drafts.iter().any(|draft| draft.code == card.code);
     let draft = if draft { Cell::link("Draft", Some(page_of_draft(&card.code))) } else { Cell::text("—") };
     let mut row = vec![Cell::link(&card.name, Some(page_of(&card.code)))];
@@ -179,12 +181,12 @@ fn one_page(
                 .note(format!("Version {}, since {since}", version.version)),
         );
     }
-    let mut on = metering::everyone(tx, &catalog, tx.now())?;
-    on.retain(|one| one.card == Some(card.id));
-    let versions = versions(card, &catalog, on.len(), (tx.now(), &chrome.show));
+    let count = metering::priced_by_card(tx, &catalog, tx.now())?.remove(&card.id).unwrap_or(0);
+    let on = metering::priced_by(tx, &catalog, card.id, tx.now(), MOST_LISTED)?;
+    let versions = versions(card, &catalog, count, (tx.now(), &chrome.show));
     parts.push(Part::new("versions", "Versions", versions));
     parts.push(plans(card, &catalog, tx.now()));
-    parts.push(organizations(&on, card.id, &catalog));
+    parts.push(organizations(&on, count, card.id, &catalog));
     let default =
         "It prices whoever has no plan and no card of their own, and what other cards do not price.";
     Ok(CatalogPage {
@@ -287,10 +289,10 @@ fn plans(card: &RateCard, catalog: &Snapshot, now: Timestamp) -> Part {
     Part::new("plans", "Plans on this card", body)
 }
 
-/// Whoever the card prices now: all of them by its version in force.
-fn organizations(on: &[Priced], card: RateCardId, catalog: &Snapshot) -> Part {
+/// Whoever the card prices now, of so many: all of them by its version in force.
+fn organizations(on: &[Priced], count: usize, card: RateCardId, catalog: &Snapshot) -> Part {
     let mut rows = table("Organizations on this card", &["Organization", "Through"]);
-    for one in on.iter().take(MOST_LISTED) {
+    for one in on {
         let plan = one.plan_version.and_then(|id| catalog.plan_version(id));
         let through = match plan {
             Some((plan, version)) => format!("plan {}, version {}", plan.name, version.version),
@@ -303,7 +305,7 @@ fn organizations(on: &[Priced], card: RateCardId, catalog: &Snapshot) -> Part {
     let none =
         EmptyState { title: "Nobody".into(), text: "It prices nobody's usage now.".into(), action: None };
     let body: Body = if on.is_empty() { none.into() } else { rows.into() };
-    Part::new("organizations", "Organizations on this card", body).note(counted(on.len()))
+    Part::new("organizations", "Organizations on this card", body).note(counted(count))
 }
 
 /// `50 of 1,204 organizations`, or all.

@@ -115,19 +115,27 @@ pub fn plan(terms: &PlanTerms, catalog: &Snapshot) -> Terms {
         let (name, unit) = meter.map_or((code.as_str(), ""), |meter| (&meter.name, &meter.unit));
         term(&format!("{name} included"), format!("{} a month", self::units(*units, unit)));
     }
-    if terms.plan_credits.is_positive() {
-        term("Plan credit", format!("{} credits a month", format::credits(terms.plan_credits)));
-        let rest = match (terms.rollover, terms.rollover_cap) {
-            (false, _) => "expires with its month".to_owned(),
-            (true, None) => "stays".to_owned(),
-            (true, Some(cap)) => format!("stays, up to {} credits", format::credits(cap)),
-        };
+    if let Some((credits, rest)) = plan_credit(terms) {
+        term("Plan credit", credits);
         term("Unused plan credit", rest);
     }
     let allowed = |is: bool| if is { "yes" } else { "no" };
     term("Credit may be sent on", allowed(terms.credit_transfer).into());
     term("Customers may choose it", allowed(terms.listed).into());
     words
+}
+
+/// The credit of a month, `500.00 credits a month`, and what becomes of what is left of it, `expires with its month`; none where
+/// there is none.
+#[must_use]
+pub fn plan_credit(terms: &PlanTerms) -> Option<(String, String)> {
+    let rest = match (terms.rollover, terms.rollover_cap) {
+        (false, _) => "expires with its month".to_owned(),
+        (true, None) => "stays".to_owned(),
+        (true, Some(cap)) => format!("stays, up to {} credits", format::credits(cap)),
+    };
+    let credits = terms.plan_credits;
+    credits.is_positive().then(|| (format!("{} credits a month", format::credits(credits)), rest))
 }
 
 /// `€29.00 a month`.

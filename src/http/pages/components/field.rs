@@ -80,6 +80,8 @@ pub enum Control {
     Checks(Vec<Choice>),
     /// Yes or no.
     Check,
+    /// Not in sight: what the page knows and sends back.
+    Hidden,
 }
 
 /// A labelled field.
@@ -139,6 +141,12 @@ impl Field {
     #[must_use]
     pub fn line(state: &FormState, name: &str, label: &str) -> Self {
         Self::new(state, name, label, Control::Line("text"))
+    }
+
+    /// What the page knows and sends back.
+    #[must_use]
+    pub fn hidden(name: &str, value: impl Into<String>) -> Self {
+        Self { value: value.into(), ..Self::new(&FormState::default(), name, "", Control::Hidden) }
     }
 
     /// A field that may stay empty.

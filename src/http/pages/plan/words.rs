@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::catalog::words::{fee, price as price_of};
+use super::super::catalog::words::{fee, plan_credit, price as price_of};
 use super::super::views::plan::{ChangeRow, OfferCard};
 use super::super::{format, topup};
 use crate::base::id::{MeterId, OrganizationId};
@@ -16,7 +16,7 @@ use crate::payments::Reason;
 const NOTHING: &str = "nothing";
 
 /// A quantity as plans are sold: time in minutes. A part of a month may include a part of a unit, which is cut off after two
-/// decimals: never more is said than there is.
+/// decimals: never more is said than there is. The terms of a plan say it to the last digit.
 pub(super) fn units(value: Quantity, unit: &str) -> String {
     let value = Quantity::from_micros(value.micros() / 10_000 * 10_000);
     match unit {
@@ -27,13 +27,7 @@ pub(super) fn units(value: Quantity, unit: &str) -> String {
 
 /// The credit of a month, and what becomes of what is left of it; none where there is none.
 pub(super) fn credit(terms: &PlanTerms) -> Option<String> {
-    let stays = match (terms.rollover, terms.rollover_cap) {
-        (false, _) => "until the month ends".to_owned(),
-        (true, None) => "which stay".to_owned(),
-        (true, Some(cap)) => format!("of which up to {} stay", format::credits(cap)),
-    };
-    let credits = terms.plan_credits;
-    credits.is_positive().then(|| format!("{} credits each month, {stays}", format::credits(credits)))
+    plan_credit(terms).map(|(credits, rest)| format!("{credits}; what is left of it {rest}"))
 }
 
 /// Why a charge came to nothing.

@@ -171,7 +171,7 @@ async fn other_rates_cost_what_the_api_then_charges() {
     // and so says the page
     let operator = operator(&now.app).await;
     let code = "payg".parse().unwrap();
-    let begun = now.app.db().write(move |tx| drafts::begin(tx, &BY, &code, "Pay as you go", &rates(AFTER)));
+    let begun = now.app.db().write(move |tx| drafts::begin(tx, &BY, &code, &rates(AFTER)));
     begun.await.unwrap();
     let page = operator.get("/operator/rates/payg/draft").await.expect(200);
     page.says("Usage of December 2026");
@@ -197,7 +197,7 @@ async fn another_plan_costs_what_the_api_then_charges() {
     assert_ne!(one.total.old, one.total.new);
     let operator = operator(&now.app).await;
     let (code, terms) = ("tiny".parse().unwrap(), new.clone());
-    now.app.db().write(move |tx| drafts::begin(tx, &BY, &code, "Tiny", &terms)).await.unwrap();
+    now.app.db().write(move |tx| drafts::begin(tx, &BY, &code, &terms)).await.unwrap();
     let page = operator.get("/operator/plans/tiny/draft").await.expect(200);
     page.says("Usage of December 2026");
     page.says("No subscribers");
@@ -227,7 +227,7 @@ async fn todays_prices_are_those_in_force_and_the_work_is_bounded() {
     let operator = operator(&app).await;
     let code = "payg".parse().unwrap();
     let new = rates(r#"[{"meter":"chat","price":{"flat":3}}]"#);
-    app.db().write(move |tx| drafts::begin(tx, &BY, &code, "Pay as you go", &new)).await.unwrap();
+    app.db().write(move |tx| drafts::begin(tx, &BY, &code, &new)).await.unwrap();
     let page = operator.get("/operator/rates/payg/draft").await.expect(200);
     page.says("24,000 events of November 2026, of 1 organization ");
     page.says("All together 48,000.00 · €480.00 72,000.00 · €720.00 +24,000.00 · +€240.00");

@@ -1,6 +1,7 @@
 //! The operator's rates and plans: who is on what, drafts, and when what is published counts.
 
 mod cost;
+mod meanwhile;
 
 use serde_json::{Value, json};
 use tollbook::catalog::drafts;
@@ -222,7 +223,8 @@ async fn a_card_is_copied_under_a_new_code_and_a_draft_can_be_thrown_away() {
     let chat = "/operator/rates/draft/draft/meters/chat";
     let form = operator.get(chat).await.expect(200);
     operator.fill(&form, chat, &[("kind", "flat"), ("price", "0.8")]).await.location();
-    operator.get(begun.location()).await.expect(200).says("Chat not priced here: as pay as you go has it");
+    let draft = operator.get(begun.location()).await.expect(200);
+    draft.says("Chat not priced here: as pay as you go has it");
     operator.fill(&draft, "/operator/rates/draft/draft/publish", &[("date", "")]).await.location();
     let catalog = app.db().read_blocking(|tx| app.app.state.catalog.get(tx)).unwrap();
     let card = catalog.rate_card_by_code("draft").unwrap();
@@ -354,6 +356,9 @@ async fn subscribers_are_moved_to_the_new_price_after_it_was_announced() {
     let shown = app.get("/api/v1/billing/subscription").bearer(&owner).send().await.expect(200).json;
     assert_eq!(shown["next_charge"]["amount"]["amount"], "99.00", "before the day");
     assert_eq!(actions(&app), ["plan.published", "plan.migrated"]);
+    let entries = app.db().read_blocking(|tx| audit::list(tx, &audit::Filter::default(), None, 50)).unwrap();
+    let of_plans = entries.items.iter().filter(|entry| entry.action.starts_with("plan."));
+    assert!(of_plans.map(|entry| entry.target.as_str()).eq(["growth", "growth"]), "by its code, each time");
 }
 
 #[actix_web::test]
