@@ -8,7 +8,7 @@ use super::cycle::CycleHold;
 use super::event::OrganizationRef;
 use super::rating::ItemKind;
 use super::row::{EventRow, ItemRow};
-use crate::base::id::{AccountId, MeterId, OrganizationId, PlanVersionId, RateCardId};
+use crate::base::id::{AccountId, Id, MeterId, OrganizationId, PlanVersionId, RateCardId};
 use crate::base::{Credits, Day, Quantity, Timestamp, Zone};
 use crate::db::{self, DbError};
 use crate::wallet::Draw;
@@ -349,7 +349,7 @@ pub(super) fn on_terms(
     any: &[Bases],
     limit: usize,
 ) -> Result<Vec<(OrganizationId, String, Bases)>, DbError> {
-    let pairs = any.iter().map(|(plan, card)| (plan.map(|id| id.number()), card.map(|id| id.number())));
+    let pairs = any.iter().map(|(plan, card)| (plan.map(Id::number), card.map(Id::number)));
     let pairs = serde_json::to_string(&pairs.collect::<Vec<_>>());
     let pairs = pairs.map_err(|e| DbError::bad_row("price_terms", 0, e))?;
     let statement = format!(
