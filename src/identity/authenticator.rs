@@ -17,7 +17,7 @@ use super::principal::{Caller, Denied, Principal};
 use super::secrets::{Secret, SecretHash, well_formed};
 use super::sessions::{self, Session, SessionPolicy};
 use super::users::{self, NewUser, User};
-use super::{invitations, keys, links, setup, sql};
+use super::{invitations, keys, links, rules, setup, sql};
 use crate::base::id::{ApiKeyId, SessionId, UserId};
 use crate::base::time::MINUTE_MS;
 use crate::base::{Mode, Timestamp};
@@ -328,8 +328,9 @@ impl Authenticator {
     /// Counts that somebody without a session asked for a link to be mailed to `email`, be there such an account or not.
     ///
     /// # Errors
-    /// [`Error::TooManyAttempts`].
+    /// [`Error::Invalid`] for what is no address, [`Error::TooManyAttempts`].
     pub fn may_ask_for_link(&self, email: &str, address: Option<IpAddr>) -> Result<(), Error> {
+        rules::email("email", email).map_err(|wrong| vec![wrong])?;
         let from = address.map(network);
         self.per_network.take(&from, self.db.now()).map_err(too_many)?;
         self.may_mail(email, &from)

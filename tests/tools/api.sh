@@ -14,6 +14,8 @@ dir=$(mktemp -d)
 # what is tested is the document, not how much of it one caller may read a second
 export TOLLBOOK_LIMITS_ANONYMOUS_PER_SECOND=0 TOLLBOOK_LIMITS_SESSION_PER_SECOND=0
 export TOLLBOOK_LIMITS_ORGANIZATION_KEY_PER_SECOND=0
+# moving the clock waits for webhooks to made-up addresses
+export TOLLBOOK_WEBHOOKS_TIMEOUT_SECONDS=1
 "$bin" demo --data "$dir/data" --listen 127.0.0.1:0 >"$dir/out" 2>"$dir/log" &
 server=$!
 trap 'kill $server 2>/dev/null || true; wait $server 2>/dev/null || true; rm -rf "$dir"' EXIT

@@ -12,7 +12,16 @@ def filter_case(context, case):
     """An empty parameter counts as absent, as an empty form field sends it, so it is no invalid one."""
     if case.operation.path == CLOCK and isinstance(case.body, dict) and is_long(case.body):
         return False
-    return not case.query or all(value != "" for value in case.query.values())
+    return not case.query or not any(is_empty(value) for value in case.query.values())
+
+
+def is_empty(value):
+    """Whether nothing of it would be sent."""
+    if isinstance(value, dict):
+        return all(is_empty(part) for part in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_empty(part) for part in value)
+    return value in ("", None)
 
 
 def is_long(body):

@@ -102,7 +102,8 @@ struct Forgotten {
 ///
 /// The answer is the same whether there is such an account or not. The link is mailed, works once, and for an hour.
 #[utoipa::path(post, path = "/auth/password-links", tag = "sign-in", request_body = Forgotten,
-    responses((status = 204, description = "If there is such an account, a mail is on its way.")))]
+    responses((status = 204, description = "If there is such an account, a mail is on its way."),
+        (status = 422, description = "That is no address.")))]
 async fn ask_for_link(
     state: web::Data<State>,
     req: HttpRequest,

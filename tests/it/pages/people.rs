@@ -270,7 +270,9 @@ async fn a_link_ends_when_the_password_is_set_otherwise_or_the_person_is_locked_
 async fn who_has_no_account_gets_the_same_answer_and_no_mail_and_nobody_is_flooded() {
     let app = TestApp::start().await;
     acme(&app).await;
-    for email in ["ana@example.com", "nobody@example.com", "no address"] {
+    let none = app.post("/api/v1/auth/password-links", r#"{"email":"no address"}"#).send().await.expect(422);
+    assert_eq!(none.json["error"]["param"], "email");
+    for email in ["ana@example.com", "nobody@example.com"] {
         let ask = json!({ "email": email }).to_string();
         for _ in 0..5 {
             let answer = app.post("/api/v1/auth/password-links", &ask).send().await.expect(204);
